@@ -1,0 +1,1 @@
+"""Data: captions, images, records, converters, the input pipeline."""

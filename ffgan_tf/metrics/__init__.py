@@ -1,0 +1,1 @@
+"""Evaluation: networks, scores, protocols."""

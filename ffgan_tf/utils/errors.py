@@ -1,0 +1,27 @@
+"""Errors that are the user's to mend: shown as one message without a traceback, exit code 2."""
+
+import functools
+import sys
+from typing import Callable
+
+
+class UserError(Exception):
+    """Something the user can put right. The message names the file or flag, what is wrong, and the mend."""
+
+
+def exit_code_main(main: Callable[[list], int]) -> Callable[[list], int]:
+    """Wraps an absl main: a UserError becomes `error: …` on stderr and exit code 2, Ctrl-C exit code 130."""
+
+    @functools.wraps(main)
+    def wrapped(argv):
+        try:
+            code = main(argv)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            code = 2
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr, flush=True)
+            code = 130
+        sys.exit(code or 0)
+
+    return wrapped
