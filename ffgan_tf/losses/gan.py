@@ -1,0 +1,80 @@
+"""Eq. 4 and Eq. 5 as pure functions of logits (spec section 5)."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class DiscriminatorLogits(NamedTuple):
+    """D's logits on its five inputs, each (B,)."""
+
+    real: tf.Tensor  # t
+    fake: tf.Tensor  # t̂
+    real_matching: tf.Tensor  # (t | I_s)
+    fake_matching: tf.Tensor  # (t̂ | I_s)
+    real_mismatching: tf.Tensor  # (t | Î_s)
+
+
+def minus_log_d(logits: tf.Tensor) -> tf.Tensor:
+    """−E[log D] with D = sigmoid(logits), in its stable form softplus(−logits). (B,) → scalar."""
+    return tf.reduce_mean(tf.nn.softplus(-logits))
+
+
+def minus_log_one_minus_d(logits: tf.Tensor) -> tf.Tensor:
+    """−E[log(1 − D)] = E[softplus(logits)]. (B,) → scalar."""
+    return tf.reduce_mean(tf.nn.softplus(logits))
+
+
+def discriminator_terms(logits: DiscriminatorLogits) -> dict[str, tf.Tensor]:
+    """The five unweighted terms of Eq. 4 (with the logarithms that its print lost), by input."""
+    return {
+        "real": minus_log_d(logits.real),
+        "fake": minus_log_one_minus_d(logits.fake),
+        "real_matching": minus_log_d(logits.real_matching),
+        "fake_matching": minus_log_one_minus_d(logits.fake_matching),
+        "real_mismatching": minus_log_one_minus_d(logits.real_mismatching),
+    }
+
+
+WEIGHTS = {
+    "paper": {"real": 1 / 2, "fake": 1 / 2, "real_matching": 1 / 3, "fake_matching": 1 / 3, "real_mismatching": 1 / 3},
+    # AttnGAN: (real + real|I)/2 + (the three on fakes and wrong pairs)/3.
+    "attngan": {"real": 1 / 2, "real_matching": 1 / 2, "fake": 1 / 3, "fake_matching": 1 / 3, "real_mismatching": 1 / 3},
+}
+
+
+def discriminator_loss(terms: dict[str, tf.Tensor], loss_weights: str = "paper") -> tf.Tensor:
+    """L_D of Eq. 4 from `discriminator_terms`, grouped as `paper` or `attngan`."""
+    return tf.add_n([weight * terms[name] for name, weight in WEIGHTS[loss_weights].items()])
+
+
+def generator_terms(fake: tf.Tensor, fake_matching: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The two unweighted terms of Eq. 5, non-saturating: −E[log D(t̂)] and −E[log D(t̂|I_s)]."""
+    return {"fake": minus_log_d(fake), "fake_matching": minus_log_d(fake_matching)}
+
+
+def generator_loss(terms: dict[str, tf.Tensor], kl: tf.Tensor, kl_weight: float) -> tf.Tensor:
+    """L_G = ½ + ½ of Eq. 5's terms + λ_KL · KL."""
+    return 0.5 * terms["fake"] + 0.5 * terms["fake_matching"] + kl_weight * kl
+
+
+def kl_divergence(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
+    """−½ · mean(1 + log σ² − μ² − σ²) over batch and features, KL(N(μ, σ²) ‖ N(0, 1)) a feature. (B, c)² → scalar."""
+    return -0.5 * tf.reduce_mean(1 + log_var - tf.square(mu) - tf.exp(log_var))
+
+
+def mismatch_index(classes: tf.Tensor) -> tf.Tensor:
+    """For each sample the index of another one whose sentence is wrong for it: Î_s = I_s[index].
+
+    The batch rolled by one; where the neighbour is of the same class, the next one of another class. `classes` (B,)
+    int → (B,) int32. Raises InvalidArgumentError for a batch of one class only.
+    """
+    count = tf.shape(classes)[0]
+    with tf.control_dependencies([tf.debugging.assert_greater(
+            tf.reduce_sum(tf.cast(classes != classes[0], tf.int32)), 0,
+            message="a batch of one class only has no mismatching sentence: use a larger --batch or more classes")]):
+        # other[i, k] is the sample k+1 places after i, round the end.
+        other = (tf.range(count)[:, None] + tf.range(1, count)[None, :]) % count
+    differs = tf.gather(classes, other) != classes[:, None]
+    first = tf.argmax(differs, axis=1, output_type=tf.int32)
+    return tf.gather(other, first, axis=1, batch_dims=1)

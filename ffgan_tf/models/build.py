@@ -1,0 +1,54 @@
+"""The networks of a run, with all their variables made."""
+
+import contextlib
+from typing import Iterator, NamedTuple
+
+import tensorflow as tf
+
+from ffgan_tf.config import ModelConfig
+from ffgan_tf.models.discriminator import Discriminator
+from ffgan_tf.models.generator import Generated, Generator
+from ffgan_tf.models.text_encoder import TextEncoder
+
+TEXT_DIM = 256  # d: sentence and word features
+
+
+@contextlib.contextmanager
+def precision_scope(name: str) -> Iterator[None]:
+    """Layers made inside compute in this Keras policy (`float32`, `mixed_bfloat16`, `float64`)."""
+    before = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy(name)
+    try:
+        yield
+    finally:
+        tf.keras.mixed_precision.set_global_policy(before)
+
+
+def build_generator(config: ModelConfig, precision: str = "float32") -> Generator:
+    """A generator with its variables."""
+    with precision_scope(precision):
+        model = Generator(config, name="generator")
+        model(tf.zeros([2, TEXT_DIM]), tf.zeros([2, 3, TEXT_DIM]), tf.ones([2, 3], tf.bool),
+              tf.zeros([2, config.z_dim]), tf.zeros([2, config.c_dim]))
+    return model
+
+
+def build_discriminator(config: ModelConfig, precision: str = "float32") -> Discriminator:
+    """A discriminator with its variables."""
+    size = TEXT_DIM if config.condition == "sentence" else config.c_dim
+    with precision_scope(precision):
+        model = Discriminator(config, name="discriminator")
+        model(tf.zeros([2, config.image_size, config.image_size, 3]), tf.zeros([2, size]))
+    return model
+
+
+def build_text_encoder(n_words: int, init_range: float = 0.1, seed: int | None = None) -> TextEncoder:
+    """A text encoder with its variables, drawn from the seed."""
+    model = TextEncoder(n_words, TEXT_DIM, init_range, seed, name="text_encoder")
+    model(tf.zeros([1, 2], tf.int32), tf.ones([1], tf.int32))
+    return model
+
+
+def d_condition(kind: str, sentence: tf.Tensor, generated: Generated) -> tf.Tensor:
+    """What D is conditioned on (`--condition`), with the gradient stopped: `ca` I_s, `mu` its mean, `sentence` s."""
+    return tf.stop_gradient({"ca": generated.condition, "mu": generated.mu, "sentence": sentence}[kind])

@@ -1,0 +1,20 @@
+"""Conditioning augmentation F_ca (Eq. 3, line 2; spec section 2)."""
+
+import tensorflow as tf
+
+from ffgan_tf.models import blocks
+
+
+class ConditioningAugmentation(tf.keras.layers.Layer):
+    """s (B, d) and ε ~ N(0, 1) (B, c) → I_s = μ + σ⊙ε, μ, log σ², each (B, c): one linear layer to 4c, GLU, split."""
+
+    def __init__(self, c_dim: int, **kwargs):
+        super().__init__(**kwargs)
+        self.linear = blocks.dense(4 * c_dim, name="linear")
+
+    def call(self, sentence, epsilon):
+        # float32 at least: exp of a bfloat16 log-variance has two digits.
+        h = self.linear(sentence)
+        h = blocks.glu(h if h.dtype == tf.float64 else tf.cast(h, tf.float32))
+        mu, log_var = tf.split(h, 2, axis=-1)
+        return mu + tf.exp(0.5 * log_var) * tf.cast(epsilon, mu.dtype), mu, log_var

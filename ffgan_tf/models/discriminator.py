@@ -1,0 +1,70 @@
+"""The discriminator: one image trunk, an unconditional and a conditional head (spec section 4; AttnGAN's `D_NET256`)."""
+
+import math
+
+import tensorflow as tf
+
+from ffgan_tf.config import ModelConfig
+from ffgan_tf.models import blocks
+
+
+class ConvNormLeaky(tf.keras.layers.Layer):
+    """Convolution without bias → BN (unless told) → LeakyReLU 0.2."""
+
+    def __init__(self, filters: int, kernel: int, stride: int = 1, norm: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = blocks.conv(filters, kernel, stride, name="conv")
+        self.norm = blocks.batch_norm(name="norm") if norm else None
+
+    def call(self, x, training=False):
+        x = self.conv(x)
+        return blocks.leaky_relu(x if self.norm is None else self.norm(x, training=training))
+
+
+class Logit(tf.keras.layers.Layer):
+    """4×4 convolution of the whole 4×4 map, with bias, to one logit a picture: (B, 4, 4, C) → (B,), float32 or wider."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = blocks.dense(1, name="dense", dtype="float64" if self.compute_dtype == "float64" else "float32")
+
+    def call(self, x):
+        return self.dense(tf.reshape(tf.cast(x, self.dense.compute_dtype), [-1, math.prod(x.shape[1:])]))[:, 0]
+
+
+class Discriminator(tf.keras.Model):
+    """`features` of pictures once, then either head on them: real pictures serve three of Eq. 4's five terms.
+
+    Trunk: 4×4 stride-2 convolutions ndf (no BN), 2ndf, 4ndf, … down to 4² (log2(S/4) of them: 32ndf at S = 256), then
+    conv3×3 to 16ndf and to 8ndf. Heads return logits, never probabilities.
+    """
+
+    def __init__(self, config: ModelConfig, **kwargs):
+        super().__init__(**kwargs)
+        ndf = config.ndf
+        downs = int(math.log2(config.image_size // 4))
+        self.trunk = [ConvNormLeaky(ndf * 2 ** i, 4, 2, norm=i > 0, name=f"down{i + 1}") for i in range(downs)]
+        self.trunk += [ConvNormLeaky(16 * ndf, 3, name="conv1"), ConvNormLeaky(8 * ndf, 3, name="conv2")]
+        self.unconditional_logit = Logit(name="unconditional_logit")
+        self.joint = ConvNormLeaky(8 * ndf, 3, name="joint")
+        self.conditional_logit = Logit(name="conditional_logit")
+
+    def features(self, images, training=False):
+        """Pictures (B, S, S, 3) in [−1, 1] → map (B, 4, 4, 8ndf)."""
+        x = tf.cast(images, self.compute_dtype)
+        for layer in self.trunk:
+            x = layer(x, training=training)
+        return x
+
+    def unconditional(self, features):
+        """Map → logits (B,): is the picture real?"""
+        return self.unconditional_logit(features)
+
+    def conditional(self, features, condition, training=False):
+        """Map and condition (B, ·) → logits (B,): is the picture real and does it match the sentence?"""
+        tiled = blocks.tile_vector(tf.cast(condition, features.dtype), features)
+        return self.conditional_logit(self.joint(tf.concat([features, tiled], axis=-1), training=training))
+
+    def call(self, images, condition, training=False):
+        features = self.features(images, training=training)
+        return self.unconditional(features), self.conditional(features, condition, training=training)

@@ -1,0 +1,116 @@
+"""The generator: three stages whose features are fused into one picture (Eq. 2, 3, 6–10; spec sections 2 and 3)."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from ffgan_tf.config import ModelConfig
+from ffgan_tf.models import blocks
+from ffgan_tf.models.attention import WordAttention
+from ffgan_tf.models.conditioning import ConditioningAugmentation
+from ffgan_tf.models.fpam import TextPyramid
+
+
+class Generated(NamedTuple):
+    """What the generator returns. S is the image size, T the words of a caption."""
+
+    image: tf.Tensor  # (B, S, S, 3) in [−1, 1], float32 or wider
+    condition: tf.Tensor  # I_s (B, c)
+    mu: tf.Tensor  # (B, c)
+    log_var: tf.Tensor  # log σ² (B, c)
+    attention: tuple[tf.Tensor, tf.Tensor]  # A_1 (B, S/4, S/4, T), A_2 (B, S/2, S/2, T)
+    features: dict[str, tf.Tensor]  # F1, F2f, F3f: the maps of the paper's Fig. 5
+
+
+class Stage1(tf.keras.layers.Layer):
+    """H1: [I_s, z] → dense, no bias, to 4²×32ngf → BN → GLU → two ups to 16²×4ngf → text pyramid → ups to F1.
+
+    F1 is (S/4)² × ngf. Its last up goes to ngf; where S/4 = 16 leaves no up, a 1×1 convolution does (ours).
+    """
+
+    def __init__(self, config: ModelConfig, **kwargs):
+        super().__init__(**kwargs)
+        ngf = config.ngf
+        self.width = 16 * ngf
+        self.fc = blocks.dense(4 * 4 * 2 * self.width, use_bias=False, name="fc")
+        self.fc_norm = blocks.batch_norm(name="fc_norm")
+        self.ups = [blocks.Up(8 * ngf, name="up1"), blocks.Up(4 * ngf, name="up2")]
+        self.text = TextPyramid(4 * ngf, config.pyramid, config.kernels, name="text")
+        tail = {64: [], 128: [ngf], 256: [2 * ngf, ngf]}[config.image_size]
+        self.tail = [blocks.Up(width, name=f"up{i + 3}") for i, width in enumerate(tail)]
+        self.narrow = None if tail else blocks.conv(ngf, 1, name="narrow")
+
+    def call(self, condition, noise, training=False):
+        x = self.fc(tf.concat([condition, tf.cast(noise, condition.dtype)], axis=-1))
+        x = blocks.glu(self.fc_norm(x, training=training))
+        x = tf.reshape(x, [-1, 4, 4, self.width])
+        for up in self.ups:
+            x = up(x, training=training)
+        x = self.text(x, tf.cast(condition, x.dtype), training=training)
+        for up in self.tail:
+            x = up(x, training=training)
+        return x if self.narrow is None else self.narrow(x)
+
+
+class Stage(tf.keras.layers.Layer):
+    """Stages 2 and 3: F_d = [F, I_s, A(e, F)]; returns H(H_dense(F_d) + F_d), twice as large, ngf wide (Eq. 6–8)."""
+
+    def __init__(self, config: ModelConfig, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = blocks.DenseBlock(config.dense_depth, config.dense_growth, name="dense")
+        self.up = blocks.Up(config.ngf, name="up")
+
+    def call(self, features, condition, context, training=False):
+        condition = blocks.tile_vector(tf.cast(condition, features.dtype), features)
+        joined = tf.concat([features, condition, context], axis=-1)
+        return self.up(self.dense(joined, training=training) + joined, training=training)
+
+
+class Lateral(tf.keras.layers.Layer):
+    """H_L: nearest ×2 and a 1×1 convolution without bias. The two commute: convolve at the low resolution."""
+
+    def __init__(self, filters: int, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = blocks.conv(filters, 1, name="conv")
+
+    def call(self, x):
+        return blocks.nearest_up(self.conv(x))
+
+
+class Generator(tf.keras.Model):
+    """s, e, z, ε → one picture.
+
+    `sentence` s (B, d), `words` e (B, T, d), `mask` (B, T) bool, `noise` z (B, z_dim), `epsilon` ε (B, c).
+    F_2f = F2 + F1′ (Eq. 7), F_3f = F3 + F2′ + F1″ (Eq. 9). H_L2 is one layer, hence F2′ + F1″ = H_L2(F2 + F1′)
+    = H_L2(F_2f): computed once (Eq. 10). With learned coefficients a, b: F_2f = F2 + a·F1′, F_3f = F3 + b·H_L2(F_2f).
+    """
+
+    def __init__(self, config: ModelConfig, **kwargs):
+        super().__init__(**kwargs)
+        self.query_fused = config.attention_query == "f2f"
+        self.learned = config.fusion == "learned"
+        self.augment = ConditioningAugmentation(config.c_dim, name="augment")
+        self.stage1 = Stage1(config, name="stage1")
+        self.attend1, self.attend2 = WordAttention(name="attend1"), WordAttention(name="attend2")
+        self.stage2, self.stage3 = Stage(config, name="stage2"), Stage(config, name="stage3")
+        self.lateral1, self.lateral2 = Lateral(config.ngf, name="lateral1"), Lateral(config.ngf, name="lateral2")
+        self.to_image = blocks.conv(3, 3, name="to_image")
+        if self.learned:
+            self.fuse1 = self.add_weight("fuse1", (), initializer="ones")
+            self.fuse2 = self.add_weight("fuse2", (), initializer="ones")
+
+    def call(self, sentence, words, mask, noise, epsilon, training=False):
+        condition, mu, log_var = self.augment(sentence, epsilon)
+        f1 = self.stage1(condition, noise, training=training)
+        context1, attention1 = self.attend1(f1, words, mask)
+        f2 = self.stage2(f1, condition, context1, training=training)
+        f2f = f2 + self._scaled("fuse1", self.lateral1(f1))
+        context2, attention2 = self.attend2(f2f if self.query_fused else f2, words, mask)
+        f3 = self.stage3(f2f, condition, context2, training=training)
+        f3f = f3 + self._scaled("fuse2", self.lateral2(f2f))
+        image = self.to_image(f3f)
+        image = tf.tanh(image if image.dtype == tf.float64 else tf.cast(image, tf.float32))
+        return Generated(image, condition, mu, log_var, (attention1, attention2), {"F1": f1, "F2f": f2f, "F3f": f3f})
+
+    def _scaled(self, name, features):
+        return tf.cast(getattr(self, name), features.dtype) * features if self.learned else features
