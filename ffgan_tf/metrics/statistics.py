@@ -1,0 +1,92 @@
+"""Mean and covariance of features in float64: streamed, mergeable, the same whatever the batch size."""
+
+import io
+import os
+import zipfile
+
+import numpy as np
+
+from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import write_atomic
+
+
+def check_features(features: np.ndarray, what: str) -> np.ndarray:
+    """Returns `features` as an array [N, D]; UserError where it has another rank or a NaN or infinity."""
+    features = np.asarray(features)
+    if features.ndim != 2:
+        raise UserError(f"{what}: features must be [N, D], not {list(features.shape)}")
+    bad = ~np.isfinite(features).all(axis=1)
+    if bad.any():
+        raise UserError(f"{what}: {int(bad.sum())} of {len(features)} rows hold NaN or infinity, the first is row "
+                        f"{int(np.argmax(bad))}. Mend: look at that picture, or at the network's weights file.")
+    return features
+
+
+class FeatureStatistics:
+    """Count, mean [D] and scatter [D, D] of the rows seen, kept with the pairwise update of Chan et al. (1979).
+
+    Batches are centred before their outer product is taken, so large means do not eat the digits of small variances.
+    """
+
+    def __init__(self, dimension: int):
+        self.count = 0
+        self.mean = np.zeros(dimension)
+        self._scatter = np.zeros((dimension, dimension))
+
+    @classmethod
+    def of(cls, features: np.ndarray, chunk: int = 4096) -> "FeatureStatistics":
+        """The statistics of `features` [N, D]."""
+        statistics = cls(features.shape[1])
+        for start in range(0, len(features), chunk):
+            statistics.update(features[start:start + chunk])
+        return statistics
+
+    def update(self, features: np.ndarray) -> "FeatureStatistics":
+        """Adds rows [N, D]; N may be 0. Raises UserError where a row is not finite, and then nothing was added."""
+        rows = check_features(features, "feature statistics").astype(np.float64)
+        if len(rows) == 0:
+            return self
+        mean = rows.mean(axis=0)
+        rows -= mean
+        return self._add(len(rows), mean, rows.T @ rows)
+
+    def merge(self, other: "FeatureStatistics") -> "FeatureStatistics":
+        """Adds all that `other` has seen."""
+        return self._add(other.count, other.mean, other._scatter)
+
+    def _add(self, count: int, mean: np.ndarray, scatter: np.ndarray) -> "FeatureStatistics":
+        if count == 0:
+            return self
+        total = self.count + count
+        delta = mean - self.mean
+        self._scatter += scatter
+        self._scatter += np.outer(delta, delta) * (self.count * count / total)
+        self.mean = self.mean + delta * (count / total)
+        self.count = total
+        return self
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """[D, D], divided by N - 1. UserError below two rows."""
+        if self.count < 2:
+            raise UserError(f"a covariance needs at least 2 pictures, there is {self.count}. Mend: give more pictures.")
+        return self._scatter / (self.count - 1)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes an npz with `mu`, `sigma` (the names pytorch-fid uses) and `count`, atomically."""
+        buffer = io.BytesIO()
+        np.savez(buffer, mu=self.mean, sigma=self.covariance, count=np.int64(self.count))
+        write_atomic(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "FeatureStatistics":
+        """Reads what `save` wrote. Pickled content is refused."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                mean, covariance, count = file["mu"], file["sigma"], int(file["count"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path}: not a statistics file of this program ({error}). Mend: delete it, it is made "
+                            "again.") from error
+        statistics = cls(len(mean))
+        statistics.count, statistics.mean, statistics._scatter = count, mean, covariance * (count - 1)
+        return statistics

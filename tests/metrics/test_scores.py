@@ -1,0 +1,167 @@
+"""KID, Inception Score, precision/recall/density/coverage and R-precision against direct computation."""
+
+import numpy as np
+import pytest
+
+from ffgan_tf.metrics import prdc as prdc_module
+from ffgan_tf.metrics.inception_score import InceptionScore, inception_score
+from ffgan_tf.metrics.kid import kid, polynomial_mmd
+from ffgan_tf.metrics.prdc import prdc
+from ffgan_tf.metrics.r_precision import r_precision
+from ffgan_tf.utils.errors import UserError
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(11)
+
+
+# ---- KID
+
+def test_mmd_is_the_double_loop(random):
+    x, y = random.normal(size=(9, 5)), random.normal(size=(9, 5)) + 0.5
+
+    def k(a, b):
+        return (sum(p * q for p, q in zip(a, b)) / 5 + 1) ** 3
+
+    pairs = [(i, j) for i in range(9) for j in range(9)]
+    within = sum(k(x[i], x[j]) + k(y[i], y[j]) for i, j in pairs if i != j) / 72
+    expected = within - 2 * sum(k(x[i], y[j]) for i, j in pairs) / 81
+    assert polynomial_mmd(x, y) == pytest.approx(expected, rel=1e-12)
+
+
+def test_kid_of_one_distribution_is_zero_within_its_error(random):
+    result = kid(random.normal(size=(3000, 16)), random.normal(size=(3000, 16)), subsets=50, subset_size=300)
+    assert abs(result.mean) < 4 * result.std / np.sqrt(50) + 1e-3
+    assert (result.subsets, result.subset_size) == (50, 300)
+
+
+def test_kid_has_a_closed_form_for_shifted_gaussians(random):
+    """One feature, kernel (xy + 1)³: MMD² is Σ C(3,i)(E xⁱ − E yⁱ)²; for N(0,1), N(1,1) the moments are 010, 124."""
+    result = kid(random.normal(size=(20_000, 1)), random.normal(size=(20_000, 1)) + 1, subsets=20, subset_size=1000)
+    assert result.mean == pytest.approx(3 * 1 + 3 * 1 + 1 * 16, rel=0.1)
+
+
+def test_kid_is_seeded_and_shrinks_its_subsets(random):
+    x, y = random.normal(size=(50, 8)), random.normal(size=(70, 8)) + 1
+    first, again, other = kid(x, y, 5, 20, seed=1), kid(x, y, 5, 20, seed=1), kid(x, y, 5, 20, seed=2)
+    assert first == again and first.mean != other.mean
+    assert kid(x, y, subsets=3).subset_size == 50
+    with pytest.raises(UserError, match="at least 2"):
+        kid(x[:1], y)
+
+
+# ---- Inception Score
+
+def test_uniform_predictions_score_one():
+    assert inception_score(np.full((1000, 20), 1 / 20)) == pytest.approx((1.0, 0.0), abs=1e-12)
+
+
+def test_balanced_one_hot_predictions_score_the_number_of_classes():
+    p = np.tile(np.eye(8), (100, 1))
+    mean, _ = inception_score(p, splits=1)
+    assert mean == pytest.approx(8.0, rel=1e-12)
+
+
+def test_every_picture_in_one_class_scores_one():
+    p = np.zeros((100, 5))
+    p[:, 2] = 1
+    assert inception_score(p)[0] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("batch", [1, 13, 103])
+def test_streamed_splits_are_the_definition(random, batch):
+    p = random.dirichlet(np.full(6, 0.3), size=103)
+    order = np.arange(103)
+    np.random.RandomState(5).shuffle(order)
+    expected = []
+    for split in range(10):
+        part = p[order][split * 103 // 10:(split + 1) * 103 // 10]
+        expected.append(np.exp((part * (np.log(part) - np.log(part.mean(0)))).sum(1).mean()))
+    score = InceptionScore(103, seed=5)
+    for start in range(0, 103, batch):
+        score.update(p[start:start + batch])
+    assert score.result() == pytest.approx((np.mean(expected), np.std(expected)), rel=1e-10)
+
+
+def test_bad_probabilities_are_refused():
+    with pytest.raises(UserError, match="not logits"):
+        inception_score(np.ones((20, 4)))
+    with pytest.raises(UserError, match="NaN"):
+        inception_score(np.full((20, 4), np.nan))
+    with pytest.raises(UserError, match="at least 10"):
+        inception_score(np.full((9, 4), 0.25))
+
+
+# ---- precision, recall, density, coverage
+
+def brute_prdc(real, fake, k):
+    def distance(a, b):
+        return np.sqrt(((a - b) ** 2).sum())
+
+    def radius(points, i):
+        return sorted(distance(points[i], points[j]) for j in range(len(points)) if j != i)[k - 1]
+
+    real_radius = [radius(real, i) for i in range(len(real))]
+    fake_radius = [radius(fake, j) for j in range(len(fake))]
+    inside = np.array([[distance(r, f) < real_radius[i] for f in fake] for i, r in enumerate(real)])
+    recalled = [any(distance(r, f) < fake_radius[j] for j, f in enumerate(fake)) for r in real]
+    return {"precision": inside.any(0).mean(), "recall": np.mean(recalled), "density": inside.sum(0).mean() / k,
+            "coverage": inside.any(1).mean()}  # the nearest fake lies in the ball: some fake does
+
+
+@pytest.mark.parametrize("k, shift", [(1, 0.5), (3, 0.8), (5, 0.3)])
+def test_prdc_is_the_brute_force(random, monkeypatch, k, shift):
+    monkeypatch.setattr(prdc_module, "_CHUNK", 7)  # several chunks, the last one partial
+    real, fake = random.normal(size=(30, 3)), random.normal(size=(23, 3)) * 1.2 + shift
+    expected = brute_prdc(real, fake, k)
+    assert 0 < expected["recall"] < 1
+    got = prdc(real, fake, k)
+    for name, value in expected.items():
+        assert got[name] == pytest.approx(value), name
+
+
+def test_prdc_at_its_ends(random):
+    real = random.normal(size=(50, 4)).astype(np.float32) + 300
+    assert {prdc(real, real)[name] for name in ("precision", "recall", "coverage")} == {1.0}
+    far = prdc(real, real + 1000)
+    assert [far[name] for name in ("precision", "recall", "density", "coverage")] == [0, 0, 0, 0]
+    with pytest.raises(UserError, match="more than 5"):
+        prdc(real[:5], real)
+
+
+def test_prdc_thins_large_sets_by_seed(random):
+    real, fake = random.normal(size=(300, 3)), random.normal(size=(400, 3)) + 0.5
+    got = prdc(real, fake, max_samples=100, seed=1)
+    assert (got["real_count"], got["fake_count"]) == (100, 100)
+    assert got == prdc(real, fake, max_samples=100, seed=1) != prdc(real, fake, max_samples=100, seed=2)
+
+
+# ---- R-precision
+
+def test_matching_codes_always_find_their_caption(random):
+    captions = random.normal(size=(400, 32))
+    classes = np.arange(400) % 4
+    mean, std = r_precision(captions[:100] * 3, captions[:100], classes[:100], captions, classes)
+    assert (mean, std) == (1.0, 0.0)
+
+
+def test_unrelated_codes_find_it_one_time_in_a_hundred(random):
+    captions, classes = random.normal(size=(1000, 16)), np.arange(1000) % 10
+    own = np.arange(5000) % 1000
+    mean, _ = r_precision(random.normal(size=(5000, 16)), captions[own], classes[own], captions, classes)
+    assert 0.005 < mean < 0.016  # binomial: 0.010 ± 0.0014
+
+
+def test_constant_codes_score_nothing():
+    codes, classes = np.ones((50, 8)), np.arange(50) % 2
+    assert r_precision(codes, codes, classes, codes, classes, wrong=20)[0] == 0.0
+
+
+def test_wrong_captions_are_of_other_classes():
+    """All captions of a class are alike: were the own class among the candidates, every picture would tie and miss."""
+    classes = np.arange(60) % 3
+    codes = np.eye(3)[classes]
+    assert r_precision(codes, codes, classes, codes, classes, wrong=30)[0] == 1.0
+    with pytest.raises(UserError, match="captions of other classes"):
+        r_precision(codes, codes, classes, codes, classes)
