@@ -1,0 +1,126 @@
+"""Photographs as files have them → the JPEG bytes that the records keep (spec sections 6 and 8)."""
+
+import dataclasses
+import io
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ffgan_tf.data.problems import Unusable
+
+# Pillow's bilinear, whose support grows with the reduction (it does not alias): torchvision's `Scale` in AttnGAN's
+# loader, and by the spec's rule AttnGAN decides where the paper is silent. Other filters shift FID.
+FILTER = Image.Resampling.BILINEAR
+MAX_ASPECT = 20  # beyond it a "photograph" is a strip, whose resized long side could fill the memory
+_ORIENTATION = {  # EXIF tag 0x0112 → what makes the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90}
+
+Box = tuple[float, float, float, float]  # x, y, width, height in pixels of the stored (unrotated) image
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedImage:
+    """JPEG bytes, RGB and upright, their size in pixels, and notes on what was normalised."""
+
+    encoded: bytes
+    width: int
+    height: int
+    notes: tuple[str, ...]
+
+
+def shorter_side(image_size: int) -> int:
+    """S·76/64, rounded: the shorter side that leaves room for random S × S crops (AttnGAN)."""
+    return round(image_size * 76 / 64)
+
+
+def crop_region(width: int, height: int, box: Box) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of CUB's crop: r = ⌊0.75·max(w,h)⌋ around the box centre, clipped to the image.
+
+    Raises Unusable where the box is not finite, has no area, or lies outside the image. A box that only reaches over
+    the edge is usable.
+    """
+    x, y, box_width, box_height = box
+    mend = "correct the image's line in bounding_boxes.txt (x y width height, in pixels of the stored image)"
+    if not all(math.isfinite(value) for value in box) or box_width <= 0 or box_height <= 0:
+        raise Unusable(f"bounding box {box} has no area", mend)
+    if x >= width or y >= height or x + box_width <= 0 or y + box_height <= 0:
+        raise Unusable(f"bounding box {box} lies outside the {width}x{height} image", mend)
+    radius = math.floor(0.75 * max(box_width, box_height))
+    centre_x, centre_y = int((2 * x + box_width) / 2), int((2 * y + box_height) / 2)
+    left, top = max(0, centre_x - radius), max(0, centre_y - radius)
+    right, bottom = min(width, centre_x + radius), min(height, centre_y + radius)
+    if right <= left or bottom <= top:
+        raise Unusable(f"bounding box {box} leaves nothing of the {width}x{height} image", mend)
+    return left, top, right, bottom
+
+
+def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """RGB form of a loaded image of any mode, alpha laid over white, and notes on what was done."""
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip at 255
+        grey = np.clip(np.asarray(image, np.int64) // 257, 0, 255).astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB"), ["16-bit grey to RGB"]
+    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, image).convert("RGB"), ["alpha laid over white"]
+    if image.mode == "RGB":
+        return image, []
+    return image.convert("RGB"), [f"{ {'L': 'grey', 'P': 'palette'}.get(image.mode, image.mode)} to RGB"]
+
+
+def encode_image(source: str | Path | bytes, image_size: int, quality: int, box: Box | None = None) -> EncodedImage:
+    """Reads a photograph (a path, or a file's bytes) and gives it the form of the records.
+
+    Crops to `box` (CUB), applies the EXIF rotation, converts to RGB, resizes the shorter side to `shorter_side(S)`
+    (also upwards) and encodes as JPEG. The box counts in stored pixels, as CUB's published boxes and every loader of
+    them do, so the crop comes before the rotation. A baseline RGB JPEG that is right as it stands keeps its bytes:
+    encoding it again would only lose detail. Raises Unusable.
+    """
+    mend = "replace the image by a sound copy, or leave it out"
+    try:
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+    except FileNotFoundError:
+        raise Unusable("the image is missing", mend) from None
+    except OSError as error:
+        raise Unusable(f"the image cannot be read: {error.strerror}", mend) from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd metadata; what matters raises
+            with Image.open(io.BytesIO(content)) as opened:
+                opened.load()
+                orientation = _orientation(opened)
+                image = opened if box is None else opened.crop(crop_region(*opened.size, box))
+                image, notes = to_rgb(image)
+                if orientation in _ORIENTATION:
+                    image = image.transpose(_ORIENTATION[orientation])
+                    notes.append("rotated upright by its EXIF tag")
+                size = _resized(image.size, shorter_side(image_size))
+                if (box is None and not notes and opened.format == "JPEG" and size == opened.size
+                        and not opened.info.get("progressive") and content.endswith(b"\xff\xd9")):
+                    return EncodedImage(content, *size, ("JPEG kept as it is",))
+                image = image if image.size == size else image.resize(size, FILTER)
+    except Unusable:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise Unusable(f"not a readable image: {error}", mend) from None
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return EncodedImage(buffer.getvalue(), *size, tuple(notes))
+
+
+def _resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:
+    if max(size) > MAX_ASPECT * min(size):
+        raise Unusable(f"a strip of {size[0]}x{size[1]} pixels", "crop the image, or leave it out")
+    return tuple(max(shorter, round(side * shorter / min(size))) for side in size)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(0x0112, 1)
+    except Exception:  # damaged EXIF data leaves a sound picture
+        return 1

@@ -1,0 +1,179 @@
+"""The converted data set: a folder of TFRecord shards, `vocabulary.json` and `manifest.json`.
+
+A record is a `tf.train.Example` of
+  image/encoded (bytes)           JPEG, RGB, shorter side S·76/64 for the largest S
+  image/name (bytes)              `<class>/<image>` without extension
+  image/class (int64)             class, in the data set's own numbering
+  image/height, image/width       (int64) pixels
+  captions/text (bytes list)      the captions as written, UTF-8
+  captions/tokens (int64 list)    their token ids, one after the other
+  captions/lengths (int64 list)   tokens of each caption
+`manifest.sha256` holds the digest of `manifest.json`, which holds those of all other files.
+"""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Iterable, Iterator, Sequence
+
+from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import sha256_file
+
+FORMAT = 1
+MANIFEST, DIGEST, VOCABULARY = "manifest.json", "manifest.sha256", "vocabulary.json"
+SPLITS = ("train", "test")
+HOW_TO_MAKE = ("Mend: make it with tools/convert_cub.py, tools/convert_oxford102.py or tools/convert_folder.py "
+               "(tools/make_demo_dataset.py makes CUB-like input without any download).")
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One image of the data set with its captions; `tokens[i]` are the ids of `texts[i]`."""
+
+    name: str
+    class_id: int
+    encoded: bytes
+    height: int
+    width: int
+    texts: Sequence[str]
+    tokens: Sequence[Sequence[int]]
+
+
+def shard_name(split: str, index: int, count: int) -> str:
+    """`train-00000-of-00008.tfrecord`."""
+    return f"{split}-{index:05d}-of-{count:05d}.tfrecord"
+
+
+def serialize(record: Record) -> bytes:
+    """The record as `tf.train.Example` bytes; equal records give equal bytes."""
+    import tensorflow as tf
+
+    def integers(values: Iterable[int]):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+    def strings(values: Iterable[bytes]):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+    example = tf.train.Example(features=tf.train.Features(feature={
+        "image/encoded": strings([record.encoded]),
+        "image/name": strings([record.name.encode("utf-8")]),
+        "image/class": integers([record.class_id]),
+        "image/height": integers([record.height]),
+        "image/width": integers([record.width]),
+        "captions/text": strings(text.encode("utf-8") for text in record.texts),
+        "captions/tokens": integers(token for tokens in record.tokens for token in tokens),
+        "captions/lengths": integers(len(tokens) for tokens in record.tokens)}))
+    return example.SerializeToString(deterministic=True)  # the features are a map, unordered otherwise
+
+
+def parse(serialized: bytes) -> Record:
+    """The inverse of `serialize`. Raises ValueError where the bytes are not such a record."""
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+    try:
+        feature = tf.train.Example.FromString(serialized).features.feature
+        tokens = list(feature["captions/tokens"].int64_list.value)
+        ends, end = [], 0
+        for length in feature["captions/lengths"].int64_list.value:
+            ends.append((end, end := end + length))
+        if end != len(tokens):
+            raise ValueError(f"{len(tokens)} tokens, but lengths for {end}")
+        return Record(
+            name=feature["image/name"].bytes_list.value[0].decode("utf-8"),
+            class_id=feature["image/class"].int64_list.value[0],
+            encoded=feature["image/encoded"].bytes_list.value[0],
+            height=feature["image/height"].int64_list.value[0],
+            width=feature["image/width"].int64_list.value[0],
+            texts=[text.decode("utf-8") for text in feature["captions/text"].bytes_list.value],
+            tokens=[tokens[begin:end] for begin, end in ends])
+    except (DecodeError, IndexError) as error:
+        raise ValueError(f"not a record of this project: {error}") from None
+
+
+def write_split(folder: Path, split: str, records: Iterable[Record], count: int, per_shard: int) -> dict[str, Any]:
+    """Writes `count` records in order into shards of `per_shard` and returns the split's part of the manifest."""
+    import tensorflow as tf
+    shard_count = -(-count // per_shard)
+    shards, classes, captions = [], set(), 0
+    records = iter(records)
+    for index in range(shard_count):
+        path = folder / shard_name(split, index, shard_count)
+        images = min(per_shard, count - index * per_shard)
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for _ in range(images):
+                record = next(records)
+                writer.write(serialize(record))
+                classes.add(record.class_id)
+                captions += len(record.texts)
+        shards.append({"file": path.name, "images": images, "bytes": path.stat().st_size, "sha256": sha256_file(path)})
+    return {"images": count, "captions": captions, "classes": len(classes), "shards": shards}
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Writes `manifest.json` and its digest (in `sha256sum -c` form)."""
+    content = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+    (folder / MANIFEST).write_bytes(content)
+    (folder / DIGEST).write_text(digest_line(content), encoding="ascii", newline="")
+
+
+def digest_line(content: bytes) -> str:
+    """What `manifest.sha256` must hold for these bytes of `manifest.json`."""
+    return f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n"
+
+
+def read_manifest(data_dir: str | Path) -> dict[str, Any]:
+    """The manifest of a converted data set, checked against its digest and the sizes of the files it names.
+
+    Raises UserError naming the missing or changed file. `tools/verify_records.py` checks every byte.
+    """
+    folder = Path(data_dir)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such data folder (--data). {HOW_TO_MAKE}")
+    path = folder / MANIFEST
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: the manifest is missing or unreadable ({error.strerror}), so this is not a "
+                        f"converted data set. {HOW_TO_MAKE}") from None
+    again = "Mend: convert the data again, or copy the folder again from where it was made."
+    try:
+        changed = (folder / DIGEST).read_bytes() != digest_line(content).encode("ascii")
+    except OSError:
+        raise UserError(f"{folder / DIGEST}: the manifest's digest is missing. {again}") from None
+    if changed:
+        raise UserError(f"{path} does not match {DIGEST}: one of the two was changed. {again}")
+    manifest = json.loads(content)
+    if manifest.get("format") != FORMAT:
+        raise UserError(f"{path}: record format {manifest.get('format')!r}; this version of the project reads "
+                        f"{FORMAT}. Mend: convert the data again.")
+    for shard in (shard for split in SPLITS for shard in manifest["splits"][split]["shards"]):
+        file = folder / shard["file"]
+        size = file.stat().st_size if file.is_file() else None
+        if size != shard["bytes"]:
+            found = "is missing" if size is None else f"has {size:,} bytes, not {shard['bytes']:,}"
+            raise UserError(f"{file}: the shard {found}. {again}")
+    return manifest
+
+
+def shard_paths(data_dir: str | Path, split: str, manifest: dict[str, Any] | None = None) -> list[Path]:
+    """The shard files of a split (`train` or `test`), in order."""
+    manifest = manifest or read_manifest(data_dir)
+    return [Path(data_dir) / shard["file"] for shard in manifest["splits"][split]["shards"]]
+
+
+def read_shard(path: str | Path) -> Iterator[Record]:
+    """The records of one shard file. Raises UserError where it is damaged."""
+    import tensorflow as tf
+    try:
+        for serialized in tf.data.TFRecordDataset(str(path)):
+            yield parse(serialized.numpy())
+    except (tf.errors.OpError, ValueError) as error:
+        raise UserError(f"{path}: damaged shard ({error}). Mend: run tools/verify_records.py, then convert the data "
+                        "again.") from None
+
+
+def read_split(data_dir: str | Path, split: str) -> Iterator[Record]:
+    """All records of a split, in the order of the converter's lists."""
+    for path in shard_paths(data_dir, split):
+        yield from read_shard(path)
