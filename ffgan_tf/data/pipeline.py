@@ -1,0 +1,151 @@
+"""Records → training batches. The order and every augmentation are pure functions of (seed, position).
+
+A position counts samples from the start of training: step k of batch size B covers positions k·B … k·B + B − 1, whatever
+the number of devices, so one integer is the pipeline's whole state. Encoded pictures stay in memory; only the crop that
+is used gets decoded.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ffgan_tf.data import records
+from ffgan_tf.utils.errors import UserError
+
+# Streams of randomness: the second word of the stateless seeds, so that no two uses share numbers.
+ORDER, AUGMENT, CAPTION, WORDS, NOISE = range(5)
+
+
+class Split(NamedTuple):
+    """One split of a converted data set, in memory. N images of up to C captions of up to W words."""
+
+    encoded: tf.Tensor  # (N,) string: JPEG
+    height: np.ndarray  # (N,) int32, of the stored picture
+    width: np.ndarray  # (N,) int32
+    classes: np.ndarray  # (N,) int32
+    names: list[str]  # '<class>/<image>'
+    texts: list[list[str]]
+    tokens: np.ndarray  # (N, C, W) int32, padded with 0
+    lengths: np.ndarray  # (N, C) int32; 0 where an image has fewer captions
+    captions: np.ndarray  # (N,) int32, captions of each image
+
+
+def load_split(data_dir: str, split: str) -> Split:
+    """Reads a whole split into memory. Raises UserError where the folder is not a converted data set or is damaged."""
+    found = list(records.read_split(data_dir, split))
+    if not found:
+        raise UserError(f"--data={data_dir}: its {split} split has no images. Mend: convert with images in both splits.")
+    count = len(found)
+    captions = np.array([len(item.tokens) for item in found], np.int32)
+    longest = max(len(ids) for item in found for ids in item.tokens)
+    lengths = np.zeros((count, captions.max()), np.int32)
+    tokens = np.zeros((count, captions.max(), longest), np.int32)
+    for i, item in enumerate(found):
+        for j, ids in enumerate(item.tokens):
+            tokens[i, j, :len(ids)] = ids
+            lengths[i, j] = len(ids)
+    with tf.device("CPU"):
+        encoded = tf.constant([item.encoded for item in found])
+    return Split(encoded, np.array([item.height for item in found], np.int32),
+                 np.array([item.width for item in found], np.int32), np.array([item.class_id for item in found], np.int32),
+                 [item.name for item in found], [list(item.texts) for item in found], tokens, lengths, captions)
+
+
+def seed_of(seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
+    """Stateless seed (2,) int32 of a use at a position. Positions below 2³¹ (CUB: 240,000 epochs) do not repeat."""
+    # A odd multiplier spreads (seed, stream) over the first word; the generator mixes both words thoroughly.
+    first = (seed * 2654435761 + stream * 40503) % (2 ** 31 - 1)
+    return tf.stack([tf.constant(first, tf.int32), tf.cast(position, tf.int32)])
+
+
+def shuffled_index(position: tf.Tensor, count: int, seed: int) -> tf.Tensor:
+    """Which image stands at a position: each of `count` once an epoch, another order every epoch. int64 scalar."""
+    epoch, place = position // count, position % count
+    key = tf.cast(seed_of(seed, ORDER, epoch), tf.uint32)
+    return tf.random.experimental.index_shuffle(place, key, tf.cast(count - 1, tf.int64))
+
+
+def crop_at(encoded: tf.Tensor, height: tf.Tensor, width: tf.Tensor, size: int, max_size: int,
+            where: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
+    """Decodes an S×S crop of a stored picture, uint8 (S, S, 3).
+
+    The stored shorter side is `max_size`·76/64. JPEG decodes at 1/2 and 1/4 by itself, so S = max_size, /2 or /4 sees
+    the picture at exactly S·76/64. `where` (2,) in [0, 1]: the crop's place between top and bottom, left and right;
+    `flip` scalar bool: mirrored.
+    """
+    ratio = max_size // size
+    height, width = (height + ratio - 1) // ratio, (width + ratio - 1) // ratio
+    room = tf.cast(tf.stack([height, width]) - size, tf.float32)
+    # floor(u·(room+1)) is uniform over the places; u = 1 would fall off the end.
+    offset = tf.minimum(tf.cast(where * (room + 1), tf.int32), tf.cast(room, tf.int32))
+    image = tf.image.decode_and_crop_jpeg(encoded, tf.concat([offset, [size, size]], 0), channels=3, ratio=ratio)
+    return tf.ensure_shape(tf.cond(flip, lambda: image[:, ::-1], lambda: image), [size, size, 3])
+
+
+def pick_words(tokens: tf.Tensor, length: tf.Tensor, limit: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """A caption of at most `limit` words: a longer one keeps a random subset, in order (AttnGAN).
+
+    `tokens` (W,) and `length` scalar → (limit,) padded with 0, and its length.
+    """
+    width = tokens.shape[0]
+    if width <= limit:
+        return tf.pad(tokens, [[0, limit - width]]), length
+    draw = tf.random.stateless_uniform([width], seed)
+    # Padding ranks last; the chosen places, sorted, keep the words' order. A short caption keeps its first `limit`.
+    draw = tf.where(tf.range(width) < length, draw, 2.0)
+    chosen = tf.sort(tf.argsort(draw)[:limit])
+    chosen = tf.where(length > limit, chosen, tf.range(limit))
+    return tf.gather(tokens, chosen), tf.minimum(length, limit)
+
+
+def size_ratio(max_size: int, size: int, data_dir: str) -> int:
+    """How much smaller than the stored pictures S is. Raises UserError where the records are too small for it."""
+    if max_size % size or max_size // size not in (1, 2, 4):
+        raise UserError(f"--image_size={size}: {data_dir} was converted for at most {max_size}, and serves that, its "
+                        f"half and its quarter. Mend: convert again with --image_size={size}.")
+    return max_size // size
+
+
+def training_batches(split: Split, *, max_size: int, image_size: int, batch: int, max_words: int, noise_dim: int,
+                     seed: int, start_step: int = 0, replica: int = 0, replicas: int = 1) -> tf.data.Dataset:
+    """Endless training batches from `start_step` on.
+
+    `batch` is the global batch; replica r of R gets its r-th contiguous part of it, so R replicas see what one would.
+    Each element is a dict: image (b, S, S, 3) uint8, tokens (b, max_words) int32, lengths (b,) int32, classes (b,)
+    int32, index (b,) int32, noise (b, noise_dim) float32 ~ N(0, 1).
+    """
+    if batch % replicas:
+        raise UserError(f"--batch={batch} cannot be shared evenly by {replicas} replicas.")
+    count, share = len(split.names), batch // replicas
+    tokens, lengths = tf.constant(split.tokens), tf.constant(split.lengths)
+    heights, widths = tf.constant(split.height), tf.constant(split.width)
+    captions, classes = tf.constant(split.captions), tf.constant(split.classes)
+
+    def sample(offset):
+        position = (start_step + offset // share) * batch + replica * share + offset % share
+        index = tf.cast(shuffled_index(position, count, seed), tf.int32)
+        draw = tf.random.stateless_uniform([3], seed_of(seed, AUGMENT, position))
+        image = crop_at(split.encoded[index], heights[index], widths[index], image_size, max_size, draw[:2], draw[2] < 0.5)
+        which = tf.random.stateless_uniform([], seed_of(seed, CAPTION, position), 0, captions[index], tf.int32)
+        words, length = pick_words(tokens[index, which], lengths[index, which], max_words,
+                                   seed_of(seed, WORDS, position))
+        noise = tf.random.stateless_normal([noise_dim], seed_of(seed, NOISE, position))
+        return {"image": image, "tokens": tf.ensure_shape(words, [max_words]), "lengths": length,
+                "classes": classes[index], "index": index, "noise": noise}
+
+    data = tf.data.Dataset.range(np.iinfo(np.int64).max)
+    data = data.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return data.batch(share, drop_remainder=True).prefetch(2)
+
+
+def centre_images(split: Split, *, max_size: int, image_size: int, batch: int) -> tf.data.Dataset:
+    """Every picture of the split once, in order, as evaluation sees it: centre crop, no flip; (b, S, S, 3) uint8."""
+    heights, widths = tf.constant(split.height), tf.constant(split.width)
+    half, no_flip = tf.constant([0.5, 0.5]), tf.constant(False)
+
+    def sample(index):
+        return crop_at(split.encoded[index], heights[index], widths[index], image_size, max_size, half, no_flip)
+
+    data = tf.data.Dataset.range(len(split.names)).map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return data.batch(batch).prefetch(2)

@@ -1,0 +1,103 @@
+"""Checkpoints that are whole or not there: a folder each, written beside and renamed, with the sha256 of its files."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+
+from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
+
+BEST = "best.json"
+
+
+class Checkpoints:
+    """The folder `RUN/checkpoints`: `step-00000500/{state.index, state.data-…, meta.json}`, `best.json`."""
+
+    def __init__(self, folder: str | Path, keep: int = 3):
+        self.folder, self.keep = Path(folder), keep
+
+    def steps(self) -> list[int]:
+        """Steps that have a checkpoint, ascending."""
+        found = [re.fullmatch(r"step-(\d+)", path.name) for path in self.folder.glob("step-*")]
+        return sorted(int(match.group(1)) for match in found if match)
+
+    def path(self, step: int) -> Path:
+        """Folder of a step's checkpoint."""
+        return self.folder / f"step-{step:08d}"
+
+    def save(self, checkpoint: tf.train.Checkpoint, step: int) -> Path:
+        """Writes a checkpoint, then removes old ones beyond `keep` (never the best). Returns its folder.
+
+        On an error (a full disk, say) no older checkpoint is touched.
+        """
+        with directory_atomic(self.path(step), replace=True) as temporary:
+            checkpoint.write(str(temporary / "state"))
+            files = {path.name: sha256_file(path) for path in sorted(temporary.iterdir())}
+            write_json(temporary / "meta.json", {"format": 1, "step": step, "files": files})
+        best = self.best()
+        for old in self.steps()[:-self.keep]:
+            if old != (best and best["step"]):
+                shutil.rmtree(self.path(old))
+        return self.path(step)
+
+    def damage(self, step: int) -> str | None:
+        """What is wrong with a step's checkpoint; None where every byte is as it was written."""
+        folder = self.path(step)
+        try:
+            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+            for name, digest in meta["files"].items():
+                if not (folder / name).is_file():
+                    return f"{folder / name} is missing"
+                if sha256_file(folder / name) != digest:
+                    return f"{folder / name} is not as it was written (sha256)"
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            return f"{folder / 'meta.json'} cannot be read ({error})"
+        return None
+
+    def latest(self) -> int | None:
+        """The newest undamaged step, or None where there is no checkpoint. Names each damaged one it passes over.
+
+        Raises UserError where there are checkpoints but none is whole.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            damage = self.damage(step)
+            if damage is None:
+                return step
+            print(f"warning: checkpoint of step {step} is damaged: {damage}; trying the one before",
+                  file=sys.stderr, flush=True)
+        if steps:
+            raise UserError(f"{self.folder}: no checkpoint is whole. Mend: restore one from a backup, or remove the "
+                            "folder to start again.")
+        return None
+
+    def restore(self, checkpoint: tf.train.Checkpoint, step: int, partial: bool = False) -> None:
+        """Loads a step into `checkpoint`; with `partial`, the file may hold more than is asked for."""
+        try:
+            status = checkpoint.read(str(self.path(step) / "state"))
+            status.assert_existing_objects_matched()
+            if not partial:
+                status.assert_consumed()
+        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            raise UserError(f"{self.path(step)} does not fit this run's networks: {str(error).splitlines()[0]}. Mend: "
+                            "take the settings it was trained with (leave the model flags out).") from error
+
+    def mark_best(self, step: int, metric: str, value: float, lower_is_better: bool = True) -> bool:
+        """Records a step as the best by `metric` if it is; the best checkpoint is never removed. Returns whether it is."""
+        before = self.best()
+        if before and before["metric"] == metric and before["step"] in self.steps():
+            if (value >= before["value"]) if lower_is_better else (value <= before["value"]):
+                return False
+        write_json(self.folder / BEST, {"step": step, "metric": metric, "value": value})
+        return True
+
+    def best(self) -> dict | None:
+        """The best step on record: {step, metric, value}, or None."""
+        try:
+            return json.loads((self.folder / BEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None

@@ -1,0 +1,31 @@
+"""One process a run folder."""
+
+import contextlib
+import fcntl
+import os
+import socket
+from pathlib import Path
+from typing import Iterator
+
+from ffgan_tf.utils.errors import UserError
+
+
+@contextlib.contextmanager
+def run_lock(run: str | Path) -> Iterator[None]:
+    """Holds `RUN/lock` while training. Raises UserError, naming host and pid, where another process holds it.
+
+    The kernel drops the lock with its process, so a lock file that a killed process left behind blocks nobody.
+    """
+    path = Path(run) / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UserError(f"{path}: another process trains in this folder ({file.read().strip() or 'unknown'}). Mend: "
+                            "stop it, or take another --run.") from None
+        file.truncate(0)
+        file.write(f"host {socket.gethostname()} pid {os.getpid()}\n")
+        file.flush()
+        yield

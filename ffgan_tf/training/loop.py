@@ -1,0 +1,137 @@
+"""The training loop of the GAN, top to bottom."""
+
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from ffgan_tf import config as configs
+from ffgan_tf.data import records
+from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
+from ffgan_tf.models import build
+from ffgan_tf.sampling import Sampler
+from ffgan_tf.training.checkpoints import Checkpoints
+from ffgan_tf.training.gan import METRICS, Gan
+from ffgan_tf.training.signals import StopRequest
+from ffgan_tf.training.summaries import Log
+from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import write_atomic
+from ffgan_tf.utils.progress import format_duration
+
+COLLAPSED_SPREAD = 0.02  # a batch's μ differ by less than this, σ being near 1: I_s says nothing of the sentence
+
+
+def make_text_encoder(config: configs.TrainConfig, vocabulary: Vocabulary):
+    """The run's frozen text encoder: untrained, drawn from the seed."""
+    if config.text_encoder:
+        raise UserError(f"--text_encoder={config.text_encoder}: trained encoders are not readable yet. Mend: leave the "
+                        "flag out for an untrained one.")
+    return build.build_text_encoder(len(vocabulary), config.text_init_range, config.seed)
+
+
+def check_finite(metrics: np.ndarray, first_step: int, last_checkpoint: int | None) -> None:
+    """Raises UserError naming the first step and term that is not finite. `metrics` (steps, len(METRICS))."""
+    bad = np.argwhere(~np.isfinite(metrics))
+    if not len(bad):
+        return
+    step, term = first_step + int(bad[0][0]), METRICS[int(bad[0][1])]
+    kept = f"The checkpoint of step {last_checkpoint} is kept." if last_checkpoint is not None else \
+        "There was no checkpoint yet."
+    raise UserError(f"step {step}: {term} is {metrics[tuple(bad[0])]}; training has diverged and stops. {kept} Mend: a "
+                    "smaller --lr_d and --lr_g, or --precision=float32, with --allow_config_change.")
+
+
+def train(config: configs.TrainConfig, run: str | Path) -> int:
+    """Trains, or continues to train, in the folder `run`. Returns the exit code: 0 when done or stopped by a signal."""
+    run = Path(run)
+    manifest = records.read_manifest(config.data)
+    max_size = manifest["image"]["max_size"]
+    size_ratio(max_size, config.image_size, config.data)
+    vocabulary = Vocabulary.load(Path(config.data) / records.VOCABULARY)
+    checkpoints = Checkpoints(run / "checkpoints", config.keep_checkpoints)
+    resume_step = checkpoints.latest()
+    kept_vocabulary = run / "vocabulary.json"
+    if resume_step is not None and Vocabulary.load(kept_vocabulary).hash != vocabulary.hash:
+        raise UserError(f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the run "
+                        "was started with, or take another --run.")
+    shutil.copyfile(Path(config.data) / records.VOCABULARY, kept_vocabulary)
+    configs.save(config, run)
+
+    print(f"reading {config.data}", flush=True)
+    train_split, test_split = load_split(config.data, "train"), load_split(config.data, "test")
+    images = len(train_split.names)
+    if len(set(train_split.classes.tolist())) < 2:
+        raise UserError(f"--data={config.data}: all training images are of one class, so no sentence is wrong for any "
+                        "(Eq. 4). Mend: convert with classes.")
+    total = config.steps or -(-config.epochs * images // config.batch)
+
+    gan = Gan(config, make_text_encoder(config, vocabulary))
+    if resume_step is not None:
+        checkpoints.restore(gan.checkpoint(), resume_step)
+        print(f"continuing at step {resume_step:,} of {total:,}", flush=True)
+    step = start = int(gan.step.numpy())
+    batches = iter(training_batches(
+        train_split, max_size=max_size, image_size=config.image_size, batch=config.batch, max_words=config.max_words,
+        noise_dim=config.z_dim + config.c_dim, seed=config.seed, start_step=step))
+    train_step = tf.function(gan.train_step)
+
+    # The grid: the same test sentences and noise at every step, by the EMA weights.
+    chosen = np.linspace(0, len(test_split.names) - 1, min(config.grid_captions, len(test_split.names))).astype(int)
+    sentences = [test_split.texts[i][0] for i in chosen]
+    sentence_ids = [test_split.tokens[i, 0, :test_split.lengths[i, 0]] for i in chosen]
+    sampler = Sampler(gan.ema, gan.text_encoder, config.z_dim, config.c_dim, len(chosen))
+    log = Log(run)
+    log.text("sentences", "\n".join(f"{i + 1}. {text}" for i, text in enumerate(sentences)), step)
+    write_atomic(run / "samples" / "sentences.txt", "\n".join(sentences) + "\n")
+    print(f"{images:,} images, {total:,} steps of {config.batch}; TensorBoard: tensorboard --logdir={run}", flush=True)
+
+    began = interval_began = time.monotonic()
+    pending: list[tf.Tensor] = []  # the metrics of steps since the last log, still on the device
+    saved = resume_step
+    stop_reason = ""
+    with StopRequest() as stop:
+        while step < total:
+            pending.append(train_step(next(batches)))
+            step += 1
+            if config.max_minutes and time.monotonic() - began > 60 * config.max_minutes:
+                stop_reason = f"--max_minutes={config.max_minutes:g} are over"
+            stop_reason = f"{stop.asked} received" if stop.asked else stop_reason
+            last = step == total or bool(stop_reason)
+            save, sample = last or step % config.checkpoint_every == 0, last or step % config.sample_every == 0
+
+            if step % config.log_every == 0 or save:
+                values = np.stack([metrics.numpy() for metrics in pending])  # the one wait for the device
+                check_finite(values, step - len(pending) + 1, saved)
+                seconds = time.monotonic() - interval_began
+                means = dict(zip(METRICS, values.mean(axis=0).astype(float)))
+                speed = config.batch * len(pending) / max(seconds, 1e-9)
+                log.scalars(step, {**means, "speed/images_per_second": speed, "epoch": step * config.batch / images,
+                                   "learning_rate/g": config.lr_g, "learning_rate/d": config.lr_d})
+                left = (time.monotonic() - began) / (step - start) * (total - step)
+                warning = "  I_s has collapsed" if means["text/mu_spread"] < COLLAPSED_SPREAD and \
+                    config.condition != "sentence" else ""
+                print(f"step {step:,}/{total:,}  epoch {step * config.batch / images:.1f}  D {means['loss_d/total']:.3f}  "
+                      f"G {means['loss_g/total']:.3f}  KL {means['loss_g/kl']:.4f}  D(t) {means['D/real']:.2f}  "
+                      f"D(t|I) {means['D/real_matching']:.2f}  D(t|wrong) {means['D/real_mismatching']:.2f}  "
+                      f"{speed:.1f} images/s  ETA {format_duration(left)}{warning}", flush=True)
+                pending.clear()
+            if sample:
+                log.pictures(step, sampler(sentence_ids, config.seed), sentences)
+            if save:
+                checkpoints.save(gan.checkpoint(), step)
+                saved = step
+            if step % config.log_every == 0 or save or sample:
+                interval_began = time.monotonic()  # images/s is that of the steps alone
+            if stop_reason:
+                break
+    log.close()
+    if stop_reason:
+        print(f"stopped at step {step:,} of {total:,} ({stop_reason}); saved. Continue: python -m ffgan_tf.train "
+              f"--run={run}", flush=True)
+    else:
+        print(f"done: {step:,} steps in {format_duration(time.monotonic() - began)}. Pictures: {run / 'samples'}; "
+              f"sentences of your own: python -m ffgan_tf.sample --run={run} --text=\"…\"", flush=True)
+    return 0

@@ -1,0 +1,26 @@
+"""Ctrl-C and SIGTERM as a wish to stop: the loop saves and ends with exit code 0."""
+
+import signal
+from types import FrameType
+
+
+class StopRequest:
+    """Context in which SIGINT and SIGTERM set `asked` to the signal's name; a second Ctrl-C interrupts at once."""
+
+    def __init__(self):
+        self.asked: str | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> "StopRequest":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.asked = signal.Signals(number).name
