@@ -30,4 +30,5 @@ def main(argv):
 
 if __name__ == "__main__":
     converter_flags.define("oxford102")
+    flags.adopt_module_key_flags(converter_flags)  # so that --help shows them
     app.run(exit_code_main(main))
