@@ -11,12 +11,14 @@ from ffgan_tf.data import converter_flags, cub
 from ffgan_tf.utils.errors import exit_code_main
 
 _CUB = flags.DEFINE_string("cub", None, "ROOT, the folder of the published files.", required=True)
+_CAPTIONS_PICKLE = flags.DEFINE_string("captions_pickle", None, "AttnGAN's captions.pickle, for a text encoder that "
+                                       "was released with it: its vocabulary and token ids are used.")
 
 
 def main(argv):
     """Reads the flags and converts."""
     del argv
-    return converter_flags.run(cub.read_source(_CUB.value))
+    return converter_flags.run(cub.read_source(_CUB.value, _CAPTIONS_PICKLE.value))
 
 
 if __name__ == "__main__":

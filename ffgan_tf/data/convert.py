@@ -1,7 +1,7 @@
 """The conversion engine: checks and encodes every image on all cores, then writes the records, or only a report."""
 
 import collections
-import concurrent.futures
+import concurrent.futures.process
 import contextlib
 import dataclasses
 import functools
@@ -20,6 +20,7 @@ import PIL
 
 import ffgan_tf
 from ffgan_tf.data import records
+from ffgan_tf.data.attngan_captions import check_agreement
 from ffgan_tf.data.captions import CAPTIONS_PER_IMAGE, Vocabulary, read_captions
 from ffgan_tf.data.images import FILTER, Box, encode_image, shorter_side
 from ffgan_tf.data.problems import Problem, Unusable, format_report
@@ -38,6 +39,8 @@ class Item:
     class_id: int
     captions: Path
     box: Box | None = None
+    token_ids: tuple[tuple[int, ...], ...] | None = None  # of an imported vocabulary, instead of the converter's
+    fault: Problem | None = None  # what its reader already found; the files are checked all the same
 
 
 @dataclasses.dataclass
@@ -52,6 +55,7 @@ class Source:
     notes: list[str] = dataclasses.field(default_factory=list)
     crop: str = "none"
     least_captions: int = CAPTIONS_PER_IMAGE
+    vocabulary: Vocabulary | None = None  # None: all words of the captions, both splits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +82,8 @@ class _Prepared:
 
 def _prepare(item: Item, image_size: int, quality: int, least: int) -> _Prepared:
     """Everything that one image needs, in a worker process. Both of its files are checked even if the first fails."""
-    encoded, width, height, texts, notes, problems = b"", 0, 0, [], [], []
+    encoded, width, height, texts, notes = b"", 0, 0, [], []
+    problems = [item.fault] if item.fault else []
     try:
         image = encode_image(item.image, image_size, quality, item.box)
         encoded, width, height = image.encoded, image.width, image.height
@@ -94,9 +99,19 @@ def _prepare(item: Item, image_size: int, quality: int, least: int) -> _Prepared
     return _Prepared(encoded, width, height, tuple(texts), tuple(notes), tuple(problems))
 
 
+def _disagreement(item: Item, prepared: _Prepared, vocabulary: Vocabulary | None) -> Sequence[Problem]:
+    """The problem, if any, of imported token ids that are not those of the caption file."""
+    try:
+        if item.token_ids is not None:
+            check_agreement(item.token_ids, prepared.texts, vocabulary)
+        return ()
+    except Unusable as error:
+        return [Problem(str(item.captions), error.reason, error.mend)]
+
+
 @contextlib.contextmanager
 def _mapper(workers: int):
-    """Yields a `map` in the items' order over `workers` processes. They start afresh (no fork of TensorFlow's threads)."""
+    """Yields a `map` in the items' order over `workers` processes (spawned: forking TensorFlow's threads can hang)."""
     if workers == 1:
         yield map
         return
@@ -104,39 +119,43 @@ def _mapper(workers: int):
         workers, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
     try:
         yield functools.partial(pool.map, chunksize=8)
+    except concurrent.futures.process.BrokenProcessPool:
+        raise UserError("a worker process died, most likely for want of memory. Nothing was written. Mend: fewer "
+                        "--workers.") from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def convert(source: Source, out: str | Path, settings: Settings, vocabulary: Vocabulary | None = None) -> dict[str, Any]:
+def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, Any]:
     """Converts `source` into the records folder `out` and returns the manifest.
 
     Every image is decoded once: the encoded bytes wait in an unnamed file beside `out` until all are known to be good.
-    Without `vocabulary` it is made of all words of both splits. Raises UserError with one report of everything
-    unusable, before anything is written; with `skip_bad` those are left out and counted. The shards' bytes depend on
-    the input and the settings only, not on the number of workers.
+    Raises UserError with one report of everything unusable, before anything is written; with `skip_bad` those are left
+    out and counted. The shards' bytes depend on the input and the settings only, not on the number of workers.
     """
     out = Path(out)
     if out.exists() and not settings.overwrite:
         raise UserError(f"{out} exists. Mend: choose another --out, or replace it with --overwrite.")
     problems, notes = list(source.problems), collections.Counter()
-    least = source.least_captions
-    prepare = functools.partial(_prepare, image_size=settings.image_size, quality=settings.quality, least=least)
-    kept: list[tuple[Item, _Prepared, int]] = []
+    prepare = functools.partial(_prepare, image_size=settings.image_size, quality=settings.quality,
+                                least=source.least_captions)
+    kept: list[tuple[Item, _Prepared, int]] = []  # the encoded bytes replaced by their number
     out.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress("converting", len(source.items), "images")
     with tempfile.TemporaryFile(dir=out.parent) as spill:
         with _mapper(settings.workers or os.cpu_count() or 1) as parallel_map:
             for done, (item, prepared) in enumerate(zip(source.items, parallel_map(prepare, source.items)), 1):
-                problems += prepared.problems
-                if not prepared.problems:
+                found = prepared.problems or _disagreement(item, prepared, source.vocabulary)
+                problems += found
+                if not found:
                     notes.update(prepared.notes)
                     kept.append((item, dataclasses.replace(prepared, encoded=b""), len(prepared.encoded)))
                     spill.write(prepared.encoded)
                 progress.update(done)
         progress.close()
         _report(source, problems, notes, kept, settings)
-        vocabulary = vocabulary or Vocabulary.from_captions(text for _, prepared, _ in kept for text in prepared.texts)
+        vocabulary = source.vocabulary or Vocabulary.from_captions(
+            text for _, prepared, _ in kept for text in prepared.texts)
         with directory_atomic(out, replace=settings.overwrite) as folder:
             manifest = _write(folder, source, settings, vocabulary, kept, notes, spill)
     return manifest
@@ -158,7 +177,7 @@ def _report(source: Source, problems: Sequence[Problem], notes: collections.Coun
                         "Mend the files above, or leave them out with --skip_bad.")
     if problems:
         print(f"{format_report(problems)}\n--skip_bad: left out {len(source.items) - len(kept):,} of "
-              f"{len(source.items):,} images ({len(problems):,} problems)", file=sys.stderr)
+              f"{len(source.items):,} listed images ({len(problems):,} problems)", file=sys.stderr)
     if not kept:
         raise UserError(f"{source.location}: no usable image. Nothing was written.")
 
@@ -174,8 +193,9 @@ def _write(folder: Path, source: Source, settings: Settings, vocabulary: Vocabul
     def split_records(chosen: Iterable) -> Iterator[records.Record]:
         for item, prepared, size in chosen:
             spill.seek(offsets[item.name])
+            token_ids = item.token_ids or [vocabulary.encode(text)[0] for text in prepared.texts]
             yield records.Record(item.name, item.class_id, spill.read(size), prepared.height, prepared.width,
-                                 prepared.texts, [vocabulary.encode(text)[0] for text in prepared.texts])
+                                 prepared.texts, token_ids)
 
     splits = {}
     for split in records.SPLITS:

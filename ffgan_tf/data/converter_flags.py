@@ -3,7 +3,6 @@
 from absl import flags
 
 from ffgan_tf.data.convert import Settings, Source, convert
-from ffgan_tf.data.captions import Vocabulary
 
 
 def define(name: str) -> None:
@@ -21,12 +20,12 @@ def define(name: str) -> None:
     flags.DEFINE_bool("overwrite", False, "Replace --out where it exists, once the new one is whole.")
 
 
-def run(source: Source, vocabulary: Vocabulary | None = None) -> int:
+def run(source: Source) -> int:
     """Converts `source` by the common flags, prints what was made and returns the exit code."""
     values = flags.FLAGS
     manifest = convert(source, values.out, Settings(
         values.image_size, values.quality, values.skip_bad, values.workers, values.images_per_shard,
-        values.overwrite), vocabulary)
+        values.overwrite))
     for split, part in manifest["splits"].items():
         size = sum(shard["bytes"] for shard in part["shards"]) / 1e6
         print(f"{split}: {part['images']:,} images, {part['captions']:,} captions, {part['classes']} classes, "

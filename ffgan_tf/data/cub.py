@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from ffgan_tf.data.attngan_captions import read_pickled_captions
 from ffgan_tf.data.convert import Item, Source
 from ffgan_tf.data.images import Box
 from ffgan_tf.data.pickles import load_pickle
@@ -10,15 +11,16 @@ from ffgan_tf.data.problems import Problem
 from ffgan_tf.data.records import SPLITS
 from ffgan_tf.utils.errors import UserError
 
-_LAYOUT = ("Mend: point --cub at the folder that holds CUB_200_2011/{images/, images.txt, bounding_boxes.txt}, text/ or "
-           "text_c10/ with <class>/<image>.txt, and {train,test}/{filenames,class_info}.pickle.")
+_LAYOUT = ("Mend: point --cub at the folder that holds CUB_200_2011/{images/, images.txt, bounding_boxes.txt}, text/ "
+           "or text_c10/ with <class>/<image>.txt, and {train,test}/{filenames,class_info}.pickle.")
 
 
-def read_source(root: str | Path) -> Source:
+def read_source(root: str | Path, captions_pickle: str | Path | None = None) -> Source:
     """The published files under `root`. The split is that of the pickles, not of `train_test_split.txt`.
 
     An image keeps the class number that begins its folder's name ('002.Laysan_Albatross' → 2), which is what
-    class_info holds; so an unreadable class_info costs nothing. Raises UserError where a whole file is missing.
+    class_info holds; so an unreadable class_info costs nothing. `captions_pickle` is AttnGAN's: its vocabulary and
+    token ids then replace the converter's. Raises UserError where a whole file is missing.
     """
     root = Path(root)
     cub = root / "CUB_200_2011"
@@ -28,13 +30,15 @@ def read_source(root: str | Path) -> Source:
     if text is None:
         raise UserError(f"{root / 'text'}: the captions are missing. {_LAYOUT}")
     boxes = read_boxes(cub)
-    source = Source("cub", str(root), [], {}, crop="cub_box_0.75")
+    pickled = read_pickled_captions(captions_pickle) if captions_pickle else None
+    source = Source("cub", str(root), [], {}, crop="cub_box_0.75", vocabulary=pickled and pickled.vocabulary)
     seen: dict[str, str] = {}
     class_split: dict[int, str] = {}
     for split in SPLITS:
         names = _read_names(root / split / "filenames.pickle", source)
         classes = _classes(root / split / "class_info.pickle", names, source)
-        for name, class_id in zip(names, classes):
+        token_ids = pickled.per_image(split, len(names)) if pickled else [None] * len(names)
+        for name, class_id, ids in zip(names, classes, token_ids):
             image = cub / "images" / f"{name}.jpg"
             folder = name.partition("/")[0]
             if name in seen:
@@ -42,15 +46,15 @@ def read_source(root: str | Path) -> Source:
                                                "list every image once"))
                 continue
             seen[name] = split
+            fault = None
             if class_split.setdefault(class_id, split) != split:
-                source.problems.append(Problem(str(image), f"its class {class_id} is in both splits",
-                                               "use the published lists, whose classes are disjoint"))
+                fault = Problem(str(image), f"its class {class_id} is in both splits",
+                                "use the published lists, whose classes are disjoint")
             elif name not in boxes:
-                source.problems.append(Problem(str(image), "no bounding box", "add the image to images.txt and its box "
-                                               "to bounding_boxes.txt"))
-            else:
-                source.items.append(Item(split, name, image, class_id, text / f"{name}.txt", boxes[name]))
-                source.class_names[class_id] = folder
+                fault = Problem(str(image), "no readable bounding box",
+                                "add the image to images.txt and its box to bounding_boxes.txt")
+            source.items.append(Item(split, name, image, class_id, text / f"{name}.txt", boxes.get(name), ids, fault))
+            source.class_names[class_id] = folder
     used = {name.partition("/")[0] for name in seen}
     found = {folder.name for parent in (cub / "images", text) for folder in parent.iterdir() if folder.is_dir()}
     for name in sorted(found - used):
@@ -64,31 +68,27 @@ def read_source(root: str | Path) -> Source:
 def read_boxes(cub: Path) -> dict[str, Box]:
     """Image name (`<class>/<image>`) → (x, y, width, height) from images.txt and bounding_boxes.txt.
 
-    Raises UserError where a file is missing or a line of it is not in the published form.
+    A line that is not in the published form gives no box. Raises UserError where a file is missing.
     """
-    names = {fields[0]: fields[1] for fields in _table(cub / "images.txt", 2)}
+    names = dict(line.split(maxsplit=1) for line in _lines(cub / "images.txt") if len(line.split()) > 1)
     boxes = {}
-    for number, *values in _table(cub / "bounding_boxes.txt", 5):
+    for line in _lines(cub / "bounding_boxes.txt"):
+        number, *values = line.split()
         try:
-            box = tuple(float(value) for value in values)
+            x, y, width, height = (float(value) for value in values)
         except ValueError:
-            raise UserError(f"{cub / 'bounding_boxes.txt'}: image {number}: {' '.join(values)!r} are not four numbers. "
-                            f"{_LAYOUT}") from None
+            continue
         if number in names:
-            boxes[names[number].rpartition(".")[0]] = box
+            boxes[names[number].rpartition(".")[0]] = (x, y, width, height)
     return boxes
 
 
-def _table(path: Path, columns: int) -> list[list[str]]:
+def _lines(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: missing or unreadable ({error}). {_LAYOUT}") from None
-    rows = [line.split() for line in lines if line.strip()]
-    for number, row in enumerate(rows, 1):
-        if len(row) != columns:
-            raise UserError(f"{path}: line {number} has {len(row)} columns, not {columns}. {_LAYOUT}")
-    return rows
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _read_names(path: Path, source: Source) -> list[str]:

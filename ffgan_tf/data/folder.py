@@ -35,7 +35,8 @@ def read_source(root: str | Path, test_list: str | Path | None = None, test_rati
     test = _listed(Path(test_list), by_name) if test_list else _drawn(sorted(by_name), test_ratio, seed)
     classes = {name: name.rpartition("/")[0] or name for name in by_name}
     numbers = {class_name: number for number, class_name in enumerate(sorted(set(classes.values())), 1)}
-    source = Source(root.resolve().name, str(root), [], {number: name for name, number in numbers.items()}, least_captions=1)
+    source = Source(root.resolve().name, str(root), [], {number: name for name, number in numbers.items()},
+                    least_captions=1)
     for name, (path, *others) in sorted(by_name.items()):
         if others:
             source.problems.append(Problem(str(path), f"shares its caption file with {others[0].name}",

@@ -54,8 +54,8 @@ def from_tfds(root: str | Path, data_dir: str | None, download: bool) -> Source:
     if download:
         builder.download_and_prepare()
     elif not builder.info.splits:
-        raise UserError(f"{builder.data_dir}: tensorflow-datasets has no oxford_flowers102 there. Mend: set --tfds_dir, "
-                        "let it be fetched with --download, or use --source=files.")
+        raise UserError(f"{builder.data_dir}: tensorflow-datasets has no oxford_flowers102 there. Mend: set --tfds_dir,"
+                        " let it be fetched with --download, or use --source=files.")
     labels, images = {}, {}
     for split in sorted(builder.info.splits):
         for example in builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}):

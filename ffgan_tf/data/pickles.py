@@ -59,27 +59,28 @@ def load_pickle(path: str | Path) -> tuple[Any, list[str]]:
         raise UserError(f"{path}: cannot be read: {error.strerror}. Mend: restore the file as published.") from None
     undamaged = content.replace(b"\r\n", b"\n")
     try:
-        value = _load(content, path)
-        damaged = undamaged != content and _ends_in_cr(value)
+        value, ends_in_cr = _load(content, path)
+        damaged = undamaged != content and ends_in_cr
     except UserError:  # damage also lengthens the names of globals: judge them once it is undone
         if undamaged == content:
             raise
         damaged = True
     if damaged:
-        return _strip_cr(_load(undamaged, path)), [f"{path}: CRLF damage repaired"]
-    if _ends_in_cr(value):
+        return _strip_cr(_load(undamaged, path)[0]), [f"{path}: CRLF damage repaired"]
+    if ends_in_cr:
         return _strip_cr(value), [f"{path}: \\r stripped off its texts"]
     return value, []
 
 
-def _load(content: bytes, path: Path) -> Any:
+def _load(content: bytes, path: Path) -> tuple[Any, bool]:
     try:
-        return AllowListUnpickler(io.BytesIO(content), str(path), _ALLOWED, encoding="latin1").load()
+        value = AllowListUnpickler(io.BytesIO(content), str(path), _ALLOWED, encoding="latin1").load()
+        return value, _ends_in_cr(value)  # within the try: a list that holds itself has no end
     except UserError:
         raise
     except Exception as error:  # a damaged pickle fails as nearly anything
-        raise UserError(f"{path}: not a readable pickle ({type(error).__name__}: {error}). Mend: get the file again, as "
-                        "a binary file (CRLF conversion destroys pickles).") from None
+        raise UserError(f"{path}: not a readable pickle ({type(error).__name__}: {error}). Mend: get the file again, "
+                        "as a binary file (CRLF conversion destroys pickles).") from None
 
 
 def _ends_in_cr(value: Any) -> bool:
