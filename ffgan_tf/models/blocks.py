@@ -1,5 +1,6 @@
 """Building blocks of both networks (spec section 3, after AttnGAN). All maps are NHWC."""
 
+import numpy as np
 import tensorflow as tf
 
 BN_EPSILON = 1e-5
@@ -124,24 +125,68 @@ class Residual(tf.keras.layers.Layer):
         return x + self.norm2(self.conv2(y), training=training)
 
 
+def border_zones(size: int, kernel: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where a k-tap zero-padded convolution of a constant row of `size` pixels takes which value.
+
+    Returns `place` (size, Z) one-hot, the zone of each pixel, and `taps` (Z, k), 1 where a zone's tap falls inside the
+    row: value of a pixel = place · taps · weights. At most k zones: the pixels near either end, and all between.
+    """
+    position = np.arange(size)[:, None] + np.arange(kernel)[None, :] - (kernel - 1) // 2
+    taps, zone = np.unique((position >= 0) & (position < size), axis=0, return_inverse=True)
+    return np.eye(len(taps), dtype=np.float32)[zone.reshape(-1)], taps.astype(np.float32)
+
+
+class VectorConv(tf.keras.layers.Layer):
+    """k×k convolution, no bias, of a map beside a vector tiled over space, without tiling it.
+
+    x (B, H, W, C) and v (B, V) → (B, H, W, filters), equal to conv([x, tile(v)]). A convolution of a constant map is
+    constant but near the border, where part of the kernel sees the zero padding: v's share is computed once for each of
+    those zones (nine for 3×3) and laid out.
+    """
+
+    def __init__(self, filters: int, kernel_size: int, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.kernel_size = filters, kernel_size
+
+    def build(self, input_shape):
+        map_shape, vector_shape = input_shape
+        self.channels = map_shape[-1]
+        shape = (self.kernel_size, self.kernel_size, map_shape[-1] + vector_shape[-1], self.filters)
+        self.kernel = self.add_weight("kernel", shape, initializer=UnitOrthogonal())
+        super().build(input_shape)
+
+    def call(self, inputs):
+        x, vector = inputs
+        kernel = tf.cast(self.kernel, x.dtype)
+        own, of_vector = kernel[:, :, :self.channels], kernel[:, :, self.channels:]
+        (rows, row_taps), (columns, column_taps) = (border_zones(n, self.kernel_size) for n in x.shape[1:3])
+        zones = tf.einsum("ri,sj,ijvo->rsvo", tf.cast(row_taps, x.dtype), tf.cast(column_taps, x.dtype), of_vector)
+        values = tf.einsum("bv,rsvo->brso", vector, zones)
+        spread = tf.einsum("hr,brso->bhso", tf.cast(rows, x.dtype), values)
+        spread = tf.einsum("ws,bhso->bhwo", tf.cast(columns, x.dtype), spread)
+        return tf.nn.conv2d(x, own, 1, "SAME") + spread
+
+
 class DenseBlock(tf.keras.layers.Layer):
     """H_dense: `depth` layers conv3×3 → BN → GLU of `growth` channels, each on the concatenation of all before it.
 
     A 1×1 convolution, no bias, brings the whole concatenation back to the input's width, so that it can be added (Eq. 7,
-    8). (B, H, W, C) → (B, H, W, C).
+    8). The input is a map (B, H, W, C) beside a vector (B, V) tiled over space; returns (B, H, W, C + V).
     """
 
     def __init__(self, depth: int, growth: int, **kwargs):
         super().__init__(**kwargs)
-        self.convs = [conv(2 * growth, 3, name=f"conv{i + 1}") for i in range(depth)]
+        self.convs = [VectorConv(2 * growth, 3, name=f"conv{i + 1}") for i in range(depth)]
         self.norms = [batch_norm(name=f"norm{i + 1}") for i in range(depth)]
 
     def build(self, input_shape):
-        self.join = conv(input_shape[-1], 1, name="join")
+        map_shape, vector_shape = input_shape
+        self.join = VectorConv(map_shape[-1] + vector_shape[-1], 1, name="join")
         super().build(input_shape)
 
-    def call(self, x, training=False):
-        features = x
+    def call(self, inputs, training=False):
+        features, vector = inputs
         for layer, norm in zip(self.convs, self.norms):
-            features = tf.concat([features, glu(norm(layer(features), training=training))], axis=-1)
-        return self.join(features)
+            new = glu(norm(layer((features, vector)), training=training))
+            features = tf.concat([features, new], axis=-1)
+        return self.join((features, vector))

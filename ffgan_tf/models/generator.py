@@ -61,9 +61,11 @@ class Stage(tf.keras.layers.Layer):
         self.up = blocks.Up(config.ngf, name="up")
 
     def call(self, features, condition, context, training=False):
-        condition = blocks.tile_vector(tf.cast(condition, features.dtype), features)
-        joined = tf.concat([features, condition, context], axis=-1)
-        return self.up(self.dense(joined, training=training) + joined, training=training)
+        condition = tf.cast(condition, features.dtype)
+        maps = tf.concat([features, context], axis=-1)
+        # The order of F_d's channels is free; I_s last lets the dense block treat it apart.
+        joined = tf.concat([maps, blocks.tile_vector(condition, features)], axis=-1)
+        return self.up(self.dense((maps, condition), training=training) + joined, training=training)
 
 
 class Lateral(tf.keras.layers.Layer):
