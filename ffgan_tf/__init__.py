@@ -24,4 +24,5 @@ def _choose_keras() -> None:
 
 
 _choose_keras()
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # keep TensorFlow's start-up chatter off the status line
+# TensorFlow logs errors at every start (CUDA factories registered twice, no driver); what matters comes as an exception.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -10,13 +10,13 @@ import functools
 import hashlib
 import os
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.metrics import inception_weights as converters
-from ffgan_tf.metrics.inception_graph import InceptionWeights, build_inception
+from ffgan_tf.metrics.inception_graph import SIZE, InceptionWeights, build_inception
 from ffgan_tf.metrics.preprocessing import PREPROCESSING
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file
@@ -71,7 +71,7 @@ NETWORKS = {
 }
 
 
-def _weight_files(name: str, weights: str | None) -> list[Path]:
+def _weight_files(name: str, weights: str | None, flags: tuple[str, str]) -> list[Path]:
     """The files behind `weights` (a checkpoint has several); UserError where there is none."""
     path = weights or (_keras_cache() if name == "keras" else None)
     if path and Path(path).is_file():
@@ -82,8 +82,8 @@ def _weight_files(name: str, weights: str | None) -> list[Path]:
             return parts
     spec = NETWORKS[name]
     problem = f"{path}: no such file" if path else "no weights file was given"
-    raise UserError(f"{problem}; --inception={name} is {spec.what} and needs its weights. {spec.origin}. "
-                    "Mend: --inception_weights=PATH. Nothing is downloaded unasked.")
+    raise UserError(f"{problem}; {flags[0]}={name} is {spec.what} and needs its weights. {spec.origin}. "
+                    f"Mend: {flags[1]}=PATH. Nothing is downloaded unasked.")
 
 
 def _sha256(files: list[Path]) -> str:
@@ -118,10 +118,12 @@ class Network:
         self.name, self.batch_size = name, batch_size
         self.taps = ("64", "192", "768", "2048") + (
             ("logits_unbiased", "logits", "probabilities") if weights.head else ())
-        self._run = tf.function(self._forward, reduce_retracing=True)
+        self._wide = "float64" if dtype == "float64" else "float32"
+        shape = (batch_size, SIZE, SIZE, 3)
+        self._run = tf.function(self._forward, input_signature=[tf.TensorSpec(shape, self._wide)])
 
-    def _forward(self, images: tf.Tensor) -> dict:
-        taps = self._model(self._preprocessing.in_graph(images, self._dtype), training=False)
+    def _forward(self, inputs: tf.Tensor) -> dict:
+        taps = self._model(tf.cast(inputs, self._dtype), training=False)
         if self._head:
             weights, biases = self._head
             unbiased = tf.matmul(taps["2048"], weights)
@@ -131,22 +133,28 @@ class Network:
             taps |= {"logits_unbiased": unbiased, "logits": logits, "probabilities": tf.nn.softmax(scores)}
         return taps
 
-    def features(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """uint8 RGB images [N, H, W, 3] → {tap: [N, channels]}, float32 (float64 for a float64 network).
+    def _prepare(self, images: Sequence[np.ndarray] | np.ndarray) -> tf.Tensor:
+        """The network's input, [batch_size, 299, 299, 3], zeros after the last image."""
+        groups = [images] if isinstance(images, np.ndarray) else [image[np.newaxis] for image in images]
+        for group in groups:
+            if group.dtype != np.uint8 or group.ndim != 4 or group.shape[-1] != 3 or 0 in group.shape:
+                raise ValueError(f"images must be uint8 [H, W, 3], not {group.dtype} {list(group.shape[1:])}")
+        ready = tf.concat([self._preprocessing(group, self._wide) for group in groups], 0)
+        return tf.pad(ready, [(0, self.batch_size - len(images))] + [(0, 0)] * 3)
 
-        Runs batches of `batch_size`, the last one padded, so a picture's features do not depend on its company.
-        ValueError for images of another form.
+    def features(self, images: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
+        """uint8 RGB images, [N, H, W, 3] or N arrays [H, W, 3] of any sizes → {tap: [N, channels]}, N > 0.
+
+        float32 (float64 for a float64 network). Each image is resized on its own, and batches of `batch_size` are
+        run, the last one padded: an image's features do not depend on its company. ValueError for another form.
         """
-        images = np.asarray(images)
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape:
-            raise ValueError(f"images must be uint8 [N, H, W, 3], N > 0, not {images.dtype} {list(images.shape)}")
+        if not len(images):
+            raise ValueError("no images")
         parts = []
         with _full_float32():
             for start in range(0, len(images), self.batch_size):
                 batch = images[start:start + self.batch_size]
-                ready = self._preprocessing.on_host(batch, self._dtype)
-                ready = np.pad(ready, [(0, self.batch_size - len(batch))] + [(0, 0)] * 3)
-                taps = self._run(tf.constant(ready))
+                taps = self._run(self._prepare(batch))
                 parts.append({tap: taps[tap].numpy()[:len(batch)] for tap in self.taps})
         return {tap: np.concatenate([part[tap] for part in parts]) for tap in self.taps}
 
@@ -156,21 +164,22 @@ class Network:
 
 
 def load_network(name: str, weights: str | None = None, dtype: str = "float32", preprocessing: str | None = None,
-                 batch_size: int = 32) -> Network:
+                 batch_size: int = 32, flags: tuple[str, str] = ("--inception", "--inception_weights")) -> Network:
     """The network `name` (of NETWORKS) with the weights in the file `weights`, computing in `dtype` (of DTYPES).
 
-    `preprocessing` (of PREPROCESSING) replaces the network's own; protocols need that. UserError where a name is
-    unknown, the weights are not there, or they are another network's.
+    `preprocessing` (of PREPROCESSING) replaces the network's own; protocols need that. `flags` are those that named
+    the network and the file, for messages. UserError where the weights are not there, or are another network's;
+    ValueError for an unknown name.
     """
-    for value, known, flag in ((name, NETWORKS, "--inception"), (dtype, DTYPES, "--dtype"),
-                               (preprocessing or "tf1", PREPROCESSING, "preprocessing")):
+    for value, known in ((name, NETWORKS), (dtype, DTYPES), (preprocessing or "tf1", PREPROCESSING)):
         if value not in known:
-            raise UserError(f"{flag}={value}: unknown. Mend: one of {', '.join(known)}.")
+            raise ValueError(f"{value!r} is none of {', '.join(known)}")
     spec = NETWORKS[name]
-    files = _weight_files(name, weights)
+    files = _weight_files(name, weights, flags)
     path = str(weights or files[0])
-    recipe = PREPROCESSING[preprocessing or spec.preprocessing]
+    preprocessing = preprocessing or spec.preprocessing
+    recipe = PREPROCESSING[preprocessing]
     protocol = {"network": name, "weights_file": Path(path).name, "weights_sha256": _sha256(files),
-                "preprocessing": preprocessing or spec.preprocessing, "resize": recipe.resize,
+                "preprocessing": preprocessing, "resize": recipe.name,
                 "scaling": f"(x - {recipe.centre:g}) / {recipe.scale:g}", "dtype": dtype}
-    return Network(name, spec.read(path), protocol, preprocessing or spec.preprocessing, dtype, batch_size)
+    return Network(name, spec.read(path), protocol, preprocessing, dtype, batch_size)

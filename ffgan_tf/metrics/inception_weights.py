@@ -48,7 +48,7 @@ class _Source:
                                         ("left over", list(self._left))) if names]
         if problems:
             raise UserError(f"{self._path}: not {self._what}: variables {'; '.join(problems)}. "
-                            "Mend: --inception and --inception_weights must name the same network.")
+                            "Mend: the network asked for and the weights file must be one and the same.")
 
 
 def _conv_weights(source: _Source, conv: Conv, names: tuple, gamma: str | None = None) -> ConvWeights:
@@ -129,7 +129,7 @@ def from_keras_h5(path: str) -> InceptionWeights:
         model = tf.keras.applications.InceptionV3(include_top=top, weights=str(path))
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"{path}: not a weights file of tf.keras.applications.InceptionV3 ({error}). "
-                        "Mend: --inception and --inception_weights must name the same network.") from error
+                        "Mend: the network asked for and the weights file must be one and the same.") from error
 
     def in_order(kind):
         # Keras numbers layers of a class as they are made, and it makes these branch by branch, as CONVS lists them.

@@ -34,19 +34,22 @@ def bilinear_float64(images: np.ndarray, half_pixel: bool) -> np.ndarray:
     return np.einsum("ih,nhwc,jw->nijc", rows, images.astype(np.float64), columns, optimize=True)
 
 
-def _resize_bilinear(half_pixel: bool) -> Callable:
-    def resize(images):
-        return tf.raw_ops.ResizeBilinear(images=images, size=(SIZE, SIZE), align_corners=False,
-                                         half_pixel_centers=half_pixel)  # float32 out, whatever comes in
-    return resize
+def _bilinear(images: np.ndarray, dtype: str, half_pixel: bool) -> tf.Tensor | np.ndarray:
+    if dtype == "float64":
+        return bilinear_float64(images, half_pixel)
+    return tf.raw_ops.ResizeBilinear(images=images, size=(SIZE, SIZE), half_pixel_centers=half_pixel)
 
 
-def _pil_bilinear(images: np.ndarray) -> np.ndarray:
+def _antialiased(images: np.ndarray, dtype: str) -> tf.Tensor:
+    return tf.image.resize(images, (SIZE, SIZE), "bilinear", antialias=True)
+
+
+def _pil_bilinear(images: np.ndarray, dtype: str) -> np.ndarray:
     size = (SIZE, SIZE)
     return np.stack([np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)) for image in images])
 
 
-def _pil_bicubic_float(images: np.ndarray) -> np.ndarray:
+def _pil_bicubic_float(images: np.ndarray, dtype: str) -> np.ndarray:
     """clean-fid's: each channel as a float image, so that nothing is rounded; clipped to [0, 255]."""
     resized = [np.stack([np.asarray(Image.fromarray(plane.astype(np.float32)).resize(
         (SIZE, SIZE), Image.Resampling.BICUBIC)) for plane in image.transpose(2, 0, 1)], -1) for image in images]
@@ -55,44 +58,34 @@ def _pil_bicubic_float(images: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """`host` works on NumPy images before the graph, `graph` on tensors in it; one of them resizes to 299×299.
+    """`resize` takes (uint8 [N, H, W, 3], "float32" or "float64") to [N, 299, 299, 3] in [0, 255].
 
-    `centre`, `scale`: the network sees (x − centre) / scale. `half_pixel` marks the two plain bilinear recipes, whose
-    float64 form is `bilinear_float64`.
+    The network sees (x − centre) / scale. `name` says what the resize is.
     """
 
-    resize: str
+    name: str
+    resize: Callable
     centre: float
     scale: float
-    host: Callable | None = None
-    graph: Callable | None = None
-    half_pixel: bool | None = None
 
-    def on_host(self, images: np.ndarray, dtype: str) -> np.ndarray:
-        """uint8 [N, H, W, 3] → what the graph takes."""
-        if dtype == "float64" and self.half_pixel is not None:
-            return bilinear_float64(images, self.half_pixel)
-        return self.host(images) if self.host else images
+    def __call__(self, images: np.ndarray, dtype: str) -> tf.Tensor:
+        """uint8 [N, H, W, 3] → network input [N, 299, 299, 3], float32 or float64 as `dtype` says.
 
-    def in_graph(self, images: tf.Tensor, dtype: str) -> tf.Tensor:
-        """What `on_host` returned → network input [B, 299, 299, 3] in `dtype`."""
-        wide = tf.float64 if dtype == "float64" else tf.float32
-        if self.graph and images.dtype != tf.float64:
-            images = self.graph(images)
-        return tf.cast((tf.cast(images, wide) - self.centre) / self.scale, dtype)
+        Only the two plain bilinear resizes, those with a reference to be compared with, are float64 throughout.
+        """
+        return (tf.cast(self.resize(images, dtype), dtype) - self.centre) / self.scale
 
 
 PREPROCESSING = {
-    # The 2015 graph's own, and so TTUR's and torch-fidelity's: top-left corners, no antialiasing.
-    "tf1": Preprocessing("TF1 ResizeBilinear (corners, no antialiasing) to 299", 128, 128,
-                         graph=_resize_bilinear(False), half_pixel=False),
+    # The 2015 graph's own, and so TTUR's and torch-fidelity's.
+    "tf1": Preprocessing("TF1 ResizeBilinear (corners, no antialiasing) to 299",
+                         functools.partial(_bilinear, half_pixel=False), 128, 128),
     # pytorch-fid: F.interpolate(mode="bilinear", align_corners=False), then 2x − 1 with x in [0, 1].
-    "pytorch_fid": Preprocessing("bilinear (pixel centres, no antialiasing) to 299", 127.5, 127.5,
-                                 graph=_resize_bilinear(True), half_pixel=True),
-    "clean": Preprocessing("PIL bicubic in float (antialiased) to 299", 128, 128, host=_pil_bicubic_float),
+    "pytorch_fid": Preprocessing("bilinear (pixel centres, no antialiasing) to 299",
+                                 functools.partial(_bilinear, half_pixel=True), 127.5, 127.5),
+    "clean": Preprocessing("PIL bicubic in float (antialiased) to 299", _pil_bicubic_float, 128, 128),
     # StackGAN's scipy.misc.imresize, which was PIL on uint8.
-    "stackgan": Preprocessing("PIL bilinear in uint8 (antialiased) to 299", 127.5, 127.5, host=_pil_bilinear),
+    "stackgan": Preprocessing("PIL bilinear in uint8 (antialiased) to 299", _pil_bilinear, 127.5, 127.5),
     # Keras publishes the scaling but no resize; this one is ours, antialiased as Parmar et al. advise.
-    "keras": Preprocessing("tf.image.resize bilinear (antialiased) to 299", 127.5, 127.5, graph=functools.partial(
-        tf.image.resize, size=(SIZE, SIZE), method="bilinear", antialias=True)),
+    "keras": Preprocessing("tf.image.resize bilinear (antialiased) to 299", _antialiased, 127.5, 127.5),
 }

@@ -80,8 +80,7 @@ class Checkpoints:
         try:
             status = checkpoint.read(str(self.path(step) / "state"))
             status.assert_existing_objects_matched()
-            if not partial:
-                status.assert_consumed()
+            status.expect_partial() if partial else status.assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise UserError(f"{self.path(step)} does not fit this run's networks: {str(error).splitlines()[0]}. Mend: "
                             "take the settings it was trained with (leave the model flags out).") from error
