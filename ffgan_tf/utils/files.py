@@ -4,8 +4,8 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -19,23 +19,29 @@ def fsync_dir(path: Path) -> None:
         os.close(fd)
 
 
+def _beside(path: Path, ending: str) -> Path:
+    """A hidden name in `path`'s folder that nobody uses; the folder is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.{ending}")
+
+
 def write_atomic(path: str | os.PathLike, content: bytes | str) -> None:
-    """Writes `content` (text as UTF-8) to `path`: readers see the old file or the whole new one, never a part."""
+    """Writes `content` (text as UTF-8) to `path`: readers see the old file or the whole new one, never a part.
+
+    The file's mode is what the process's umask gives any new file.
+    """
     path = Path(path)
     if isinstance(content, str):
         content = content.encode("utf-8")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = _beside(path, "tmp")
     try:
-        with os.fdopen(fd, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide results from the user's group
         os.replace(temporary, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
     fsync_dir(path.parent)
 
@@ -49,15 +55,15 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 def directory_atomic(path: str | os.PathLike, replace: bool = False) -> Iterator[Path]:
     """Yields a new directory beside `path`; on success its files are flushed and it is renamed to `path`.
 
-    On an exception it is removed and `path` is as before. `replace=True` swaps an existing `path` out.
+    On an exception it is removed and `path` is as before. `replace=True` swaps an existing `path` out: a crash of the
+    machine between the two renames leaves the old one beside it, named `.NAME.….old`.
     Raises FileExistsError where `path` exists and `replace` is false.
     """
     path = Path(path)
-    if path.exists() and not replace:
+    if os.path.lexists(path) and not replace:
         raise FileExistsError(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
-    os.chmod(temporary, 0o755)
+    temporary = _beside(path, "tmp")
+    temporary.mkdir()
     try:
         yield temporary
         for folder, _, names in os.walk(temporary):
@@ -65,17 +71,32 @@ def directory_atomic(path: str | os.PathLike, replace: bool = False) -> Iterator
                 with open(os.path.join(folder, name), "rb") as file:
                     os.fsync(file.fileno())
             fsync_dir(Path(folder))
-        if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
-            os.replace(path, old / path.name)
-            os.replace(temporary, path)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, path)
-        fsync_dir(path.parent)
+        _swap_in(temporary, path, replace)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _swap_in(new: Path, path: Path, replace: bool) -> None:
+    """Renames the directory `new` to `path`; what stood there is put back if that fails, removed if it succeeds."""
+    if not os.path.lexists(path):
+        os.rename(new, path)
+        fsync_dir(path.parent)
+        return
+    if not replace:  # somebody made it while we were writing
+        raise FileExistsError(path)
+    old = _beside(path, "old")
+    os.rename(path, old)
+    try:
+        os.rename(new, path)
+    except BaseException:
+        os.rename(old, path)
+        raise
+    fsync_dir(path.parent)
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink()
 
 
 def sha256_file(path: str | os.PathLike) -> str:

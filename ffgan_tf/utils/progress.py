@@ -1,8 +1,9 @@
 """One status line with an ETA: redrawn in place on a terminal, a line now and then in a log."""
 
+import shutil
 import sys
 import time
-from typing import TextIO
+from typing import Callable, TextIO
 
 
 def format_duration(seconds: float) -> str:
@@ -19,27 +20,29 @@ class Progress:
 
     `every` is the least time between two redraws on a terminal (seconds); in a log file a line comes every `log_every`
     seconds, so that a log stays readable. `start` is the position a resumed job begins at: the rate counts from there.
+    `clock` gives seconds and never runs backwards.
     """
 
     def __init__(self, what: str, total: int, unit: str = "items", start: int = 0, stream: TextIO | None = None,
-                 every: float = 0.2, log_every: float = 10.0):
+                 every: float = 0.2, log_every: float = 10.0, clock: Callable[[], float] = time.monotonic):
         self._what, self._total, self._unit = what, total, unit
         self._start = self._done = start
         self._stream = stream or sys.stderr
         self._tty = self._stream.isatty()
         self._every = every if self._tty else log_every
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
         self._drawn = -float("inf") if self._tty else self._began
         self._width = 0
 
     def rate(self) -> float:
         """Items a second since the start."""
-        return (self._done - self._start) / max(time.monotonic() - self._began, 1e-9)
+        return (self._done - self._start) / max(self._clock() - self._began, 1e-9)
 
     def line(self, note: str = "") -> str:
         """The status line's text."""
         rate = self.rate()
-        eta = format_duration((self._total - self._done) / rate if rate > 0 else float("inf"))
+        eta = format_duration(max(self._total - self._done, 0) / rate if rate > 0 else float("inf"))
         share = 100 * self._done // max(self._total, 1)
         text = f"{self._what} {self._done:,}/{self._total:,} ({share}%) {rate:,.1f} {self._unit}/s, ETA {eta}"
         return f"{text}  {note}" if note else text
@@ -47,14 +50,17 @@ class Progress:
     def update(self, done: int, note: str = "") -> None:
         """Sets the position; draws when it is time."""
         self._done = done
-        now = time.monotonic()
+        now = self._clock()
         if now - self._drawn >= self._every:
             self._drawn = now
-            self._draw(self.line(note))
+            text = self.line(note)
+            if self._tty:  # a line that wraps could not be redrawn in place
+                text = text[:shutil.get_terminal_size().columns - 1]
+            self._draw(text)
 
     def close(self, note: str = "") -> None:
         """Draws the last line, with the time taken in place of the ETA."""
-        took = format_duration(time.monotonic() - self._began)
+        took = format_duration(self._clock() - self._began)
         text = f"{self._what} {self._done:,}/{self._total:,} {self.rate():,.1f} {self._unit}/s, took {took}"
         self._draw(f"{text}  {note}" if note else text)
         if self._tty:
