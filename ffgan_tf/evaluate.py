@@ -1,0 +1,167 @@
+"""Scores of a run or of folders of pictures:   python -m ffgan_tf.evaluate --run=runs/birds --inception_weights=FILE
+
+  --run=DIR                      a trained run, against its data set's real pictures
+  --images=FOLDER --data=RECORDS    pictures on disk, against the real pictures of a converted data set
+  --images=FOLDER --reference=FOLDER    two folders
+  --images=FOLDER                Inception Score alone
+
+FID, KID, precision, recall, density and coverage come from --inception's features, the Inception Score from
+--is_inception's classes (or --inception's own). One pass over the pictures feeds them all. Features are cached: a run
+that dies half-way continues, and a reference is computed once. The report goes to the terminal as a table, and as one
+JSON line with everything the figures depend on to RUN/metrics.jsonl (or --output), and to TensorBoard.
+docs/evaluation.md describes the protocols. Exit codes: 0 done, 2 something is yours to mend.
+"""
+
+from pathlib import Path
+
+from absl import app, flags
+
+from ffgan_tf import config as configs
+from ffgan_tf.metrics.evaluation import CACHE, evaluate_pictures, run_pictures
+from ffgan_tf.metrics.paper_table import DATASETS, table
+from ffgan_tf.metrics.protocols import PROTOCOLS, Protocol, get_protocol
+from ffgan_tf.utils.errors import UserError, exit_code_main
+
+NETWORKS = ("fid2015", "keras", "stackgan_birds", "stackgan_flowers")
+
+flags.DEFINE_string("run", "", "Folder of a trained run.")
+flags.DEFINE_integer("step", None, "Checkpoint of --run: its step; -1 the best by FID; default the newest.")
+flags.DEFINE_string("images", "", "Folder of pictures (subfolders too), taken as they are.")
+flags.DEFINE_string("reference", "", "Folder of real pictures, taken as they are.")
+flags.DEFINE_string("data", "", "Folder of a converted data set whose pictures are the reference; default with --run: "
+                    "the run's own.")
+flags.DEFINE_enum("protocol", "ours", list(PROTOCOLS), "Evaluation protocol: docs/evaluation.md.")
+flags.DEFINE_enum("inception", None, NETWORKS, "Network of the features; default: the protocol's.")
+flags.DEFINE_string("inception_weights", None, "Its weights file.")
+flags.DEFINE_enum("is_inception", None, NETWORKS, "Network of the Inception Score; default: --inception.")
+flags.DEFINE_string("is_weights", None, "Its weights file.")
+flags.DEFINE_enum("precision", "float32", ("float32", "bfloat16", "float64"), "Arithmetic of the Inception networks.")
+flags.DEFINE_integer("num_samples", 0, "Pictures to generate, or to take of --images; 0: the protocol's count, or all.",
+                     lower_bound=0)
+flags.DEFINE_integer("image_size", 0, "S of --data's crops; default: the size of the run's, or of --images' pictures.",
+                     lower_bound=0)
+flags.DEFINE_integer("batch", 32, "Pictures at once.", lower_bound=1)
+flags.DEFINE_integer("seed", 2020, "Of the noise, and of every random choice that the scores make.", lower_bound=0)
+flags.DEFINE_string("cache_dir", CACHE, "Where features are kept, under digests of what they were made from.")
+flags.DEFINE_string("output", "", "File that the JSON line is appended to; default: RUN/metrics.jsonl.")
+flags.DEFINE_enum("format", "text", ("text", "md", "latex"), "Form of the tables.")
+flags.DEFINE_boolean("compare_to_paper", False, "Print the paper's Table 2 with this evaluation's row.")
+flags.DEFINE_enum("dataset", None, list(DATASETS), "Which column of Table 2 is ours; default: what --data says it is.")
+
+
+def main(argv: list[str]) -> int:
+    """Checks what was asked before TensorFlow is loaded; evaluates; reports."""
+    given = flags.FLAGS
+    if len(argv) > 1:
+        raise UserError(f"{argv[1]!r} is no flag. See python -m ffgan_tf.evaluate --help")
+    protocol = get_protocol(given.protocol)
+    _check(given, protocol)
+    report, dataset = _evaluate(given, protocol)
+    _write(given, report)
+    _print(given, report, dataset)
+    return 0
+
+
+def _check(given: flags.FlagValues, protocol: Protocol) -> None:
+    if bool(given.run) == bool(given.images):
+        raise UserError("name what to evaluate: --run=DIR, or --images=FOLDER (not both).")
+    if given.reference and (given.data or given.run):
+        raise UserError("--reference goes with --images alone; a run's reference, and --data's, are the data set's "
+                        "real pictures.")
+    if given.step is not None and not given.run:
+        raise UserError("--step names a checkpoint of --run.")
+    if not (given.inception or protocol.network):
+        raise UserError(f"--protocol={protocol.name} needs a network: --inception=stackgan_birds (CUB) or "
+                        "--inception=stackgan_flowers (Oxford-102), with --inception_weights.")
+    if given.is_weights and not given.is_inception:
+        raise UserError("--is_weights without --is_inception: name the network that they are of.")
+
+
+def _evaluate(given: flags.FlagValues, protocol: Protocol) -> tuple[dict, str]:
+    from ffgan_tf.metrics.inception import load_network
+    from ffgan_tf.metrics.pictures import FolderPictures, RecordPictures
+
+    notes, data, image_size, run, dataset = [], given.data, given.image_size, None, given.dataset or ""
+    batch = given.batch
+    if given.run:
+        from ffgan_tf.sampling import load_run
+        run = load_run(given.run, step=given.step, ema=protocol.weights == "ema", batch=batch)
+        data, image_size = data or run.config.data, image_size or run.config.image_size
+        if image_size != run.config.image_size:
+            raise UserError(f"--image_size={image_size}: the run makes pictures of {run.config.image_size}.")
+        pictures = run_pictures(run, data, protocol, given.num_samples, given.seed, batch)
+    else:
+        pictures = FolderPictures(given.images, "images", given.num_samples, given.seed)
+        batch = _batch_for(pictures, batch)
+        if len(pictures.sizes) > 1:
+            notes.append(f"--images holds pictures of {len(pictures.sizes)} sizes; each was resized by itself.")
+    reference = None
+    if given.reference:
+        reference = FolderPictures(given.reference, "reference")
+        batch = min(batch, _batch_for(reference, batch))
+    elif data and protocol.reference_split:
+        reference = RecordPictures(data, protocol.reference_split, image_size or _only_size(pictures),
+                                   protocol.reference_crop, seed=given.seed)
+        dataset = dataset or reference.data_name
+    elif not given.run:
+        notes.append("no reference (--reference or --data): the Inception Score alone.")
+
+    def load(name, weights, preprocessing):
+        return load_network(name, weights, given.precision, preprocessing or None, batch_size=batch)
+
+    network = load(given.inception or protocol.network, given.inception_weights, protocol.preprocessing)
+    is_network = load(given.is_inception, given.is_weights, "") if given.is_inception else None
+    if given.inception and protocol.network and given.inception != protocol.network:
+        notes.append(f"the features are those of `{given.inception}`; protocol {protocol.name} is defined with "
+                     f"`{protocol.network}`.")
+    wanted = protocol.num_samples
+    if run and wanted and pictures.count < wanted:
+        notes.append(f"{pictures.count:,} pictures, where protocol {protocol.name} takes up to {wanted:,}.")
+    report = evaluate_pictures(pictures, reference, network, protocol, is_network=is_network, batch=batch,
+                               cache_dir=given.cache_dir, seed=given.seed, step=run.step if run else None,
+                               notes=tuple(notes))
+    return report, dataset
+
+
+def _batch_for(pictures, batch: int) -> int:
+    """Networks fill up a batch that is not full; with many sizes in a folder few of them would be."""
+    return min(batch, max(1, pictures.count // len(pictures.sizes)))
+
+
+def _only_size(pictures) -> int:
+    if len(pictures.sizes) == 1:
+        width, height = next(iter(pictures.sizes))
+        if width == height:
+            return width
+    found = ", ".join(f"{width}x{height}" for width, height in sorted(pictures.sizes)[:4])
+    raise UserError(f"--images holds pictures of {found}{' …' if len(pictures.sizes) > 4 else ''}: not one square "
+                    "size, so the size of --data's crops is open. Mend: --image_size=256, or another.")
+
+
+def _write(given: flags.FlagValues, report: dict) -> None:
+    from ffgan_tf.metrics.report import append_json_line, write_tensorboard
+
+    output = given.output or (Path(given.run) / "metrics.jsonl" if given.run else "")
+    if output:
+        append_json_line(output, report)
+    if given.run:
+        write_tensorboard(Path(given.run) / "tensorboard", report)
+
+
+def _print(given: flags.FlagValues, report: dict, dataset: str) -> None:
+    from ffgan_tf.metrics.report import format_table, protocol_rows, score_rows
+
+    print(format_table(["score", "value"], score_rows(report), given.format))
+    print()
+    print(format_table(["what it depends on", ""], protocol_rows(report), given.format))
+    for note in report["notes"]:
+        print(f"note: {note}")
+    if given.compare_to_paper:
+        header, rows, reasons = table(report, dataset)
+        print()
+        print(format_table(header, rows, given.format))
+        print("\n".join(reasons))
+
+
+if __name__ == "__main__":
+    app.run(exit_code_main(main), flags_parser=configs.parse_flags)

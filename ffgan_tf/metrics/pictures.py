@@ -1,0 +1,179 @@
+"""Where the pictures that are evaluated come from: a folder, the records of a data set, a generator.
+
+Each source has a `count`, a name for messages (`what`), and gives pictures [start, stop) in order as uint8 RGB
+[H, W, 3]; `identity(start, stop)` changes whenever those pixels may, so that it can name cached features.
+"""
+
+import hashlib
+import json
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable, Iterable, Iterator, Protocol
+
+import numpy as np
+from PIL import Image
+
+from ffgan_tf.data.images import to_rgb
+from ffgan_tf.utils.errors import UserError
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
+_THREADS = min(8, os.cpu_count() or 1)
+
+
+class Pictures(Protocol):
+    """What feature extraction needs of a source."""
+
+    count: int
+    what: str
+
+    def identity(self, start: int, stop: int) -> str:
+        """Hex digest that stands for pictures [start, stop)."""
+
+    def read(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """Pictures [start, stop) in order, uint8 [H, W, 3]; sizes may differ."""
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode("utf-8")).hexdigest()
+
+
+def digest_arrays(arrays: Iterable[np.ndarray]) -> str:
+    """SHA-256 of arrays' bytes and shapes."""
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(f"{array.dtype}{array.shape}".encode())
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()
+
+
+class FolderPictures:
+    """All pictures below a folder, by sorted path, or a seeded choice of `limit` of them. Taken as they are: no crop.
+
+    Grey, palette, 16-bit and transparent pictures become RGB as the converters make them. UserError where the folder is
+    missing or empty, or a file is not a whole picture; it names the file.
+    """
+
+    def __init__(self, folder: str, flag: str, limit: int = 0, seed: int = 2020):
+        root = Path(folder).expanduser()
+        if not root.is_dir():
+            raise UserError(f"--{flag}={folder}: no such folder.")
+        paths = sorted(path for path in root.rglob("*")
+                       if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file())
+        if not paths:
+            raise UserError(f"--{flag}={folder}: no pictures in it. Mend: a folder that holds files of "
+                            f"{', '.join(EXTENSIONS)}, itself or in subfolders.")
+        if limit and limit < len(paths):
+            chosen = np.random.default_rng(seed).choice(len(paths), limit, replace=False)
+            paths = [paths[index] for index in np.sort(chosen)]
+        self.paths, self.count, self.what = paths, len(paths), f"{folder}"
+        self.sizes = {_size(path) for path in paths}  # (width, height); what is no picture at all is told here, early
+
+    def identity(self, start: int, stop: int) -> str:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return digest(list(pool.map(lambda path: hashlib.sha256(path.read_bytes()).hexdigest(),
+                                        self.paths[start:stop])))
+
+    def read(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            waiting = deque()
+            for path in self.paths[start:stop]:
+                waiting.append(pool.submit(read_picture, path))
+                if len(waiting) > 2 * _THREADS:  # a window, so that a folder of large photographs fits the memory
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+
+def _size(path: Path) -> tuple[int, int]:
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: not a picture ({error}). Mend: make the file again, or move it out of the "
+                        "folder.") from error
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """A picture file as uint8 RGB [H, W, 3]. UserError where it is damaged or cut short."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return np.asarray(to_rgb(image)[0])
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: not a whole picture ({error}). Mend: make the file again, or move it out of the "
+                        "folder.") from error
+
+
+class RecordPictures:
+    """The pictures of one split of a converted data set, as S×S crops of a shorter side of S·76/64 (spec section 6)."""
+
+    def __init__(self, data_dir: str, split: str, image_size: int, crop: str = "centre", limit: int = 0,
+                 seed: int = 2020):
+        from ffgan_tf.data import pipeline, records
+
+        manifest = records.read_manifest(data_dir)
+        max_size = manifest["image"]["max_size"]
+        pipeline.size_ratio(max_size, image_size, data_dir)
+        self._split = pipeline.load_split(data_dir, split)
+        self._order = np.arange(len(self._split.names))
+        if limit and limit < len(self._order):
+            self._order = np.sort(np.random.default_rng(seed).choice(len(self._order), limit, replace=False))
+        self.count, self.what = len(self._order), f"{data_dir} {split}"
+        self.data_name = manifest["name"]
+        self._size, self._max_size, self._crop, self._seed = image_size, max_size, crop, seed
+        self._content = [shard["sha256"] for shard in manifest["splits"][split]["shards"]]
+
+    def identity(self, start: int, stop: int) -> str:
+        seed = self._seed if self._crop == "random_flip" else 0
+        return digest(["accurate DCT", self._content, self._order[start:stop].tolist(), self._size, self._crop, seed])
+
+    def read(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        import tensorflow as tf
+
+        from ffgan_tf.data import pipeline
+
+        split, ratio = self._split, self._max_size // self._size
+
+        def picture(index):
+            draw = tf.constant([0.5, 0.5, 1.0])
+            if self._crop == "random_flip":
+                draw = tf.random.stateless_uniform([3], pipeline.seed_of(self._seed, pipeline.AUGMENT, index))
+            # The fast DCT of training's crop_at is one level off on average; this gives Pillow's and torch's pixels.
+            whole = tf.image.decode_jpeg(split.encoded[index], channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+            room = tf.cast(tf.shape(whole)[:2] - self._size, tf.float32)
+            top, left = tf.unstack(tf.cast(tf.minimum(draw[:2] * (room + 1), room), tf.int32))
+            image = whole[top:top + self._size, left:left + self._size]
+            return tf.cond(draw[2] < 0.5, lambda: image[:, ::-1], lambda: image)
+
+        data = tf.data.Dataset.from_tensor_slices(self._order[start:stop])
+        data = data.map(picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(64)
+        return data.as_numpy_iterator()
+
+
+class GeneratedPictures:
+    """Pictures that `generate(indices)` makes: uint8 [n, S, S, 3] for indices [n] of 0..count − 1.
+
+    Picture i must depend on i and on what `source` says (checkpoint, captions, seed, truncation) only, not on the
+    batch it is made in: a JSON value, which names the cached features.
+    """
+
+    def __init__(self, generate: Callable[[np.ndarray], np.ndarray], count: int, source: Any, what: str,
+                 batch: int = 32):
+        self._generate, self._source, self._batch = generate, source, batch
+        self.count, self.what = count, what
+
+    def identity(self, start: int, stop: int) -> str:
+        return digest([self._source, start, stop])
+
+    def read(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        for begin in range(start, stop, self._batch):
+            indices = np.arange(begin, min(begin + self._batch, stop))
+            images = np.asarray(self._generate(indices))
+            if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(indices) or images.shape[-1] != 3:
+                raise ValueError(f"generate() must give uint8 [{len(indices)}, S, S, 3], not {images.dtype} "
+                                 f"{list(images.shape)}")
+            yield from images
+

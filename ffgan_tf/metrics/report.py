@@ -1,0 +1,77 @@
+"""What an evaluation leaves behind: a JSON line, TensorBoard scalars, tables for people."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+SCALARS = ("fid", "kid", "kid_std", "is", "is_std", "precision", "recall", "density", "coverage", "r_precision",
+           "r_precision_std")
+_LABELS = {"fid": "FID", "kid": "KID", "is": "Inception Score", "precision": "precision", "recall": "recall",
+           "density": "density", "coverage": "coverage", "r_precision": "R-precision"}
+
+
+def append_json_line(path: str | os.PathLike, report: dict[str, Any]) -> None:
+    """Appends `report` as one line: a single write on a file opened for appending, so that lines never mix."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = (json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+    with open(path, "ab", buffering=0) as file:
+        file.write(line)
+        os.fsync(file.fileno())
+
+
+def write_tensorboard(folder: str | os.PathLike, report: dict[str, Any]) -> None:
+    """Writes the scores as scalars `evaluation/<score>` at the report's step."""
+    import tensorflow as tf
+
+    writer = tf.summary.create_file_writer(str(folder))
+    with writer.as_default(step=int(report.get("step") or 0)):
+        for name in SCALARS:
+            if name in report:
+                tf.summary.scalar(f"evaluation/{name}", report[name])
+    writer.close()
+
+
+def score_rows(report: dict[str, Any]) -> list[list[str]]:
+    """[score, value] for each score that was measured."""
+    rows = []
+    for name, label in _LABELS.items():
+        if name in report:
+            digits = 5 if name == "kid" else 3
+            spread = f" ± {report[name + '_std']:.{digits}f}" if f"{name}_std" in report else ""
+            rows.append([label, f"{report[name]:.{digits}f}{spread}"])
+    return rows
+
+
+def protocol_rows(report: dict[str, Any]) -> list[list[str]]:
+    """[field, value] for everything the figures depend on."""
+    rows = [["pictures", f"{report['count']:,} from {report['pictures']}"]]
+    if "reference" in report:
+        rows.append(["reference", f"{report['reference_count']:,} from {report['reference']}"])
+    rows += [[f"protocol {name}", value] for name, value in report["protocol"].items()]
+    for which in ("network", "is_network"):
+        if report.get(which) and (which == "network" or report[which] != report["network"]):
+            rows += [[f"{which} {name}", value] for name, value in report[which].items()]
+    rows += [["seed", report["seed"]], ["step", report.get("step")]]
+    return [[str(name), "–" if value is None else str(value)] for name, value in rows]
+
+
+def format_table(header: list[str], rows: list[list[str]], style: str) -> str:
+    """A table as "text", "md" or "latex" (booktabs)."""
+    if style == "md":
+        lines = [header, ["---"] * len(header), *rows]
+        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    if style == "latex":
+        body = [" & ".join(_latex(cell) for cell in line) + r" \\" for line in (header, *rows)]
+        return "\n".join([rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule", body[0], r"\midrule",
+                          *body[1:], r"\bottomrule", r"\end{tabular}"])
+    widths = [max(len(line[column]) for line in (header, *rows)) for column in range(len(header))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in (header, *rows)]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def _latex(cell: str) -> str:
+    for mark in "&%$#_{}":
+        cell = cell.replace(mark, "\\" + mark)
+    return cell.replace(" ± ", r" $\pm$ ").replace("–", "--").replace("`", "'")
