@@ -86,7 +86,10 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     log = Log(run)
     log.text("sentences", "\n".join(f"{i + 1}. {text}" for i, text in enumerate(sentences)), step)
     write_atomic(run / "samples" / "sentences.txt", "\n".join(sentences) + "\n")
-    print(f"{images:,} images, {total:,} steps of {config.batch}; TensorBoard: tensorboard --logdir={run}", flush=True)
+    devices = ", ".join(device.name.rpartition(":")[0].rpartition(":")[2] + " " + device.name[-1]
+                        for device in tf.config.list_logical_devices("GPU")) or "CPU"
+    print(f"{images:,} images, {total:,} steps of {config.batch}, {config.precision} on {devices}; TensorBoard: "
+          f"tensorboard --logdir={run}", flush=True)
 
     began = interval_began = time.monotonic()
     pending: list[tf.Tensor] = []  # the metrics of steps since the last log, still on the device
@@ -102,7 +105,8 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
             last = step == total or bool(stop_reason)
             save, sample = last or step % config.checkpoint_every == 0, last or step % config.sample_every == 0
 
-            if step % config.log_every == 0 or save:
+            report = save or sample or step % config.log_every == 0
+            if report:
                 values = np.stack([metrics.numpy() for metrics in pending])  # the one wait for the device
                 check_finite(values, step - len(pending) + 1, saved)
                 seconds = time.monotonic() - interval_began
@@ -123,7 +127,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
             if save:
                 checkpoints.save(gan.checkpoint(), step)
                 saved = step
-            if step % config.log_every == 0 or save or sample:
+            if report:
                 interval_began = time.monotonic()  # images/s is that of the steps alone
             if stop_reason:
                 break
