@@ -1,0 +1,43 @@
+# make help says what there is. Nothing is needed beforehand but Python (with venv) and a package index.
+
+# The first that runs: a name on the PATH may be a shim with no Python behind it. Or: make PYTHON=/path/to/python test
+ifndef PYTHON
+PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; do \
+    $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+        >/dev/null 2>&1 && echo $$p && break; done)
+endif
+# What pytest is told besides, as in: make test ARGS="tests/models -x"
+ARGS :=
+
+.PHONY: help venv venv-new test test-new demo pins clean-venv
+
+help:
+	@echo 'make test        set up .venv, run every test'
+	@echo 'make test-new    set up .venv-new (TensorFlow 2.21 on any Python from 3.11), run the fast tests'
+	@echo 'make demo        set up .venv, then the whole chain on rendered birds: data, training, samples'
+	@echo 'make pins        dry runs: do the pins resolve on each Python found (PYTHONS=... names them instead)'
+	@echo 'make clean-venv  remove both virtual environments'
+	@echo 'PYTHON=...       which Python to use (3.10 to 3.13; now: $(PYTHON)); ARGS=... more arguments for pytest'
+
+venv:
+	@bash tools/setup_venv.sh .venv requirements.txt "$(PYTHON)"
+
+venv-new:
+	@bash tools/setup_venv.sh .venv-new requirements-new.txt "$(PYTHON)"
+
+test: venv
+	@echo 'test: every test, in .venv'
+	@.venv/bin/python -m pytest $(ARGS)
+
+test-new: venv-new
+	@echo 'test-new: the fast tests on the newer stack, in .venv-new'
+	@.venv-new/bin/python -m pytest -m 'not slow' $(ARGS)
+
+demo: venv
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" bash tools/demo.sh
+
+pins:
+	@"$(PYTHON)" tools/check_pins.py $(PYTHONS)
+
+clean-venv:
+	rm -rf .venv .venv-new .venv.lock .venv-new.lock .venv.log .venv-new.log

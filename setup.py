@@ -1,0 +1,49 @@
+"""Packaging. The two stacks are told apart by the Python that installs them; requirements.txt pins all that was tested."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+OLD, NEW = 'python_version < "3.12"', 'python_version >= "3.12"'
+# Read, not imported: importing the package needs what is about to be installed.
+VERSION = re.search(r'^__version__ = "([^"]+)"$', (HERE / "ffgan_tf/__init__.py").read_text(encoding="utf-8"), re.M)[1]
+
+setup(
+    name="ffgan-tf",
+    version=VERSION,
+    description="FF-GAN: text-to-image generation by feature fusion, in TensorFlow 2 and Keras",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["ffgan_tf", "ffgan_tf.*"]),
+    python_requires=">=3.10,<3.14",
+    install_requires=[
+        f"tensorflow==2.15.1 ; {OLD}",
+        f"tensorflow-addons==0.23.0 ; {OLD}",
+        f"tensorflow>=2.21,<2.22 ; {NEW}",
+        f"tf-keras>=2.21,<2.22 ; {NEW}",
+        f"tensorboard>=2.15,<2.16 ; {OLD}",
+        f"tensorboard>=2.20,<3 ; {NEW}",  # TensorFlow 2.21 no longer brings it, yet tf.summary calls it
+        f"numpy>=1.26,<2 ; {OLD}",
+        f"numpy>=2 ; {NEW}",
+        f"tensorflow-metadata<1.16 ; {OLD}",  # later ones want a protobuf that TensorFlow 2.15 refuses
+        "setuptools<81",  # TensorBoard 2.15 imports pkg_resources
+        "tensorflow-datasets>=4.9.4",
+        "protobuf",
+        "h5py",
+        "scipy>=1.11",
+        "pillow>=10",
+        "absl-py>=2",
+    ],
+    extras_require={
+        "gpu": [f"tensorflow[and-cuda]==2.15.1 ; {OLD}", f"tensorflow[and-cuda]>=2.21,<2.22 ; {NEW}"],
+        "test": ["pytest>=8"],
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

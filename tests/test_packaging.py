@@ -1,0 +1,188 @@
+"""What the project says that it needs is what it imports; the requirement files agree with setup.py and each other."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import ffgan_tf
+
+ROOT = Path(ffgan_tf.__file__).resolve().parents[1]
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+IMPORTED_AS = {"tensorflow_addons": "tensorflow-addons", "tensorflow_datasets": "tensorflow-datasets",
+               "tf_keras": "tf-keras", "PIL": "pillow", "absl": "absl-py", "google": "protobuf"}
+
+
+def environment(python):
+    return {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux",
+            "platform_system": "Linux", "platform_machine": "x86_64", "implementation_name": "cpython", "extra": ""}
+
+
+def requirement_lines(name):
+    """[(requirement, whether it stands in the file's first, direct part)]."""
+    direct, transitive = (ROOT / name).read_text(encoding="utf-8").split("# What those need in turn")
+    return [(Requirement(line), is_direct) for part, is_direct in ((direct, True), (transitive, False))
+            for line in part.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def pins(name, python):
+    """{package: version} that the file selects on `python`; two pins of one package are an error."""
+    chosen = {}
+    for requirement, _ in requirement_lines(name):
+        if requirement.marker is None or requirement.marker.evaluate(environment(python)):
+            (specifier,) = requirement.specifier
+            assert specifier.operator == "==" and "*" not in specifier.version, f"{requirement} is no pin"
+            assert requirement.name not in chosen, f"{name} pins {requirement.name} twice on Python {python}"
+            chosen[requirement.name] = specifier.version
+    return chosen
+
+
+def setup_calls():
+    """Keywords of setup.py's call of setup(), evaluated with its own constants, without running it."""
+    tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+    names, call = {}, None
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
+            names.update(zip([target.id for target in node.targets[0].elts], ast.literal_eval(node.value)))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and node.value.func.id == "setup":
+            call = node.value
+
+    def value(node):
+        return eval(compile(ast.Expression(node), "setup.py", "eval"), dict(names))  # our own file
+
+    return {keyword.arg: value(keyword.value) for keyword in call.keywords
+            if keyword.arg in ("install_requires", "extras_require", "python_requires")}
+
+
+def sources(*folders):
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def third_party(path):
+    """First parts of the absolute imports in a file, but for the standard library's and the project's own."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module.split(".")[0])
+    own = {other.stem for other in sources("tests", "benchmarks")} | {"tools", "tests", "ffgan_tf"}
+    return found - set(sys.stdlib_module_names) - own
+
+
+def test_every_import_is_a_declared_dependency():
+    files = sources("ffgan_tf", "tools", "benchmarks")
+    assert len(files) > 10
+    installed = {Requirement(text).name for text in setup_calls()["install_requires"]}
+    undeclared = {f"{path.relative_to(ROOT)}: {name}" for path in files for name in third_party(path)
+                  if IMPORTED_AS.get(name, name) not in installed}
+    assert not undeclared
+
+
+def test_tests_import_only_direct_requirements():
+    direct = {requirement.name for requirement, is_direct in requirement_lines("requirements.txt") if is_direct}
+    undeclared = {f"{path.relative_to(ROOT)}: {name}" for path in sources("tests") for name in third_party(path)
+                  if IMPORTED_AS.get(name, name) not in direct | {"packaging"}}  # packaging comes with pytest
+    assert not undeclared
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_pins_satisfy_setup_py(python):
+    chosen = pins("requirements.txt", python)
+    calls = setup_calls()
+    for text in calls["install_requires"] + calls["extras_require"]["gpu"] + calls["extras_require"]["test"]:
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate(environment(python)):
+            assert requirement.specifier.contains(chosen[requirement.name]), f"{text} on Python {python}"
+
+
+@pytest.mark.parametrize("python, stack", [("3.10", "2.15.1"), ("3.11", "2.15.1"), ("3.12", "2.21.0"), ("3.13", "2.21.0")])
+def test_stack_by_python(python, stack):
+    chosen = pins("requirements.txt", python)
+    assert chosen["tensorflow"] == stack
+    assert ("tensorflow-addons" in chosen, "tf-keras" in chosen) == ((True, False) if stack == "2.15.1" else (False, True))
+
+
+def test_the_newer_stack_is_one():
+    new = {requirement.name: str(requirement.specifier) for requirement, _ in requirement_lines("requirements-new.txt")}
+    assert all(requirement.marker is None for requirement, _ in requirement_lines("requirements-new.txt"))
+    for python in ("3.12", "3.13"):
+        assert {name: f"=={version}" for name, version in pins("requirements.txt", python).items()} == new
+
+
+def test_what_runs_here_is_what_is_pinned():
+    """Only in the environments that make sets up: elsewhere other versions may be wanted."""
+    marks = [Path(sys.prefix) / "made-from"]
+    if not marks[0].is_file():
+        pytest.skip("not an environment of tools/setup_venv.sh")
+    python = ".".join(map(str, sys.version_info[:2]))
+    name = "requirements-new.txt" if Path(sys.prefix).name == ".venv-new" else "requirements.txt"
+    expected = pins(name, "3.12" if name == "requirements-new.txt" else python)
+    assert {package: metadata.version(package) for package in expected} == expected
+
+
+@pytest.mark.parametrize("python, fits", [("3.9", False), *((python, True) for python in PYTHONS), ("3.14", False)])
+def test_python_versions(python, fits):
+    assert Requirement(f"x{setup_calls()['python_requires']}").specifier.contains(f"{python}.1") == fits
+
+
+def test_setup_py_reads_the_version_without_importing_the_package(tmp_path):
+    (tmp_path / "ffgan_tf").mkdir()
+    text = (ROOT / "ffgan_tf/__init__.py").read_text(encoding="utf-8")
+    (tmp_path / "ffgan_tf/__init__.py").write_text(text + "\nraise RuntimeError('imported')\n", encoding="utf-8")
+    for name in ("setup.py", "README.md", "LICENSE"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    shown = subprocess.run([sys.executable, "setup.py", "--name", "--version"], cwd=tmp_path, capture_output=True,
+                           text=True, check=True).stdout.split()
+    assert shown[-2:] == ["ffgan-tf", ffgan_tf.__version__]
+
+
+@pytest.mark.parametrize("version, legacy", [
+    ("2.15.1", None), ("2.16.0", "1"), ("2.21.0", "1"), ("3.0.0", "1"), (None, None)])
+def test_legacy_keras_is_asked_for_only_where_tensorflow_no_longer_carries_keras_2(tmp_path, version, legacy):
+    if version:
+        (tmp_path / f"tensorflow-{version}.dist-info").mkdir()
+        (tmp_path / f"tensorflow-{version}.dist-info/METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: tensorflow\nVersion: {version}\n")
+    (tmp_path / "ffgan_tf").symlink_to(ROOT / "ffgan_tf")
+    code = "import os, sys, ffgan_tf; print(os.environ.get('TF_USE_LEGACY_KERAS'), 'tensorflow' in sys.modules)"
+    clean = {key: value for key, value in os.environ.items() if key not in ("TF_USE_LEGACY_KERAS", "PYTHONPATH")}
+    # -S: without the site-packages whose TensorFlow would be found beside the made-up one
+    shown = subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, env=clean, capture_output=True, text=True,
+                           check=True).stdout.split()
+    assert shown == [str(legacy), "False"]
+
+
+def test_keras_is_keras_2_here():
+    import tensorflow as tf
+    assert tf.keras.Model.__module__ in ("keras.src.engine.training", "tf_keras.src.engine.training")  # 3: models.model
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "experiments").glob("*.cfg")), ids=lambda path: path.name)
+def test_recipe_is_headed_by_its_command_and_its_flags_exist(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comments = []
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        comments.append(line)
+    commands = re.findall(r"python -m (\S+) --flagfile=(\S+)", "\n".join(comments))
+    module = dict((file, module) for module, file in commands)[f"experiments/{path.name}"]
+    help_text = subprocess.run([sys.executable, "-m", module, "--helpfull"], cwd=ROOT, capture_output=True,
+                               text=True).stdout
+    known = set(re.findall(r"^\s*(?:-[A-Za-z],)?--(?:\[no\])?(\w+)", help_text, re.M))
+    given = [line.split("=")[0].lstrip("-") for line in lines if line.startswith("-")]
+    assert given and len(given) == len(set(given))
+    assert set(given) <= known
+
+
+def test_python_files_that_a_comment_tells_to_run_exist():
+    for path in (ROOT / "experiments").glob("*.cfg"):
+        for tool in re.findall(r"python (tools/\S+\.py)", path.read_text(encoding="utf-8")):
+            assert (ROOT / tool).is_file(), f"{path.name} names {tool}"
