@@ -18,11 +18,11 @@ _LAYOUT = ("Mend: point --oxford at the folder that holds jpg/image_XXXXX.jpg, i
 def read_labels(path: Path) -> dict[int, int]:
     """Image number (from 1) → class (1–102) from `imagelabels.mat` (`labels`, 1 × N). Raises UserError."""
     import scipy.io
+    if not path.is_file():
+        raise UserError(f"{path} is missing. {_LAYOUT}")
     try:
         labels = scipy.io.loadmat(path)["labels"].ravel()
         return {index: int(label) for index, label in enumerate(labels, 1)}
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing. {_LAYOUT}") from None
     except Exception as error:  # SciPy raises nearly anything on a file that is not MATLAB's
         raise UserError(f"{path}: not Oxford-102's label file ({error}). {_LAYOUT}") from None
 

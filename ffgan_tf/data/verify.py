@@ -1,6 +1,7 @@
 """Finds and names what changed in a converted data set since it was written."""
 
 import json
+import re
 from pathlib import Path
 
 from ffgan_tf.data import records
@@ -50,8 +51,9 @@ def _manifest_fault(folder: Path) -> str | None:
     due = records.digest_line((folder / records.MANIFEST).read_bytes()).encode("ascii")
     if written == due:
         return None
-    same = sum(a == b for a, b in zip(written, due)) if len(written) == len(due) else 0
-    if same < len(due) - 8 and len(written) == len(due):  # a changed manifest has an altogether different digest
+    same = sum(a == b for a, b in zip(written, due))
+    if same < len(due) - 8 and re.fullmatch(rb"[0-9a-f]{64}  manifest\.json\n", written):
+        # a digest, and altogether another: that of a changed manifest
         return f"{records.MANIFEST}: changed (its SHA-256 is not the one in {records.DIGEST})"
     return f"{records.DIGEST}: changed (it should read {due.decode('ascii').strip()!r})"
 
