@@ -12,6 +12,7 @@ from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
 from ffgan_tf.models import build
+from ffgan_tf.models.encoder_files import load_text_encoder
 from ffgan_tf.sampling import Sampler
 from ffgan_tf.training.checkpoints import Checkpoints
 from ffgan_tf.training.gan import METRICS, Gan
@@ -25,11 +26,18 @@ COLLAPSED_SPREAD = 0.02  # a batch's μ differ by less than this, σ being near 
 
 
 def make_text_encoder(config: configs.TrainConfig, vocabulary: Vocabulary):
-    """The run's frozen text encoder: untrained, drawn from the seed."""
-    if config.text_encoder:
-        raise UserError(f"--text_encoder={config.text_encoder}: trained encoders are not readable yet. Mend: leave the "
-                        "flag out for an untrained one.")
-    return build.build_text_encoder(len(vocabulary), config.text_init_range, config.seed)
+    """The run's frozen text encoder: the trained one of --text_encoder, or an untrained one drawn from the seed.
+
+    Raises UserError where the encoder and the records do not share their vocabulary: token ids would mean other words.
+    """
+    if not config.text_encoder:
+        return build.build_text_encoder(len(vocabulary), config.text_init_range, config.seed)
+    encoder, own = load_text_encoder(config.text_encoder)
+    if own.hash != vocabulary.hash:
+        raise UserError(f"--text_encoder={config.text_encoder} has another vocabulary ({len(own):,} words) than "
+                        f"--data={config.data} ({len(vocabulary):,} words). Mend: convert the data with the encoder's "
+                        "captions (convert_cub.py --captions_pickle=…), or take an encoder trained on these records.")
+    return encoder
 
 
 def check_finite(metrics: np.ndarray, first_step: int, last_checkpoint: int | None) -> None:
@@ -52,6 +60,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     size_ratio(max_size, config.image_size, config.data)
     vocabulary = Vocabulary.load(Path(config.data) / records.VOCABULARY)
     checkpoints = Checkpoints(run / "checkpoints", config.keep_checkpoints)
+    text_encoder = make_text_encoder(config, vocabulary)
     resume_step = checkpoints.latest()
     kept_vocabulary = run / "vocabulary.json"
     if resume_step is not None and Vocabulary.load(kept_vocabulary).hash != vocabulary.hash:
@@ -68,7 +77,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
                         "(Eq. 4). Mend: convert with classes.")
     total = config.steps or -(-config.epochs * images // config.batch)
 
-    gan = Gan(config, make_text_encoder(config, vocabulary))
+    gan = Gan(config, text_encoder)
     if resume_step is not None:
         checkpoints.restore(gan.checkpoint(), resume_step)
         print(f"continuing at step {resume_step:,} of {total:,}", flush=True)
