@@ -54,7 +54,7 @@ def load_split(data_dir: str, split: str) -> Split:
 
 def seed_of(seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
     """Stateless seed (2,) int32 of a use at a position. Positions below 2³¹ (CUB: 240,000 epochs) do not repeat."""
-    # A odd multiplier spreads (seed, stream) over the first word; the generator mixes both words thoroughly.
+    # An odd multiplier spreads (seed, stream) over the first word; the generator mixes both words thoroughly.
     first = (seed * 2654435761 + stream * 40503) % (2 ** 31 - 1)
     return tf.stack([tf.constant(first, tf.int32), tf.cast(position, tf.int32)])
 
@@ -80,7 +80,8 @@ def crop_at(encoded: tf.Tensor, height: tf.Tensor, width: tf.Tensor, size: int, 
     # floor(u·(room+1)) is uniform over the places; u = 1 would fall off the end.
     offset = tf.minimum(tf.cast(where * (room + 1), tf.int32), tf.cast(room, tf.int32))
     image = tf.image.decode_and_crop_jpeg(encoded, tf.concat([offset, [size, size]], 0), channels=3, ratio=ratio)
-    return tf.ensure_shape(tf.cond(flip, lambda: image[:, ::-1], lambda: image), [size, size, 3])
+    # tf.reverse moves whole pixels; image[:, ::-1] single bytes, at three times the cost of the decoding.
+    return tf.ensure_shape(tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image), [size, size, 3])
 
 
 def pick_words(tokens: tf.Tensor, length: tf.Tensor, limit: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
