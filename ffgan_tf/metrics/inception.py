@@ -47,8 +47,9 @@ class NetworkSpec:
     background: bool = False  # class 0 is no class: the softmax leaves it out
 
 
-_STACKGAN = ("Origin: the link \"StackGAN inception model\" at https://github.com/hanzhanggit/StackGAN-inception-model; "
-             "give the checkpoint's name without its endings, e.g. inception_finetuned_models/{}/model.ckpt")
+_STACKGAN = ("Origin: the link \"StackGAN inception model\" at "
+             "https://github.com/hanzhanggit/StackGAN-inception-model; give the checkpoint's name "
+             "without its endings, e.g. inception_finetuned_models/{}/model.ckpt")
 NETWORKS = {
     "fid2015": NetworkSpec(
         "the 2015 Inception-v3 of FID",

@@ -123,7 +123,8 @@ BLOCKS = (
     _block_a(1, "Mixed_5c", "mixed_35x35x288a", 256, 64),
     _block_a(2, "Mixed_5d", "mixed_35x35x288b", 288, 64),
     _block(3, "Mixed_6a", "mixed_17x17x768a", 288, {
-        "branch3x3": [(384, 3, 3, 2)], "branch3x3dbl": [(64, 1, 1), (96, 3, 3), (96, 3, 3, 2)], "branch_pool": ["max"]}),
+        "branch3x3": [(384, 3, 3, 2)], "branch3x3dbl": [(64, 1, 1), (96, 3, 3), (96, 3, 3, 2)],
+        "branch_pool": ["max"]}),
     _block_c(4, "Mixed_6b", "mixed_17x17x768b", 128),
     _block_c(5, "Mixed_6c", "mixed_17x17x768c", 160),
     _block_c(6, "Mixed_6d", "mixed_17x17x768d", 160),

@@ -65,7 +65,8 @@ def from_graph_def(path: str) -> InceptionWeights:
         with open(path, "rb") as file:
             graph = tf.compat.v1.GraphDef.FromString(file.read())
     except DecodeError as error:
-        raise UserError(f"{path}: neither a whole GraphDef nor a PyTorch file ({error}). Mend: fetch it again.") from error
+        raise UserError(f"{path}: neither a whole GraphDef nor a PyTorch file ({error}). "
+                        "Mend: fetch it again.") from error
     constants = {node.name: tf.make_ndarray(node.attr["value"].tensor) for node in graph.node if node.op == "Const"}
     unscaled = {node.name for node in graph.node if node.op == "BatchNormWithGlobalNormalization"
                 and not node.attr["scale_after_normalization"].b}
