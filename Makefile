@@ -34,7 +34,7 @@ test-new: venv-new
 	@.venv-new/bin/python -m pytest -m 'not slow' $(ARGS)
 
 demo: venv
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" bash tools/demo.sh
+	@PYTHON="$(CURDIR)/.venv/bin/python" bash tools/demo.sh
 
 pins:
 	@"$(PYTHON)" tools/check_pins.py $(PYTHONS)

@@ -1,4 +1,4 @@
-"""Packaging. The two stacks are told apart by the Python that installs them; requirements.txt pins all that was tested."""
+"""Packaging. Two stacks, told apart by the Python that installs them; requirements.txt pins all that was tested."""
 
 import re
 from pathlib import Path

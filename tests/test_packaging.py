@@ -102,11 +102,13 @@ def test_pins_satisfy_setup_py(python):
             assert requirement.specifier.contains(chosen[requirement.name]), f"{text} on Python {python}"
 
 
-@pytest.mark.parametrize("python, stack", [("3.10", "2.15.1"), ("3.11", "2.15.1"), ("3.12", "2.21.0"), ("3.13", "2.21.0")])
+@pytest.mark.parametrize("python, stack", [
+    ("3.10", "2.15.1"), ("3.11", "2.15.1"), ("3.12", "2.21.0"), ("3.13", "2.21.0")])
 def test_stack_by_python(python, stack):
     chosen = pins("requirements.txt", python)
     assert chosen["tensorflow"] == stack
-    assert ("tensorflow-addons" in chosen, "tf-keras" in chosen) == ((True, False) if stack == "2.15.1" else (False, True))
+    old = stack == "2.15.1"
+    assert ("tensorflow-addons" in chosen, "tf-keras" in chosen) == (old, not old)
 
 
 def test_the_newer_stack_is_one():
@@ -118,8 +120,7 @@ def test_the_newer_stack_is_one():
 
 def test_what_runs_here_is_what_is_pinned():
     """Only in the environments that make sets up: elsewhere other versions may be wanted."""
-    marks = [Path(sys.prefix) / "made-from"]
-    if not marks[0].is_file():
+    if not (Path(sys.prefix) / "made-from").is_file():
         pytest.skip("not an environment of tools/setup_venv.sh")
     python = ".".join(map(str, sys.version_info[:2]))
     name = "requirements-new.txt" if Path(sys.prefix).name == ".venv-new" else "requirements.txt"

@@ -14,8 +14,12 @@ command -v "$python" >/dev/null || {
     exit 2
 }
 version=$("$python" -c 'import platform, sys, venv, ensurepip
-if not (3, 10) <= sys.version_info[:2] <= (3, 13): sys.exit(f"error: Python 3.10 to 3.13 is needed, {sys.executable} is {platform.python_version()}")
-print(platform.python_version())')
+if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+    sys.exit(f"error: Python 3.10 to 3.13 is needed, {sys.executable} is {platform.python_version()}")
+print(platform.python_version())') || {
+    echo "error: $python cannot be used: make PYTHON=/path/to/python3.11" >&2
+    exit 2
+}
 
 if command -v flock >/dev/null; then
     exec 9>"$venv.lock"
@@ -31,7 +35,10 @@ fi
 
 log=$venv.log
 run() {  # the log's end is shown only where something fails
-    "$@" >>"$log" 2>&1 9>&- || { tail -n 25 "$log"; echo "error: set-up of $venv failed; all of it is in $log"; exit 1; } >&2
+    "$@" >>"$log" 2>&1 9>&- && return
+    tail -n 10 "$log" >&2
+    echo "error: set-up of $venv failed; all of its output is in $log" >&2
+    exit 1
 }
 echo "set-up: $venv, Python $version, $requirements (a few minutes the first time; log: $log)"
 rm -f "$stamp"
