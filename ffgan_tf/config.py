@@ -83,6 +83,11 @@ class TrainConfig(ModelConfig):
     sample_every: int = setting(500, "Steps between sample grids.", low=1, harmless=True)
     checkpoint_every: int = setting(500, "Steps between checkpoints.", low=1, harmless=True)
     keep_checkpoints: int = setting(3, "Newest checkpoints to keep.", low=1, harmless=True)
+    eval_every: int = setting(0, "Steps between evaluations inside training; the checkpoint with the lowest FID is kept "
+                              "as the best. 0: none.", low=0, harmless=True)
+    eval_samples: int = setting(2048, "Test captions of such an evaluation.", low=2, harmless=True)
+    eval_inception: str = setting("fid2015", "Its network.", choices=("fid2015", "keras"), harmless=True)
+    eval_inception_weights: str = setting("", "Its weights file.", harmless=True)
     grid_captions: int = setting(16, "Test sentences in the fixed-noise sample grid.", low=1, high=64, harmless=True)
 
 

@@ -15,6 +15,7 @@ from ffgan_tf.models import build
 from ffgan_tf.models.encoder_files import load_text_encoder
 from ffgan_tf.sampling import Sampler
 from ffgan_tf.training.checkpoints import Checkpoints
+from ffgan_tf.training.evaluation import Evaluator
 from ffgan_tf.training.gan import METRICS, Gan
 from ffgan_tf.training.signals import StopRequest
 from ffgan_tf.training.summaries import Log
@@ -92,6 +93,9 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     sentences = [test_split.texts[i][0] for i in chosen]
     sentence_ids = [test_split.tokens[i, 0, :test_split.lengths[i, 0]] for i in chosen]
     sampler = Sampler(gan.ema, gan.text_encoder, config.z_dim, config.c_dim, len(chosen))
+    evaluator = None
+    if config.eval_every:
+        evaluator = Evaluator(config, run, vocabulary, gan.ema, gan.text_encoder)
     log = Log(run)
     log.text("sentences", "\n".join(f"{i + 1}. {text}" for i, text in enumerate(sentences)), step)
     write_atomic(run / "samples" / "sentences.txt", "\n".join(sentences) + "\n")
@@ -112,7 +116,9 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
                 stop_reason = f"--max_minutes={config.max_minutes:g} are over"
             stop_reason = f"{stop.asked} received" if stop.asked else stop_reason
             last = step == total or bool(stop_reason)
-            save, sample = last or step % config.checkpoint_every == 0, last or step % config.sample_every == 0
+            evaluate = evaluator is not None and (step == total or step % config.eval_every == 0)
+            save = last or evaluate or step % config.checkpoint_every == 0
+            sample = last or step % config.sample_every == 0
 
             report = save or sample or step % config.log_every == 0
             if report:
@@ -136,12 +142,17 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
             if save:
                 checkpoints.save(gan.checkpoint(), step)
                 saved = step
+            if evaluate:
+                fid = evaluator(step)["fid"]
+                best = checkpoints.mark_best(step, "fid", fid)
+                print(f"step {step:,}: FID {fid:.2f} on {config.eval_samples:,} test captions"
+                      f"{', the best so far' if best else ''}", flush=True)
             if report:
                 interval_began = time.monotonic()  # images/s is that of the steps alone
             if stop_reason:
                 break
     log.close()
-    if stop_reason:
+    if step < total:
         print(f"stopped at step {step:,} of {total:,} ({stop_reason}); saved. Continue: python -m ffgan_tf.train "
               f"--run={run}", flush=True)
     else:
