@@ -1,0 +1,70 @@
+"""DAMSM's losses (AttnGAN, Xu et al. 2018, Eq. 7 to 13; spec section 9) as pure functions of features.
+
+All (image, caption) pairs of a batch at once. B images with R regions, B captions of T words padded, d features.
+"""
+
+import tensorflow as tf
+
+GAMMA1, GAMMA2, GAMMA3 = 4.0, 5.0, 10.0
+
+
+def attention(scores: tf.Tensor, mask: tf.Tensor, gamma1: float = GAMMA1) -> tf.Tensor:
+    """⟨word, region⟩ (…, T, R) → where each word looks (…, T, R), summing to 1 over the regions.
+
+    Softmax over the words of a caption (every region chooses among them), then softmax over regions of γ1 times that.
+    `mask` (…, T) bool, true at words. Rows at padding mean nothing: leave them out of any sum.
+    """
+    # The lowest finite number stands for −∞: its exponential is exactly 0, and its gradient is no NaN.
+    chosen = tf.nn.softmax(tf.where(mask[..., None], scores, scores.dtype.min), axis=-2)
+    return tf.nn.softmax(gamma1 * chosen, axis=-1)
+
+
+def own_attention(regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1: float = GAMMA1) -> tf.Tensor:
+    """Where the words of each image's own caption look: (B, R, d), (B, T, d), (B, T) → (B, T, R)."""
+    return attention(tf.matmul(words, regions, transpose_b=True), mask, gamma1)
+
+
+def word_similarity(regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1: float = GAMMA1,
+                    gamma2: float = GAMMA2) -> tf.Tensor:
+    """log Σ_t exp(γ2 · cos(word t, what it looks at)) for every image i and caption c: (B, B), [i, c]."""
+    images, captions, length = tf.shape(regions)[0], tf.shape(words)[0], tf.shape(words)[1]
+    flat = tf.reshape(words, [1, captions * length, words.shape[-1]])
+    scores = tf.matmul(tf.repeat(flat, images, axis=0), regions, transpose_b=True)  # (B, B·T, R)
+    scores = tf.reshape(scores, [images, captions, length, -1])
+    looks = tf.reshape(attention(scores, mask[None], gamma1), [images, captions * length, -1])
+    seen = tf.matmul(looks, regions)  # (B, B·T, d)
+    cosine = tf.reduce_sum(_unit(flat) * _unit(seen), axis=-1)
+    cosine = tf.reshape(cosine, [images, captions, length])
+    return tf.reduce_logsumexp(tf.where(mask[None], gamma2 * cosine, cosine.dtype.min), axis=-1)
+
+
+def sentence_similarity(codes: tf.Tensor, sentences: tf.Tensor) -> tf.Tensor:
+    """Cosine of every image code (B, d) and sentence (B, d): (B, B), [image, caption]."""
+    return tf.matmul(_unit(codes), _unit(sentences), transpose_b=True)
+
+
+def matching_losses(similarity: tf.Tensor, classes: tf.Tensor, gamma3: float = GAMMA3) -> tuple[tf.Tensor, tf.Tensor]:
+    """Batch cross-entropy of γ3 · similarity (B, B), [image, caption], where i belongs to i.
+
+    Returns that of finding the caption of an image and that of finding the image of a caption (the four losses' …0 and
+    …1). Other pairs of the same class (`classes` (B,)) are no wrong ones: −∞.
+    """
+    same = tf.equal(classes[:, None], classes[None, :]) & ~tf.eye(tf.shape(classes)[0], dtype=tf.bool)
+    logits = tf.where(same, similarity.dtype.min, gamma3 * similarity)
+    own = tf.range(tf.shape(classes)[0])
+    return tuple(tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(own, direction))
+                 for direction in (logits, tf.transpose(logits)))
+
+
+def damsm_losses(regions: tf.Tensor, codes: tf.Tensor, words: tf.Tensor, sentences: tf.Tensor, mask: tf.Tensor,
+                 classes: tf.Tensor, gamma1: float = GAMMA1, gamma2: float = GAMMA2,
+                 gamma3: float = GAMMA3) -> dict[str, tf.Tensor]:
+    """The four losses, scalars: `w0` and `w1` by words and regions, `s0` and `s1` by sentence and whole image."""
+    w0, w1 = matching_losses(word_similarity(regions, words, mask, gamma1, gamma2), classes, gamma3)
+    s0, s1 = matching_losses(sentence_similarity(codes, sentences), classes, gamma3)
+    return {"w0": w0, "w1": w1, "s0": s0, "s1": s1}
+
+
+def _unit(x: tf.Tensor) -> tf.Tensor:
+    """x / |x| over the last axis; a zero vector stays zero, with a finite gradient."""
+    return tf.math.l2_normalize(x, axis=-1, epsilon=1e-16)
