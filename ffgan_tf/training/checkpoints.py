@@ -11,7 +11,7 @@ import tensorflow as tf
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
 
-BEST = "best.json"
+BEST, META = "best.json", "meta.json"
 
 
 class Checkpoints:
@@ -32,30 +32,44 @@ class Checkpoints:
     def save(self, checkpoint: tf.train.Checkpoint, step: int) -> Path:
         """Writes a checkpoint, then removes old ones beyond `keep` (never the best). Returns its folder.
 
-        On an error (a full disk, say) no older checkpoint is touched.
+        Those of later steps go too: the run went back behind them because they are damaged, and they would take the
+        place of whole ones. Raises UserError where it cannot be written (a full disk, say); no older one is touched.
         """
-        with directory_atomic(self.path(step), replace=True) as temporary:
-            checkpoint.write(str(temporary / "state"))
-            files = {path.name: sha256_file(path) for path in sorted(temporary.iterdir())}
-            write_json(temporary / "meta.json", {"format": 1, "step": step, "files": files})
+        try:
+            with directory_atomic(self.path(step), replace=True) as temporary:
+                checkpoint.write(str(temporary / "state"))
+                files = {path.name: sha256_file(path) for path in sorted(temporary.iterdir())}
+                write_json(temporary / META, {"format": 1, "step": step, "files": files})
+        except (OSError, tf.errors.OpError) as error:
+            before = ", ".join(map(str, self.steps())) or "none"
+            raise UserError(f"{self.path(step)}: the checkpoint cannot be written ({error}). Whole ones: steps {before}. "
+                            "Mend: make room on that disk, then run the same command again.") from error
         best = self.best()
-        for old in self.steps()[:-self.keep]:
-            if old != (best and best["step"]):
+        earlier = [old for old in self.steps() if old <= step]
+        for old in self.steps():
+            if old not in earlier[-self.keep:] and old != (best and best["step"]):
                 shutil.rmtree(self.path(old))
         return self.path(step)
 
+    def remove_leftovers(self) -> None:
+        """Removes what a killed process left half-written. Only for the one process that writes here."""
+        for leftover in self.folder.glob(".step-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
     def damage(self, step: int) -> str | None:
-        """What is wrong with a step's checkpoint; None where every byte is as it was written."""
+        """What is wrong with a step's checkpoint; None where every file is as it was written."""
         folder = self.path(step)
         try:
-            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-            for name, digest in meta["files"].items():
+            meta = json.loads((folder / META).read_text(encoding="utf-8"))
+            if meta["format"] != 1 or meta["step"] != step:
+                return f"{folder / META} is not this step's"
+            for name in sorted({path.name for path in folder.iterdir()} - {META} | set(meta["files"])):
                 if not (folder / name).is_file():
                     return f"{folder / name} is missing"
-                if sha256_file(folder / name) != digest:
+                if sha256_file(folder / name) != meta["files"].get(name):
                     return f"{folder / name} is not as it was written (sha256)"
-        except (OSError, ValueError, KeyError, AttributeError) as error:
-            return f"{folder / 'meta.json'} cannot be read ({error})"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return f"{folder / META} cannot be read ({error})"
         return None
 
     def latest(self) -> int | None:
