@@ -9,14 +9,15 @@ endif
 # What pytest is told besides, as in: make test ARGS="tests/models -x"
 ARGS :=
 
-.PHONY: help venv venv-new test test-new demo pins clean-venv
+.PHONY: help venv venv-new test test-new demo pins clean-venv parity
 
 help:
 	@echo 'make test        set up .venv, run every test'
 	@echo 'make test-new    set up .venv-new (TensorFlow 2.21 on any Python from 3.11), run the fast tests'
 	@echo 'make demo        set up .venv, then the whole chain on rendered birds: data, training, samples'
+	@echo 'make parity      set up .venv-parity with PyTorch, torch-fidelity and prdc; compare networks and scores with them'
 	@echo 'make pins        dry runs: do the pins resolve on each Python found (PYTHONS=... names them instead)'
-	@echo 'make clean-venv  remove both virtual environments'
+	@echo 'make clean-venv  remove the virtual environments'
 	@echo 'PYTHON=...       which Python to use (3.10 to 3.13; now: $(PYTHON)); ARGS=... more arguments for pytest'
 
 venv:
@@ -40,4 +41,12 @@ pins:
 	@"$(PYTHON)" tools/check_pins.py $(PYTHONS)
 
 clean-venv:
-	rm -rf .venv .venv-new .venv.lock .venv-new.lock .venv.log .venv-new.log
+	rm -rf .venv .venv-new .venv-parity .venv.lock .venv-new.lock .venv-parity.lock \
+	    .venv.log .venv-new.log .venv-parity.log
+
+# The references are pinned to the last one and go in without their dependencies: requirements-parity.txt says why.
+# No test found (a reference is missing) is exit code 5 of pytest, and so a failure here.
+parity:
+	@bash tools/setup_venv.sh .venv-parity requirements.txt "$(PYTHON)"
+	@.venv-parity/bin/python -m pip --disable-pip-version-check install -q --no-input --no-deps -r requirements-parity.txt
+	@.venv-parity/bin/python -m pytest -q tests/parity $(ARGS)

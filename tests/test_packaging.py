@@ -16,7 +16,8 @@ import ffgan_tf
 ROOT = Path(ffgan_tf.__file__).resolve().parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 IMPORTED_AS = {"tensorflow_addons": "tensorflow-addons", "tensorflow_datasets": "tensorflow-datasets",
-               "tf_keras": "tf-keras", "PIL": "pillow", "absl": "absl-py", "google": "protobuf"}
+               "tf_keras": "tf-keras", "PIL": "pillow", "absl": "absl-py", "google": "protobuf",
+               "torch_fidelity": "torch-fidelity"}
 
 
 def environment(python):
@@ -86,10 +87,20 @@ def test_every_import_is_a_declared_dependency():
 
 
 def test_tests_import_only_direct_requirements():
-    direct = {requirement.name for requirement, is_direct in requirement_lines("requirements.txt") if is_direct}
+    direct, references = ({requirement.name for requirement, is_direct in requirement_lines(name) if is_direct}
+                          for name in ("requirements.txt", "requirements-parity.txt"))
     undeclared = {f"{path.relative_to(ROOT)}: {name}" for path in sources("tests") for name in third_party(path)
-                  if IMPORTED_AS.get(name, name) not in direct | {"packaging"}}  # packaging comes with pytest
+                  if IMPORTED_AS.get(name, name) not in direct | {"packaging"}  # packaging comes with pytest
+                  | (references if path.parent.name == "parity" else set())}
     assert not undeclared
+
+
+def test_references_are_never_installed_with_the_project():
+    ours = {requirement.name for name in ("requirements.txt", "requirements-new.txt")
+            for requirement, _ in requirement_lines(name)}
+    assert {"torch", "torch-fidelity", "prdc"} <= (
+        references := {requirement.name for requirement, _ in requirement_lines("requirements-parity.txt")})
+    assert not references & ours
 
 
 @pytest.mark.parametrize("python", PYTHONS)

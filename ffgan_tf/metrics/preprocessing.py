@@ -16,10 +16,12 @@ from ffgan_tf.metrics.inception_graph import SIZE
 
 
 def _axis_weights(size: int, half_pixel: bool) -> np.ndarray:
-    """[SIZE, size] weights of bilinear interpolation along one axis, float64, on TensorFlow's float32 step."""
+    """[SIZE, size] weights of bilinear interpolation along one axis, float64.
+
+    With corners the step is the float32 one of TensorFlow 1's definition, as torch-fidelity has it in float64 too.
+    """
     at = np.arange(SIZE, dtype=np.float64)
-    step = np.float64(np.float32(size / SIZE))
-    at = (at + 0.5) * step - 0.5 if half_pixel else at * step
+    at = (at + 0.5) * (size / SIZE) - 0.5 if half_pixel else at * np.float64(np.float32(size / SIZE))
     at = np.clip(at, 0, size - 1)
     low = np.floor(at).astype(int)
     weights = np.zeros((SIZE, size))
