@@ -15,7 +15,7 @@ IS_NETWORKS = {"cub": "stackgan_birds", "oxford102": "stackgan_flowers"}
 
 
 def why_not(report: dict[str, Any], dataset: str) -> dict[str, list[str]]:
-    """Reasons against putting our "is" and "fid" beside the paper's: score → sentences; empty: it compares."""
+    """Reasons against putting our "is" and "fid" beside the paper's, score → list; empty: it compares."""
     reasons: dict[str, list[str]] = {"is": [], "fid": []}
     if dataset not in DATASETS:
         for score in reasons.values():
@@ -33,7 +33,7 @@ def why_not(report: dict[str, Any], dataset: str) -> dict[str, list[str]]:
         if report["protocol"]["splits"] != 10:
             reasons["is"].append(f"{report['protocol']['splits']} splits, not 10")
     if "fid" not in report:
-        reasons["fid"].append("not measured")
+        reasons["fid"].append("not measured: it needs a reference")
     else:
         network = report["network"].get("network")
         if network != "fid2015":
@@ -69,6 +69,10 @@ def table(report: dict[str, Any], dataset: str) -> tuple[list[str], list[list[st
     if dataset not in DATASETS:
         row[0] += f": IS {marked['is']}, FID {marked['fid']}"
     rows.append(row)
-    notes = [f"* {score.upper()} does not compare with the paper's: {reason}." for score in ("is", "fid")
-             for reason in reasons[score]]
+    notes = []
+    for score, why in reasons.items():
+        if score in report:
+            notes += [f"* {score.upper()} does not compare with the paper's: {reason}." for reason in why]
+        else:
+            notes.append(f"{score.upper()}: {why[0]}.")
     return header, rows, notes

@@ -2,14 +2,16 @@
 
 import json
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ffgan_tf.data import records
+from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.metrics import features as features_module
-from ffgan_tf.metrics.evaluation import evaluate_generator, evaluate_pictures
+from ffgan_tf.metrics.evaluation import evaluate_generator, evaluate_pictures, run_pictures
 from ffgan_tf.metrics.features import extract, same_size_batches
 from ffgan_tf.metrics.fid import fid
 from ffgan_tf.metrics.inception_score import inception_score
@@ -334,6 +336,35 @@ def test_a_generator_of_floats_is_refused(tmp_path):
         all_of(pictures)
 
 
+def test_a_runs_pictures_come_from_the_planned_captions(record_folder):
+    """The sampler here draws its arguments: token sums, ids, seed and truncation as pixel values."""
+    folder, _ = record_folder
+    vocabulary = Vocabulary(["<end>", "a", "red", "bird", "it", "is"])
+    vocabulary.save(f"{folder}/{records.VOCABULARY}")
+
+    def sampler(tokens, seed, ids, truncation):
+        values = [[sum(row) * 10 + len(row), number, seed + 100 * truncation] for row, number in zip(tokens, ids)]
+        return np.broadcast_to(np.array(values, np.uint8)[:, None, None], (len(tokens), 4, 4, 3))
+
+    def fake_run(weight=1.0, words=vocabulary):
+        layer = SimpleNamespace(get_weights=lambda: [np.full((2, 2), weight, np.float32)])
+        return SimpleNamespace(sampler=sampler, vocabulary=words, generator=layer, text_encoder=layer, step=9,
+                               folder="runs/x", config=SimpleNamespace(image_size=64))
+
+    pictures = run_pictures(fake_run(), folder, OURS, 0, seed=5, batch=3)
+    assert pictures.count == 10 and "step 9" in pictures.what  # 5 test images of two captions
+    pixels = np.stack(all_of(pictures))[:, 0, 0]
+    assert pixels[:, 0].tolist() == [63, 113] * 5 and pixels[:, 1].tolist() == list(range(10))
+    assert (pixels[:, 2] == 5).all()
+    truncated = run_pictures(fake_run(), folder, PROTOCOLS["dfgan"], 0, seed=5)
+    assert truncated.count == 50 and next(truncated.read(0, 1))[0, 0, 2] == 93
+    sources = [pictures, truncated, run_pictures(fake_run(2.0), folder, OURS, 0, seed=5),
+               run_pictures(fake_run(), folder, OURS, 0, seed=6)]
+    assert len({source.identity(0, 10) for source in sources}) == 4
+    with pytest.raises(UserError, match="another vocabulary"):
+        run_pictures(fake_run(words=Vocabulary(["<end>", "a"])), folder, OURS, 0, seed=5)
+
+
 # ---- protocols
 
 def test_each_caption_is_taken_once_up_to_the_limit():
@@ -397,6 +428,12 @@ def test_what_does_not_compare_is_said(changes, dataset, score, reason):
     assert any(reason in text for text in reasons), reasons
     _, rows, notes = table(paper_report(**changes), dataset)
     assert "*" in " ".join(rows[-1]) and any(reason in note for note in notes)
+
+
+def test_a_score_that_was_not_measured_says_what_it_needs():
+    report = {key: value for key, value in paper_report(step=None).items() if key not in ("is", "is_std")}
+    _, rows, notes = table(report, "cub")
+    assert rows[-1][1] == "–" and notes[0] == "IS: not measured: it needs --is_inception=stackgan_birds and its weights."
 
 
 def test_tables_in_three_forms():

@@ -1,0 +1,135 @@
+"""Do FID and KID see what eyes see?   python benchmarks/metric_sanity.py --data=RECORDS --inception_weights=FILE
+
+On the real pictures of a converted data set: train against test; test against itself blurred, with noise, and through
+JPEG, at growing strength (both scores must grow at each step); halves of the training pictures against each other by
+their count N, which shows FID's bias and KID's lack of one. Features are cached: the second run takes seconds. Exit
+code 1 where a score does not grow.
+"""
+
+import io
+import os
+import sys
+from typing import Iterator
+
+import numpy as np
+from absl import app, flags
+from PIL import Image, ImageFilter
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from ffgan_tf.metrics.evaluation import CACHE  # noqa: E402
+from ffgan_tf.metrics.pictures import RecordPictures, digest  # noqa: E402
+from ffgan_tf.metrics.report import format_table  # noqa: E402
+from ffgan_tf.utils.errors import exit_code_main  # noqa: E402
+
+flags.DEFINE_string("data", None, "Folder of a converted data set.", required=True)
+flags.DEFINE_string("inception", "keras", "Network of the features.")
+flags.DEFINE_string("inception_weights", None, "Its weights file.")
+flags.DEFINE_integer("image_size", 256, "S of the centre crops.")
+flags.DEFINE_integer("train_count", 2310, "Training pictures to take, a seeded choice; 0: all.")
+flags.DEFINE_integer("distorted_count", 0, "Test pictures to distort, a seeded choice; 0: all.")
+flags.DEFINE_integer("batch", 32, "Pictures at once.")
+flags.DEFINE_string("cache_dir", CACHE, "Where features are kept.")
+flags.DEFINE_enum("format", "md", ("text", "md", "latex"), "Form of the tables.")
+
+
+def blur(image: np.ndarray, sigma: float, index: int) -> np.ndarray:
+    """Gaussian blur, σ in pixels."""
+    return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(sigma)))
+
+
+def noise(image: np.ndarray, deviation: float, index: int) -> np.ndarray:
+    """Gaussian noise, its standard deviation in levels of 255."""
+    grain = np.random.default_rng(index).normal(0, deviation, image.shape)
+    return np.clip(np.rint(image + grain), 0, 255).astype(np.uint8)
+
+
+def jpeg(image: np.ndarray, quality: float, index: int) -> np.ndarray:
+    """Through JPEG at a quality."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=int(quality))
+    return np.asarray(Image.open(buffer))
+
+
+DISTORTIONS = {"blur, σ": (blur, (1, 2, 4)), "noise, σ": (noise, (10, 20, 40)),
+               "JPEG, quality": (jpeg, (50, 20, 5))}
+
+
+class Distorted:
+    """A source of pictures, each changed by `change(image, strength, index)`."""
+
+    def __init__(self, pictures: RecordPictures, name: str, strength: float):
+        self._pictures, self._name, self._strength = pictures, name, strength
+        self.count, self.what = pictures.count, f"{name} {strength:g}"
+
+    def identity(self, start: int, stop: int) -> str:
+        return digest([self._pictures.identity(start, stop), self._name, self._strength])
+
+    def read(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        change = DISTORTIONS[self._name][0]
+        for index, image in enumerate(self._pictures.read(start, stop), start):
+            yield change(image, self._strength, index)
+
+
+def main(argv: list[str]) -> int:
+    """Prints two tables."""
+    import warnings
+
+    from ffgan_tf.metrics.features import extract
+    from ffgan_tf.metrics.fid import fid
+    from ffgan_tf.metrics.inception import load_network
+    from ffgan_tf.metrics.kid import kid
+
+    warnings.filterwarnings("ignore", "FID from")  # the tables show the counts, the second one is about them
+    given = flags.FLAGS
+    network = load_network(given.inception, given.inception_weights, batch_size=given.batch)
+
+    def features(pictures):
+        return extract(pictures, [network], given.batch, given.cache_dir, pictures.what).arrays[0]["pool"]
+
+    def scores(one, two):
+        distance = kid(one, two, subsets=50, subset_size=500)
+        return fid(one, two), distance.mean, distance.std
+
+    def row(name, one, two):
+        f, k, spread = scores(one, two)
+        return [name, f"{len(one):,} / {len(two):,}", f"{f:.2f}", f"{k:.5f} ± {spread:.5f}"], f, k
+
+    test = RecordPictures(given.data, "test", given.image_size)
+    train = RecordPictures(given.data, "train", given.image_size, limit=given.train_count)
+    real, other = features(test), features(train)
+    rows = [row("test against itself", real, real)[0], row("train against test", other, real)[0]]
+    clear = RecordPictures(given.data, "test", given.image_size, limit=given.distorted_count)
+    clear_features, fails = features(clear), []
+    for name, (_, strengths) in DISTORTIONS.items():
+        before = (0.0, 0.0)
+        for strength in strengths:
+            changed = features(Distorted(clear, name, strength))
+            cells, *now = row(f"test, {name} {strength}, against the same unchanged", changed, clear_features)
+            rows.append(cells)
+            fails += [f"{score} does not grow at {name} {strength}" for score, old, new
+                      in zip(("FID", "KID"), before, now) if new <= old]
+            before = now
+    print(format_table(["pictures", "N", "FID", "KID (subsets of 500)"], rows, given.format), end="\n\n")
+
+    rows, random, size = [], np.random.default_rng(0), len(other) // 2
+    sizes = [size]
+    while size // 2 >= 64:
+        sizes.append(size := size // 2)
+    for size in reversed(sizes):
+        found = []
+        for _ in range(5):
+            order = random.permutation(len(other))
+            one, two = other[order[:size]], other[order[size:2 * size]]
+            found.append((fid(one, two), kid(one, two, subsets=10, subset_size=500).mean))
+        mean, std = np.mean(found, axis=0), np.std(found, axis=0)
+        rows.append([f"{size:,}", f"{mean[0]:.2f} ± {std[0]:.2f}", f"{mean[1]:.5f} ± {std[1]:.5f}"])
+    print(format_table(["N a half (training pictures)", "FID, 5 draws", "KID, 5 draws"], rows, given.format))
+    print(f"\nnetwork: {network.protocol()}")
+    for problem in fails:
+        print(f"FAILED: {problem}")
+    return 1 if fails else 0
+
+
+if __name__ == "__main__":
+    app.run(exit_code_main(main))
