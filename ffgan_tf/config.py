@@ -7,6 +7,7 @@ settings in `config.json`; `resolve` starts from them when the folder has them, 
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -97,6 +98,8 @@ def check(config: Any) -> None:
         value, meta = getattr(config, field.name), field.metadata
         if meta["choices"] is not None and value not in meta["choices"]:
             raise UserError(f"--{field.name}={value}: must be one of {', '.join(map(str, meta['choices']))}.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"--{field.name}={value}: must be a finite number.")
         if meta["low"] is not None and value < meta["low"]:
             raise UserError(f"--{field.name}={value}: must be at least {meta['low']}.")
         if meta["high"] is not None and value > meta["high"]:
@@ -185,8 +188,12 @@ def load(config_class: type, run: str | Path) -> Any:
         raise UserError(f"{path} is missing: --run={run} is not the folder of a run. Train one first: "
                         "python -m ffgan_tf.train --flagfile=experiments/demo.cfg")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return config_class(**values)
+        config = config_class(**json.loads(path.read_text(encoding="utf-8")))
+        for field in dataclasses.fields(config):
+            value = getattr(config, field.name)
+            if type(value) not in ((int, float) if field.type is float else (field.type,)):
+                raise TypeError(f"{field.name}: {value!r}")
+        return config
     except (ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged or of another version ({error}). Mend: put the run's own file back.")
 
