@@ -1,0 +1,159 @@
+"""Building blocks against plain forms: NumPy for values, TensorFlow's own operators for gradients."""
+
+import numpy as np
+import numpy_reference as ref
+import pytest
+import tensorflow as tf
+from networks import made
+
+from ffgan_tf.models import blocks
+
+CLOSE = dict(rtol=0, atol=1e-10)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
+
+
+def value_and_gradients(function, *arguments, weight):
+    """A function's value and the gradients of a random weighted sum of it, as arrays."""
+    with tf.GradientTape() as tape:
+        tape.watch(arguments)
+        y = function(*arguments)
+        loss = tf.reduce_sum(y * weight)
+    return [y.numpy(), *(gradient.numpy() for gradient in tape.gradient(loss, arguments))]
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 7, 3), (1, 1, 1, 2), (3, 2, 4, 6)])
+def test_up_conv_is_nearest_up_then_convolution(rng, shape):
+    layer = blocks.UpConv(4, dtype="float64")
+    layer.build(tf.TensorShape(shape))
+    x, kernel = tf.constant(rng.normal(size=shape)), tf.constant(rng.normal(size=layer.kernel.shape))
+    weight = rng.normal(size=(shape[0], 2 * shape[1], 2 * shape[2], 4))
+
+    def ours(x, kernel):
+        layer.kernel = kernel
+        return layer.call(x)
+
+    def plain(x, kernel):
+        return tf.nn.conv2d(tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2), kernel, 1, "SAME")
+
+    found = value_and_gradients(ours, x, kernel, weight=weight)
+    np.testing.assert_allclose(found[0], ref.conv2d(ref.nearest_up(x.numpy()), kernel.numpy()), **CLOSE)
+    for ours_, plain_ in zip(found, value_and_gradients(plain, x, kernel, weight=weight)):
+        np.testing.assert_allclose(ours_, plain_, **CLOSE)
+
+
+def test_up_conv_keeps_static_shape_with_unknown_batch():
+    layer = blocks.UpConv(4)
+    traced = tf.function(lambda x: layer(x)).get_concrete_function(tf.TensorSpec([None, 8, 6, 2]))
+    assert traced.structured_outputs.shape.as_list() == [None, 16, 12, 4]
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3])
+@pytest.mark.parametrize("shape", [(2, 5, 7, 3), (2, 2, 2, 4), (1, 1, 3, 1)])
+def test_vector_conv_is_convolution_of_the_tiled_vector(rng, kernel_size, shape):
+    layer = blocks.VectorConv(4, kernel_size, dtype="float64")
+    x, vector = tf.constant(rng.normal(size=shape)), tf.constant(rng.normal(size=(shape[0], 6)))
+    layer.build((x.shape, vector.shape))
+    kernel = tf.constant(rng.normal(size=layer.kernel.shape))
+    weight = rng.normal(size=(*shape[:3], 4))
+
+    def ours(x, vector, kernel):
+        layer.kernel = kernel
+        return layer.call((x, vector))
+
+    def plain(x, vector, kernel):
+        tiled = tf.tile(vector[:, None, None, :], [1, *shape[1:3], 1])
+        return tf.nn.conv2d(tf.concat([x, tiled], -1), kernel, 1, "SAME")
+
+    found = value_and_gradients(ours, x, vector, kernel, weight=weight)
+    tiled = np.concatenate([x.numpy(), ref.tile(vector.numpy(), x.numpy())], -1)
+    np.testing.assert_allclose(found[0], ref.conv2d(tiled, kernel.numpy()), **CLOSE)
+    for ours_, plain_ in zip(found, value_and_gradients(plain, x, vector, kernel, weight=weight)):
+        np.testing.assert_allclose(ours_, plain_, **CLOSE)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 4, 5, 7])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_conv_pads_with_zeros_and_divides_by_the_stride(rng, kernel, stride):
+    x = rng.normal(size=(2, 8, 6, 3))
+    layer = blocks.conv(5, kernel, stride, dtype="float64")
+    y = layer(x).numpy()
+    assert y.shape == (2, 8 // stride, 6 // stride, 5)
+    assert not layer.use_bias
+    np.testing.assert_allclose(y, ref.conv2d(x, ref.array(layer.kernel), stride), **CLOSE)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_up(rng, training):
+    x = rng.normal(size=(2, 3, 5, 6))
+    layer = made(lambda: blocks.Up(4), x)
+    expected = ref.up(x, layer, training)
+    assert expected.shape == (2, 6, 10, 4)
+    np.testing.assert_allclose(layer(x, training=training), expected, **CLOSE)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_residual(rng, training):
+    x = rng.normal(size=(2, 4, 5, 6))
+    layer = made(lambda: blocks.Residual(6), x)
+    np.testing.assert_allclose(layer(x, training=training), ref.residual(x, layer, training), **CLOSE)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_dense_block(rng, training):
+    x, vector = rng.normal(size=(2, 4, 5, 6)), rng.normal(size=(2, 7))
+    layer = made(lambda: blocks.DenseBlock(4, 3), (x, vector))
+    y = layer((x, vector), training=training)
+    assert y.shape == (2, 4, 5, 13)  # the input's width: it is added to F_d
+    np.testing.assert_allclose(y, ref.dense_block(x, vector, layer, training), **CLOSE)
+    # Each layer sees all before it: 6 + 7 of the input and 3 more of every earlier layer.
+    assert [conv.kernel.shape[2] for conv in layer.convs] == [13, 16, 19, 22]
+    assert layer.join.kernel.shape.as_list() == [1, 1, 25, 13]
+
+
+def test_glu_nearest_up_and_tile(rng):
+    x = rng.normal(size=(2, 3, 4, 6))
+    np.testing.assert_allclose(blocks.glu(tf.constant(x)), ref.glu(x), **CLOSE)
+    np.testing.assert_array_equal(blocks.nearest_up(tf.constant(x)), ref.nearest_up(x))
+    np.testing.assert_array_equal(blocks.tile_vector(tf.constant(x[:, 0, 0]), tf.constant(x)), ref.tile(x[:, 0, 0], x))
+    np.testing.assert_allclose(blocks.leaky_relu(tf.constant([-3.0, 0.0, 2.0])), [-0.6, 0, 2], rtol=1e-6)
+
+
+def orthogonality_error(kernel: np.ndarray) -> float:
+    """Largest error of WᵀW = I, or W Wᵀ = I where W (all but the last axis, last axis) is wide."""
+    matrix = kernel.reshape(-1, kernel.shape[-1]).astype(np.float64)
+    if matrix.shape[0] < matrix.shape[1]:
+        matrix = matrix.T
+    return np.abs(matrix.T @ matrix - np.eye(matrix.shape[1])).max()
+
+
+def test_weights_start_orthogonal_with_gain_one():
+    layers = {"conv": blocks.conv(10, 3), "dense": blocks.dense(40), "up": blocks.UpConv(8),
+              "vector": blocks.VectorConv(9, 3)}
+    layers["conv"].build((None, 8, 8, 4)), layers["dense"].build((None, 12)), layers["up"].build((None, 4, 4, 3))
+    layers["vector"].build(((None, 4, 4, 3), (None, 5)))
+    for name, layer in layers.items():
+        assert orthogonality_error(layer.kernel.numpy()) < 1e-5, name
+    assert not np.any(layers["dense"].bias.numpy())
+
+
+def test_batch_norm_starts_and_moves_as_specified(rng):
+    tf.keras.utils.set_random_seed(5)
+    layer = blocks.batch_norm()
+    layer.build((None, 40_000))
+    gamma = layer.gamma.numpy()
+    assert abs(gamma.mean() - 1) < 5 * 0.02 / 200  # five standard errors
+    assert abs(gamma.std() - 0.02) < 5 * 0.02 / np.sqrt(80_000)
+    assert not np.any(layer.beta.numpy())
+    # One constant channel c: (c − mean)/√(var + ε) at the first moving statistics 0 and 1.
+    layer = blocks.batch_norm(dtype="float64")
+    layer.build((None, 1))
+    layer.gamma.assign([1.0])
+    assert float(layer(np.ones((1, 1)))[0, 0]) == pytest.approx(1 / np.sqrt(1 + 1e-5), abs=1e-14)
+    x = rng.normal(3, 2, (50, 1))
+    layer(x, training=True)
+    assert float(layer.moving_mean[0]) == pytest.approx(0.9 * 0 + 0.1 * x.mean(), rel=1e-7)
+    assert float(layer.moving_variance[0]) == pytest.approx(0.9 * 1 + 0.1 * x.var(), rel=1e-7)

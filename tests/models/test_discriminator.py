@@ -1,0 +1,117 @@
+"""The discriminator: shapes, sizes, the whole of it against NumPy, and gradients to every weight."""
+
+import numpy as np
+import numpy_reference as ref
+import pytest
+import tensorflow as tf
+from networks import D, discriminator, tiny, trainable_count, without_gradient
+
+from ffgan_tf.config import ModelConfig
+from ffgan_tf.models import build
+from ffgan_tf.models.generator import Generated
+
+
+def inputs_of(config: ModelConfig, batch: int = 3):
+    rng = np.random.default_rng(6)
+    size, width = config.image_size, D if config.condition == "sentence" else config.c_dim
+    return rng.uniform(-1, 1, (batch, size, size, 3)), rng.normal(size=(batch, width))
+
+
+def expected_count(config: ModelConfig) -> int:
+    """Trainable numbers of the discriminator, from spec section 4 alone."""
+    n, width = config.ndf, D if config.condition == "sentence" else config.c_dim
+    downs = {64: [1, 2, 4, 8], 128: [1, 2, 4, 8, 16], 256: [1, 2, 4, 8, 16, 32]}[config.image_size]
+    count, channels = 0, 3
+    for i, factor in enumerate(downs):
+        count += 16 * channels * factor * n + (2 * factor * n if i else 0)
+        channels = factor * n
+    for out in (16 * n, 8 * n):
+        count, channels = count + 9 * channels * out + 2 * out, out
+    head = 16 * 8 * n + 1
+    return count + 9 * (8 * n + width) * 8 * n + 2 * 8 * n + 2 * head
+
+
+@pytest.mark.parametrize("size", [64, 128, 256])
+def test_shapes_and_parameter_count(size):
+    config = tiny(image_size=size)
+    model = build.build_discriminator(config)
+    images, condition = (np.float32(x) for x in inputs_of(config, 2))
+    features = model.features(images)
+    assert features.shape == (2, 4, 4, 8 * 4)
+    assert model.unconditional(features).shape == model.conditional(features, condition).shape == (2,)
+    assert trainable_count(model) == expected_count(config)
+
+
+@pytest.mark.parametrize("condition", ["ca", "sentence"])
+def test_parameter_count_of_the_papers_size(condition):
+    config = ModelConfig(condition=condition)
+    assert (config.image_size, config.ndf) == (256, 64)
+    with tf.Graph().as_default():  # shapes only: the initial values are not computed
+        assert trainable_count(build.build_discriminator(config)) == expected_count(config)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("size,condition", [(64, "sentence"), (64, "ca"), (128, "mu")])
+def test_whole_forward_equals_numpy(size, condition, training):
+    config = tiny(image_size=size, condition=condition)
+    model, inputs = discriminator(config), inputs_of(config)
+    found, expected = model(*inputs, training=training), ref.discriminator(model, *inputs, training=training)
+    for a, b in zip(found, expected):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-9)
+        assert np.std(b) > 1e-2
+
+
+def test_heads_on_shared_features_are_the_whole():
+    config = tiny()
+    model, (images, condition) = discriminator(config), inputs_of(config)
+    features = model.features(images)
+    whole = model(images, condition)
+    np.testing.assert_array_equal(model.unconditional(features), whole[0])
+    np.testing.assert_array_equal(model.conditional(features, condition), whole[1])
+
+
+def test_first_layer_alone_has_no_batch_norm():
+    model = build.build_discriminator(tiny())
+    assert [layer.norm is None for layer in model.trunk] == [True] + [False] * 5
+    assert model.joint.norm is not None
+
+
+def test_gradients_reach_every_weight():
+    config = tiny()
+    model, inputs = discriminator(config), inputs_of(config)
+    with tf.GradientTape() as tape:
+        unconditional, conditional = model(*inputs, training=True)
+        loss = tf.reduce_sum(unconditional * [1, -2, 3] + conditional * [2, 1, -1])
+    assert without_gradient(tape, loss, model) == []
+
+
+def test_only_the_conditional_head_sees_the_condition():
+    config = tiny()
+    model, (images, condition) = discriminator(config), inputs_of(config)
+    a, b = model(images, condition), model(images, np.roll(condition, 1, axis=0))
+    np.testing.assert_array_equal(a[0], b[0])
+    assert np.all(np.abs(a[1] - b[1]) > 1e-4)
+
+
+def test_logits_are_float32_under_mixed_precision_and_unbounded():
+    config = tiny()
+    model = discriminator(config, "mixed_bfloat16")
+    images, condition = (np.float32(x) for x in inputs_of(config))
+    assert model.features(images).dtype == tf.bfloat16
+    logits = model(images, condition)
+    assert [logit.dtype for logit in logits] == [tf.float32] * 2
+    assert all(variable.dtype == tf.float32 for variable in model.variables)
+    for head in (model.unconditional_logit, model.conditional_logit):
+        head.dense.bias.assign([-50.0])
+    assert all(np.all(logit < -20) for logit in model(images, condition))  # no sigmoid
+
+
+@pytest.mark.parametrize("kind", ["ca", "mu", "sentence"])
+def test_condition_of_each_kind_stops_the_gradient(kind):
+    values = {"ca": tf.constant([1.0]), "mu": tf.constant([2.0]), "sentence": tf.constant([3.0])}
+    generated = Generated(None, values["ca"], values["mu"], None, None, None)
+    with tf.GradientTape() as tape:
+        tape.watch(list(values.values()))
+        condition = build.d_condition(kind, values["sentence"], generated)
+    assert float(condition[0]) == float(values[kind][0])
+    assert tape.gradient(condition, list(values.values())) == [None] * 3

@@ -1,0 +1,205 @@
+"""The generator: shapes, sizes, the whole of it against NumPy, and gradients to every weight."""
+
+import importlib.util
+
+import numpy as np
+import numpy_reference as ref
+import pytest
+import tensorflow as tf
+from networks import D, as_float32, generator, generator_inputs, tiny, trainable_count, without_gradient
+
+from ffgan_tf.config import ModelConfig
+from ffgan_tf.models import build
+
+ADDONS = importlib.util.find_spec("tensorflow_addons") is not None
+needs_addons = pytest.mark.skipif(not ADDONS, reason="spp is built on tensorflow-addons, which is not on this stack")
+KINDS = ["fpam", "none", pytest.param("spp", marks=needs_addons)]
+
+
+def expected_count(config: ModelConfig) -> int:
+    """Trainable numbers of the generator, from spec sections 2 and 3 alone."""
+    n, c, g = config.ngf, config.c_dim, config.dense_growth
+
+    def bn(channels):
+        return 2 * channels
+
+    def up(channels_in, channels):
+        return 9 * channels_in * 2 * channels + bn(2 * channels)
+
+    def res(channels):
+        return 9 * channels * 2 * channels + bn(2 * channels) + 9 * channels * channels + bn(channels)
+
+    def fpam(channels):
+        width = channels // 4
+        levels = sum(k * k * (before + width) * width + 2 * bn(width)
+                     for k, before in zip((7, 5, 3, 1), (channels, width, width, width)))
+        return levels + width * channels + bn(channels) + 2 * channels * channels
+
+    def spp(channels):
+        return 4 * channels * (channels // 4) + 2 * channels * channels
+
+    def stage(channels):
+        layers = sum(9 * (channels + i * g) * 2 * g + bn(2 * g) for i in range(config.dense_depth))
+        return layers + (channels + config.dense_depth * g) * channels + up(channels, n)
+
+    augment = D * 4 * c + 4 * c
+    first = (c + config.z_dim) * 16 * 32 * n + bn(16 * 32 * n) + up(16 * n, 8 * n) + up(8 * n, 4 * n)
+    text = (4 * n + c) * 4 * n + res(4 * n) + {"fpam": fpam, "spp": spp, "none": lambda _: 0}[config.pyramid](4 * n)
+    tail = {64: 4 * n * n, 128: up(4 * n, n), 256: up(4 * n, 2 * n) + up(2 * n, n)}[config.image_size]
+    fusion = 2 * n * n + (2 if config.fusion == "learned" else 0)
+    return augment + first + text + tail + 2 * D * n + 2 * stage(2 * n + c) + fusion + 9 * n * 3
+
+
+@pytest.mark.parametrize("size", [64, 128, 256])
+def test_shapes(size):
+    config = tiny(image_size=size)
+    model = build.build_generator(config)
+    out = model(**as_float32(generator_inputs(config, lengths=(4, 2))))
+    assert out.image.shape == (2, size, size, 3)
+    assert out.condition.shape == out.mu.shape == out.log_var.shape == (2, 6)
+    assert [maps.shape.as_list() for maps in out.attention] == [[2, size // 4, size // 4, 4],
+                                                                [2, size // 2, size // 2, 4]]
+    assert {name: maps.shape.as_list() for name, maps in out.features.items()} == {
+        "F1": [2, size // 4, size // 4, 4], "F2f": [2, size // 2, size // 2, 4], "F3f": [2, size, size, 4]}
+    assert np.abs(out.image).max() <= 1
+    assert trainable_count(model) == expected_count(config)
+
+
+@pytest.mark.parametrize("settings", [{"pyramid": "none"}, {"fusion": "learned"}, {"ngf": 8, "dense_depth": 1},
+                                      pytest.param({"pyramid": "spp"}, marks=needs_addons)])
+def test_parameter_count_of_other_settings(settings):
+    config = tiny(**settings)
+    assert trainable_count(build.build_generator(config)) == expected_count(config)
+
+
+def test_parameter_count_of_the_papers_size():
+    config = ModelConfig()
+    assert (config.image_size, config.ngf, config.z_dim, config.c_dim) == (256, 32, 100, 100)
+    with tf.Graph().as_default():  # shapes only: the initial values are not computed
+        assert trainable_count(build.build_generator(config)) == expected_count(config)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("settings", [
+    {}, {"pyramid": "none", "attention_query": "f2f"}, {"fusion": "learned"},
+    pytest.param({"pyramid": "spp"}, marks=needs_addons)], ids=lambda settings: "-".join(settings.values()) or "paper")
+def test_whole_forward_equals_numpy(settings, training):
+    config = tiny(**settings)
+    model, inputs = generator(config), generator_inputs(config)
+    expected = ref.generator(model, config, **inputs, training=training)
+    out = model(**inputs, training=training)
+    found = {"image": out.image, "condition": out.condition, "mu": out.mu, "log_var": out.log_var,
+             "A_1": out.attention[0], "A_2": out.attention[1], **out.features}
+    for name, value in found.items():
+        tolerance = 1e-5 if config.pyramid == "spp" else 1e-9  # tf.image.resize computes in float32
+        np.testing.assert_allclose(value, expected[name], rtol=0, atol=tolerance, err_msg=name)
+    assert expected["image"].std() > 0.1  # not a constant, not saturated
+    assert np.mean(np.abs(expected["image"]) > 0.999) < 0.1
+
+
+@pytest.mark.parametrize("size", [128, 256])
+def test_larger_sizes_equal_numpy(size):
+    config = tiny(image_size=size, dense_depth=1)
+    model, inputs = generator(config), generator_inputs(config, lengths=(2,))
+    expected = ref.generator(model, config, **inputs)
+    np.testing.assert_allclose(model(**inputs).image, expected["image"], rtol=0, atol=1e-9)
+
+
+def test_two_forms_of_the_last_sum():
+    """Eq. 9, 10: H_L2(F2) + H_L2(H_L1(F1)) = H_L2(F_2f)."""
+    config = tiny()
+    model, inputs = generator(config), generator_inputs(config)
+    f1, f2f = model(**inputs).features["F1"], model(**inputs).features["F2f"]
+    f2 = ref.generator(model, config, **inputs)["F2"]
+    apart = model.lateral2(tf.constant(f2)) + model.lateral2(model.lateral1(f1))
+    np.testing.assert_allclose(apart, model.lateral2(f2f), rtol=0, atol=1e-10)
+    assert np.abs(apart).max() > 0.1
+
+
+def test_lateral_commutes_with_upsampling():
+    model = generator(tiny())
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 4))
+    np.testing.assert_allclose(model.lateral1(x), ref.lateral(x, model.lateral1), rtol=0, atol=1e-12)
+
+
+def test_query_of_the_second_attention():
+    """With the same weights the two settings differ from A_2 on, not before."""
+    outputs = {}
+    for query in ("f2", "f2f"):
+        config = tiny(attention_query=query)
+        model = generator(config)
+        if outputs:
+            model.set_weights(weights)
+        weights = model.get_weights()
+        outputs[query] = model(**generator_inputs(config))
+    a, b = outputs["f2"], outputs["f2f"]
+    np.testing.assert_array_equal(a.attention[0], b.attention[0])
+    np.testing.assert_array_equal(a.features["F2f"], b.features["F2f"])
+    assert np.abs(a.attention[1] - b.attention[1]).max() > 1e-3
+    assert np.abs(a.image - b.image).max() > 1e-6
+
+
+def test_learned_fusion_starts_at_the_fixed_one_and_weighs_the_lateral_paths():
+    fixed, learned = generator(tiny()), generator(tiny(fusion="learned"))
+    extra = [weight for weight in learned.trainable_weights if weight.shape.rank == 0]
+    assert extra and all(weight.numpy() == 1 for weight in extra)
+    weights = iter(fixed.variables)
+    for variable in learned.variables:
+        if variable.shape.rank:
+            variable.assign(next(weights))
+    inputs = generator_inputs(tiny())
+    a, b = fixed(**inputs), learned(**inputs)
+    np.testing.assert_allclose(a.image, b.image, rtol=0, atol=1e-12)
+    for weight in extra:
+        weight.assign(0.5)
+        assert np.abs(learned(**inputs).image - a.image).max() > 1e-3
+        weight.assign(1.0)
+    for weight in extra:  # without the lateral paths F_2f is F2 alone
+        weight.assign(0.0)
+    f2 = ref.generator(fixed, tiny(), **inputs)["F2"]
+    np.testing.assert_allclose(learned(**inputs).features["F2f"], f2, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fusion,query,size", [("fixed", "f2", 64), ("learned", "f2f", 128)])
+def test_gradients_reach_every_weight(kind, fusion, query, size):
+    config = tiny(pyramid=kind, fusion=fusion, attention_query=query, image_size=size)
+    model, inputs = generator(config), generator_inputs(config)
+    rng = np.random.default_rng(9)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(**inputs, training=True).image * rng.normal(size=(3, size, size, 3)))
+    assert without_gradient(tape, loss, model) == []
+
+
+def test_noise_epsilon_sentence_and_words_all_reach_the_picture():
+    config = tiny()
+    model, inputs = generator(config), generator_inputs(config)
+    image = model(**inputs).image
+    for name in ("sentence", "words", "noise", "epsilon"):
+        changed = model(**{**inputs, name: inputs[name][::-1].copy()}).image
+        assert np.abs(changed - image).max() > 1e-3, name
+
+
+def test_samples_do_not_reach_each_other_at_inference():
+    config = tiny()
+    model, inputs = generator(config), generator_inputs(config)
+    changed = {name: value.copy() for name, value in inputs.items()}
+    for name in ("sentence", "words", "noise", "epsilon"):
+        changed[name][0] += 1
+    changed["mask"][0] = [True, True, False, False, False, False]
+    a, b = model(**inputs).image, model(**changed).image
+    assert np.abs(a[0] - b[0]).max() > 1e-2
+    np.testing.assert_allclose(a[1:], b[1:], rtol=0, atol=1e-12)
+
+
+def test_mixed_precision_returns_float32_close_to_float64():
+    config = tiny()
+    exact, mixed = generator(config), build.build_generator(config, "mixed_bfloat16")
+    assert all(variable.dtype == tf.float32 for variable in mixed.variables)
+    for a, b in zip(mixed.variables, exact.variables):
+        a.assign(tf.cast(b, tf.float32))
+    inputs = generator_inputs(config)
+    out = mixed(**as_float32(inputs))
+    assert {out.image.dtype, out.condition.dtype, out.mu.dtype, out.log_var.dtype,
+            *(maps.dtype for maps in out.attention)} == {tf.float32}
+    assert np.abs(out.image.numpy() - exact(**inputs).image.numpy()).mean() < 0.03  # bfloat16 has eight bits
