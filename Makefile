@@ -15,7 +15,7 @@ help:
 	@echo 'make test        set up .venv, run every test'
 	@echo 'make test-new    set up .venv-new (TensorFlow 2.21 on any Python from 3.11), run the fast tests'
 	@echo 'make demo        set up .venv, then the whole chain on rendered birds: data, training, samples'
-	@echo 'make parity      set up .venv-parity with PyTorch, torch-fidelity and prdc; compare networks and scores with them'
+	@echo 'make parity      set up .venv-parity (PyTorch, torch-fidelity, prdc), compare networks and scores with them'
 	@echo 'make pins        dry runs: do the pins resolve on each Python found (PYTHONS=... names them instead)'
 	@echo 'make clean-venv  remove the virtual environments'
 	@echo 'PYTHON=...       which Python to use (3.10 to 3.13; now: $(PYTHON)); ARGS=... more arguments for pytest'

@@ -32,7 +32,7 @@ TAPS = ("64", "192", "768", "2048", "logits_unbiased", "logits")
 
 
 def torch_state(weights, convs) -> dict[str, torch.Tensor]:
-    """`weights` (inception_references.Weights) under torchvision's names, γ included; `convs` is the package's list."""
+    """`weights` (inception_references.Weights) under torchvision's names, γ included; `convs`: the package's list."""
     state = {}
     for conv in convs:
         values = weights.conv(conv.name, (*conv.kernel, conv.inputs, conv.filters))

@@ -57,7 +57,8 @@ def test_precision_and_recall(sets, hold):
     ours = prdc(real.numpy(), fake.numpy(), k=3)
     for name in ("precision", "recall"):
         # torch-fidelity averages in float32; a count of one picture is 3e-4
-        hold("torch-fidelity PRC", f"{name}, {expected[name]:.4f}", "float64", relative(ours[name], expected[name]), 1e-6)
+        hold("torch-fidelity PRC", f"{name}, {expected[name]:.4f}", "float64", relative(ours[name], expected[name]),
+             1e-6)
 
 
 def test_density_and_coverage(sets, hold):
