@@ -18,6 +18,13 @@ from ffgan_tf.utils.grid import to_uint8
 MAX_WORDS = 25  # a longer sentence keeps its first 25 words (AttnGAN's limit when sampling)
 
 
+def truncated(noise: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
+    """N(0, 1) draws → draws from the normal distribution cut off at ±`bound`, by its quantiles: no draw is repeated."""
+    inside = tf.math.erf(bound / np.sqrt(2.0))  # the share of N(0, 1) within the bound
+    folded = tf.math.ndtri(0.5 + 0.5 * tf.math.erf(noise / np.sqrt(2.0)) * inside)
+    return tf.clip_by_value(folded, -bound, bound)  # rounding, and quantiles of 0 and 1
+
+
 class Sampler:
     """Pictures from token ids with a generator in inference mode; compiled once, at one batch size.
 
@@ -36,10 +43,7 @@ class Sampler:
             return tf.random.stateless_normal([self._z_dim + self._c_dim], tf.stack([seed, i]))
 
         noise = tf.map_fn(draw, ids, fn_output_signature=tf.float32)
-        # Truncation: numbers beyond ±t are drawn towards the bound by resampling elsewhere; here folded by the
-        # truncated normal's own quantile, so that one draw suffices. t = 0 stands for none.
-        scaled = tf.math.ndtri(0.5 + (tf.math.erf(noise / np.sqrt(2.0)) * 0.5) * tf.math.erf(truncation / np.sqrt(2.0)))
-        noise = tf.where(truncation > 0, scaled, noise)
+        noise = tf.where(truncation > 0, truncated(noise, truncation), noise)
         sentence, words = self._encoder(tokens, lengths)
         mask = tf.sequence_mask(lengths, MAX_WORDS)
         return self._generator(sentence, words, mask, noise[:, :self._z_dim], noise[:, self._z_dim:]).image
@@ -92,7 +96,9 @@ def load_run(run: str | Path, *, step: int | None = None, ema: bool = True, batc
         step = checkpoints.latest()
     elif step == -1:
         best = checkpoints.best()
-        step = best and best["step"]
+        if best is None:
+            raise UserError(f"--step=-1: no checkpoint of {run} is on record as the best. Mend: leave --step out.")
+        step = best["step"]
     if step is None:
         raise UserError(f"{run / 'checkpoints'}: no checkpoint there yet. Mend: train first, or wait for the first one.")
     if step not in checkpoints.steps():

@@ -17,8 +17,12 @@ def run_lock(run: str | Path) -> Iterator[None]:
     The kernel drops the lock with its process, so a lock file that a killed process left behind blocks nobody.
     """
     path = Path(run) / "lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--run={run}: cannot be written to ({error}). Mend: take another folder.") from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,8 +1,9 @@
 """The training loop of the GAN, top to bottom."""
 
-import shutil
+import contextlib
 import time
 from pathlib import Path
+from typing import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -53,6 +54,25 @@ def check_finite(metrics: np.ndarray, first_step: int, last_checkpoint: int | No
                     "smaller --lr_d and --lr_g, or --precision=float32, with --allow_config_change.")
 
 
+@contextlib.contextmanager
+def explained(config: configs.TrainConfig) -> Iterator[None]:
+    """What goes wrong inside a step and is the user's to mend, as a UserError."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise UserError(f"out of memory at --batch={config.batch}. Mend: --batch={max(2, config.batch // 2)} with "
+                        "--allow_config_change, or a smaller --image_size, --ngf or --ndf in a new run.") from error
+    except tf.errors.InvalidArgumentError as error:
+        if "one class only" in str(error):
+            raise UserError(f"a batch of {config.batch} pictures was of one class only, so no sentence was wrong for any of "
+                            "them (Eq. 4). Mend: a larger --batch with --allow_config_change, or data of more "
+                            "classes.") from error
+        if "JPEG" in str(error):
+            raise UserError(f"--data={config.data}: a picture cannot be decoded. Mend: tools/verify_records.py "
+                            f"--data={config.data} says where the damage is; convert again.") from error
+        raise
+
+
 def train(config: configs.TrainConfig, run: str | Path) -> int:
     """Trains, or continues to train, in the folder `run`. Returns the exit code: 0 when done or stopped by a signal."""
     run = Path(run)
@@ -67,8 +87,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     if resume_step is not None and Vocabulary.load(kept_vocabulary).hash != vocabulary.hash:
         raise UserError(f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the run "
                         "was started with, or take another --run.")
-    shutil.copyfile(Path(config.data) / records.VOCABULARY, kept_vocabulary)
-    configs.save(config, run)
+    checkpoints.remove_leftovers()
 
     print(f"reading {config.data}", flush=True)
     train_split, test_split = load_split(config.data, "train"), load_split(config.data, "test")
@@ -81,7 +100,11 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     gan = Gan(config, text_encoder)
     if resume_step is not None:
         checkpoints.restore(gan.checkpoint(), resume_step)
+        gan.optimizer_g.learning_rate, gan.optimizer_d.learning_rate = config.lr_g, config.lr_d  # it holds the old ones
         print(f"continuing at step {resume_step:,} of {total:,}", flush=True)
+    # Now that they are known to fit: a run that refused its new settings goes on by its old ones.
+    write_atomic(kept_vocabulary, (Path(config.data) / records.VOCABULARY).read_bytes())
+    configs.save(config, run)
     step = start = int(gan.step.numpy())
     batches = iter(training_batches(
         train_split, max_size=max_size, image_size=config.image_size, batch=config.batch, max_words=config.max_words,
@@ -108,7 +131,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     pending: list[tf.Tensor] = []  # the metrics of steps since the last log, still on the device
     saved = resume_step
     stop_reason = ""
-    with StopRequest() as stop:
+    with StopRequest() as stop, explained(config):
         while step < total:
             pending.append(train_step(next(batches)))
             step += 1
@@ -137,11 +160,11 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
                       f"D(t|I) {means['D/real_matching']:.2f}  D(t|wrong) {means['D/real_mismatching']:.2f}  "
                       f"{speed:.1f} images/s  ETA {format_duration(left)}{warning}", flush=True)
                 pending.clear()
-            if sample:
-                log.pictures(step, sampler(sentence_ids, config.seed), sentences)
-            if save:
+            if save:  # first: who sent SIGTERM may not wait for pictures
                 checkpoints.save(gan.checkpoint(), step)
                 saved = step
+            if sample:
+                log.pictures(step, sampler(sentence_ids, config.seed), sentences)
             if evaluate:
                 fid = evaluator(step)["fid"]
                 best = checkpoints.mark_best(step, "fid", fid)

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM as a wish to stop: the loop saves and ends with exit code 0."""
 
+import os
 import signal
 from types import FrameType
 
@@ -24,3 +25,5 @@ class StopRequest:
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = signal.Signals(number).name
+        # os.write, because print is not safe in the midst of another print.
+        os.write(2, f"{self.asked}: saving after this step\n".encode())

@@ -1,0 +1,46 @@
+"""What the loop makes of a step's failure."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ffgan_tf.config import TrainConfig
+from ffgan_tf.losses import gan as losses
+from ffgan_tf.training.gan import METRICS
+from ffgan_tf.training.loop import check_finite, explained
+from ffgan_tf.utils.errors import UserError
+
+CONFIG = TrainConfig(batch=20, data="data/birds")
+
+
+def test_the_first_term_of_the_first_bad_step_is_named():
+    metrics = np.ones([4, len(METRICS)], np.float32)
+    check_finite(metrics, 11, 10)
+    metrics[2, METRICS.index("grad_norm/g")] = np.inf
+    metrics[3] = np.nan
+    with pytest.raises(UserError, match="step 13: grad_norm/g is inf; .* checkpoint of step 10 is kept"):
+        check_finite(metrics, 11, 10)
+    metrics[2, METRICS.index("loss_d/fake")] = np.nan
+    with pytest.raises(UserError, match="step 13: loss_d/fake is nan; .* no checkpoint yet"):
+        check_finite(metrics, 11, None)
+
+
+def test_a_batch_of_one_class():
+    with pytest.raises(UserError, match="a batch of 20 pictures was of one class only"), explained(CONFIG):
+        losses.mismatch_index(tf.constant([4, 4, 4]))
+
+
+def test_a_damaged_picture():
+    with pytest.raises(UserError, match="--data=data/birds: a picture cannot be decoded.*verify_records"):
+        with explained(CONFIG):
+            tf.image.decode_and_crop_jpeg(b"\xff\xd8\xff\xe0 no picture", [0, 0, 8, 8])
+
+
+def test_out_of_memory_names_a_batch_to_try():
+    with pytest.raises(UserError, match="out of memory at --batch=20. Mend: --batch=10 "), explained(CONFIG):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[20,256,256,64]")
+
+
+def test_mistakes_of_our_own_keep_their_traceback():
+    with pytest.raises(tf.errors.InvalidArgumentError), explained(CONFIG):
+        tf.matmul(tf.ones([2, 3]), tf.ones([2, 3]))
