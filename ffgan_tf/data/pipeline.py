@@ -5,7 +5,7 @@ the number of devices, so one integer is the pipeline's whole state. Encoded pic
 is used gets decoded.
 """
 
-from typing import NamedTuple
+from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +14,7 @@ from ffgan_tf.data import records
 from ffgan_tf.utils.errors import UserError
 
 # Streams of randomness: the second word of the stateless seeds, so that no two uses share numbers.
-ORDER, AUGMENT, CAPTION, WORDS, NOISE = range(5)
+ORDER, AUGMENT, CAPTION, WORDS, NOISE, DROPOUT = range(6)
 
 
 class Split(NamedTuple):
@@ -109,12 +109,14 @@ def size_ratio(max_size: int, size: int, data_dir: str) -> int:
 
 
 def training_batches(split: Split, *, max_size: int, image_size: int, batch: int, max_words: int, noise_dim: int,
-                     seed: int, start_step: int = 0, replica: int = 0, replicas: int = 1) -> tf.data.Dataset:
+                     seed: int, start_step: int = 0, replica: int = 0, replicas: int = 1,
+                     image_at: Callable[[tf.Tensor, tf.Tensor], Any] | None = None) -> tf.data.Dataset:
     """Endless training batches from `start_step` on.
 
     `batch` is the global batch; replica r of R gets its r-th contiguous part of it, so R replicas see what one would.
     Each element is a dict: image (b, S, S, 3) uint8, tokens (b, max_words) int32, lengths (b,) int32, classes (b,)
-    int32, index (b,) int32, noise (b, noise_dim) float32 ~ N(0, 1).
+    int32, index (b,) int32, noise (b, noise_dim) float32 ~ N(0, 1). `image_at(index, mirrored)` replaces the random crop,
+    by cached features of the picture, say.
     """
     if batch % replicas:
         raise UserError(f"--batch={batch} cannot be shared evenly by {replicas} replicas.")
@@ -123,11 +125,14 @@ def training_batches(split: Split, *, max_size: int, image_size: int, batch: int
     heights, widths = tf.constant(split.height), tf.constant(split.width)
     captions, classes = tf.constant(split.captions), tf.constant(split.classes)
 
+    def random_crop(index, draw):
+        return crop_at(split.encoded[index], heights[index], widths[index], image_size, max_size, draw[:2], draw[2] < 0.5)
+
     def sample(offset):
         position = (start_step + offset // share) * batch + replica * share + offset % share
         index = tf.cast(shuffled_index(position, count, seed), tf.int32)
         draw = tf.random.stateless_uniform([3], seed_of(seed, AUGMENT, position))
-        image = crop_at(split.encoded[index], heights[index], widths[index], image_size, max_size, draw[:2], draw[2] < 0.5)
+        image = image_at(index, draw[2] < 0.5) if image_at else random_crop(index, draw)
         which = tf.random.stateless_uniform([], seed_of(seed, CAPTION, position), 0, captions[index], tf.int32)
         words, length = pick_words(tokens[index, which], lengths[index, which], max_words,
                                    seed_of(seed, WORDS, position))
@@ -140,13 +145,18 @@ def training_batches(split: Split, *, max_size: int, image_size: int, batch: int
     return data.batch(share, drop_remainder=True).prefetch(2)
 
 
-def centre_images(split: Split, *, max_size: int, image_size: int, batch: int) -> tf.data.Dataset:
-    """Every picture of the split once, in order, as evaluation sees it: centre crop, no flip; (b, S, S, 3) uint8."""
+def centre_images(split: Split, *, max_size: int, image_size: int, batch: int,
+                  only: Sequence[int] | None = None) -> tf.data.Dataset:
+    """Every picture of the split once, in order, as evaluation sees it: centre crop, no flip; (b, S, S, 3) uint8.
+
+    `only` gives places in the split instead, in the order wanted.
+    """
     heights, widths = tf.constant(split.height), tf.constant(split.width)
     half, no_flip = tf.constant([0.5, 0.5]), tf.constant(False)
 
     def sample(index):
         return crop_at(split.encoded[index], heights[index], widths[index], image_size, max_size, half, no_flip)
 
-    data = tf.data.Dataset.range(len(split.names)).map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    places = tf.data.Dataset.range(len(split.names)) if only is None else tf.data.Dataset.from_tensor_slices(list(only))
+    data = places.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return data.batch(batch).prefetch(2)

@@ -37,8 +37,11 @@ class TextEncoder(tf.keras.Model):
         self.backward = lstm("backward", seeds[4], go_backwards=True)
 
     def call(self, tokens, lengths, training=False):
-        mask = tf.sequence_mask(lengths, tf.shape(tokens)[1])
-        x = self.dropout(self.embedding(tokens), training=training)
+        return self.read(self.dropout(self.embedding(tokens), training=training), lengths)
+
+    def read(self, x, lengths):
+        """Embedded tokens (B, T, 300) → s, e."""
+        mask = tf.sequence_mask(lengths, tf.shape(x)[1])
         ahead, s_ahead, _ = self.forward(x, mask=mask)
         behind, s_behind, _ = self.backward(x, mask=mask)
         words = tf.concat([ahead, tf.reverse(behind, [1])], axis=-1)

@@ -27,9 +27,9 @@ class Log:
         self._lines.write(json.dumps({"step": step, **values}) + "\n")
         self._lines.flush()
 
-    def pictures(self, step: int, images: np.ndarray, sentences: list[str]) -> Path:
+    def pictures(self, step: int, images: np.ndarray, sentences: list[str], columns: int | None = None) -> Path:
         """Writes the sample grid (N, S, S, 3) uint8 with its sentences, as PNG and to TensorBoard; returns the file."""
-        picture = grid.grid(images, sentences)
+        picture = grid.grid(images, sentences, columns)
         path = self.run / "samples" / f"step-{step:08d}.png"
         write_atomic(path, grid.png(picture))
         with self._writer.as_default(step):

@@ -1,0 +1,94 @@
+"""DAMSM's image encoder: regions and one code of a picture, in the text encoder's space (spec section 9).
+
+A trunk makes a map and a pooled vector of the picture; two linear heads bring both to d = 256. The trunk is
+Inception-v3, frozen, as published, or a little network that is trained with the rest, for pictures (and machines) where
+no Inception weights can be had.
+"""
+
+import os
+from pathlib import Path
+
+import tensorflow as tf
+
+from ffgan_tf.models.build import TEXT_DIM
+from ffgan_tf.utils.errors import UserError
+
+INCEPTION_SIZE = 299
+LOCAL_SHAPE, POOLED_SIZE = (17, 17, 768), 2048  # Inception's `mixed7` and the mean of its last map
+SMALL_SIDE = 8  # regions a side of the small trunk
+NOTOP = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
+ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
+
+
+class Heads(tf.keras.Model):
+    """Map (B, H, W, C) → regions (B, H·W, d), without bias; pooled (B, C') → code (B, d). U(±0.1) (AttnGAN)."""
+
+    def __init__(self, d: int = TEXT_DIM, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        first, second = (tf.keras.initializers.RandomUniform(-0.1, 0.1, None if seed is None else seed * 100 + 50 + i)
+                         for i in range(2))
+        self.region = tf.keras.layers.Dense(d, use_bias=False, kernel_initializer=first, name="region")
+        self.code = tf.keras.layers.Dense(d, kernel_initializer=second, name="code")
+
+    def call(self, local, pooled):
+        regions = self.region(local)
+        return tf.reshape(regions, [tf.shape(regions)[0], -1, regions.shape[-1]]), self.code(pooled)
+
+
+class SmallTrunk(tf.keras.Model):
+    """Stride-2 convolutions with batch norm and ReLU (ours): pictures (B, S, S, 3) in [−1, 1] → an 8×8 map (B, 8, 8, 256)
+    and, one convolution and a global mean further, (B, 512)."""
+
+    def __init__(self, image_size: int, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        halvings = (image_size // SMALL_SIDE).bit_length() - 1
+        widths = [max(32, 256 >> (halvings - 1 - i)) for i in range(halvings)] + [512]
+        self.blocks = []
+        for i, width in enumerate(widths):
+            start = tf.keras.initializers.HeNormal(None if seed is None else seed * 100 + 60 + i)
+            self.blocks.append((
+                tf.keras.layers.Conv2D(width, 3, 2, "same", use_bias=False, kernel_initializer=start, name=f"conv{i}"),
+                tf.keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"norm{i}")))
+
+    def call(self, images, training=False):
+        x, local = images, None
+        for convolution, norm in self.blocks:
+            local, x = x, tf.nn.relu(norm(convolution(x), training=training))
+        return local, tf.reduce_mean(x, [1, 2])
+
+
+class InceptionTrunk:
+    """`tf.keras.applications.InceptionV3`, frozen, in inference mode: pictures in [−1, 1] of any size, resized to 299 →
+    `mixed7` (B, 17, 17, 768) and the mean of the last map (B, 2048)."""
+
+    def __init__(self, weights: str | Path):
+        """Raises UserError where the file is damaged or another network's."""
+        network = tf.keras.applications.InceptionV3(include_top=False, weights=None,
+                                                    input_shape=(INCEPTION_SIZE, INCEPTION_SIZE, 3))
+        try:
+            network.load_weights(str(weights))
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"--inception_weights={weights}: not the weights of Keras's InceptionV3 without its top "
+                            f"({str(error).splitlines()[0]}). Mend: {NOTOP} from {ORIGIN}") from None
+        network.trainable = False
+        pooled = tf.keras.layers.GlobalAveragePooling2D()(network.output)
+        self._model = tf.keras.Model(network.input, [network.get_layer("mixed7").output, pooled])
+
+    def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        resized = tf.image.resize(images, [INCEPTION_SIZE, INCEPTION_SIZE])
+        local, pooled = self._model(resized, training=False)
+        return tf.stop_gradient(local), tf.stop_gradient(pooled)
+
+
+def inception_weights_path(given: str) -> Path:
+    """The file behind `--inception_weights`: a path, or `imagenet`, which is Keras's in Keras's cache.
+
+    Raises UserError that says what to fetch and where to put it. Nothing is downloaded unasked.
+    """
+    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+    path = Path(home, "models", NOTOP) if given == "imagenet" else Path(given).expanduser()
+    if not path.is_file():
+        raise UserError(f"--inception_weights={given}: {path} is missing; --image_encoder=inception needs Inception-v3's "
+                        f"ImageNet weights, and nothing is downloaded unasked. Mend: fetch {ORIGIN}{NOTOP} and put it "
+                        f"there, or name its place with --inception_weights=PATH; --image_encoder=small needs none.")
+    return path

@@ -1,0 +1,143 @@
+"""The training loop of the text encoder, top to bottom."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from ffgan_tf import config as configs
+from ffgan_tf.damsm_config import DamsmConfig
+from ffgan_tf.data import records
+from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
+from ffgan_tf.models.encoder_files import save_text_encoder
+from ffgan_tf.models.image_encoder import InceptionTrunk, inception_weights_path
+from ffgan_tf.training.checkpoints import Checkpoints
+from ffgan_tf.training.damsm import METRICS, Damsm
+from ffgan_tf.training.damsm_validation import Validation
+from ffgan_tf.training.feature_cache import Stopped, cached_features, key_of
+from ffgan_tf.training.signals import StopRequest
+from ffgan_tf.training.summaries import Log
+from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import write_atomic
+from ffgan_tf.utils.progress import format_duration
+
+ENCODER = "text_encoder"  # RUN/text_encoder: the best so far, for the GAN's --text_encoder
+
+
+def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None:
+    """The colours of the test pictures, by name; None without --colour_labels."""
+    if not config.colour_labels:
+        return None
+    from ffgan_tf.metrics.colour import read_colour_labels
+    return dict(zip(names, read_colour_labels(config.colour_labels, names)))
+
+
+def train(config: DamsmConfig, run: str | Path) -> int:
+    """Trains, or continues to train, in the folder `run`. Returns the exit code: 0 when done or stopped by a signal."""
+    run = Path(run)
+    max_size = records.read_manifest(config.data)["image"]["max_size"]
+    size_ratio(max_size, config.image_size, config.data)
+    weights = inception_weights_path(config.inception_weights) if config.image_encoder == "inception" else None
+    vocabulary = Vocabulary.load(Path(config.data) / records.VOCABULARY)
+    checkpoints = Checkpoints(run / "checkpoints", config.keep_checkpoints)
+    resume_step = checkpoints.latest()
+    kept_vocabulary = run / "vocabulary.json"
+    if resume_step is not None and Vocabulary.load(kept_vocabulary).hash != vocabulary.hash:
+        raise UserError(f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the run "
+                        "was started with, or take another --run.")
+
+    print(f"reading {config.data}", flush=True)
+    train_split, test_split = load_split(config.data, "train"), load_split(config.data, "test")
+    colours = read_colours(config, test_split.names)
+    images = len(train_split.names)
+    total = config.steps or -(-config.epochs * images // config.batch)
+
+    with StopRequest() as stop:
+        frozen = InceptionTrunk(weights) if weights else None
+        damsm = Damsm(config, len(vocabulary), images, frozen)
+        if resume_step is not None:
+            checkpoints.restore(damsm.checkpoint(), resume_step)
+            print(f"continuing at step {resume_step:,} of {total:,}", flush=True)
+        train_images = test_images = None
+        if frozen and config.cache_features:
+            try:
+                cached = [cached_features(frozen, key_of(config.data, name, config.image_size, weights, views), split,
+                                          max_size, config.cache_dir, lambda: bool(stop.asked))
+                          for name, split, views in (("train", train_split, 2), ("test", test_split, 1))]
+            except Stopped:
+                print(f"stopped while Inception was at the pictures ({stop.asked} received); the same command continues",
+                      flush=True)
+                return 0
+            train_images, test_images = cached[0].tensors, lambda index: cached[1].tensors(index, False)
+        write_atomic(kept_vocabulary, (Path(config.data) / records.VOCABULARY).read_bytes())
+        configs.save(config, run)
+
+        step = start = int(damsm.step.numpy())
+        batches = iter(training_batches(
+            train_split, max_size=max_size, image_size=config.image_size, batch=config.batch, max_words=config.max_words,
+            noise_dim=0, seed=config.seed, start_step=step, image_at=train_images))
+        validation = Validation(damsm, test_split, vocabulary, max_size, test_images, colours, config.attention_pictures)
+        train_step = tf.function(damsm.train_step)
+        log = Log(run)
+        print(f"{images:,} images, {len(vocabulary):,} words, {total:,} steps of {config.batch}; TensorBoard: tensorboard "
+              f"--logdir={run}", flush=True)
+
+        began = interval_began = time.monotonic()
+        pending: list[tf.Tensor] = []  # the metrics of steps since the last log, still on the device
+        stop_reason = ""
+        while step < total:
+            pending.append(train_step(next(batches)))
+            step += 1
+            over = config.max_minutes and time.monotonic() - began > 60 * config.max_minutes
+            if stop.asked or over:
+                stop_reason = f"{stop.asked} received" if stop.asked else f"--max_minutes={config.max_minutes:g} are over"
+            # After a signal there may be no time for it.
+            validate = step == total or step % config.validate_every == 0 or (over and not stop.asked)
+            report = validate or bool(stop_reason) or step % config.log_every == 0
+            if report:
+                values = np.stack([metrics.numpy() for metrics in pending])  # the one wait for the device
+                if not np.all(np.isfinite(values)):
+                    raise UserError(f"step {step}: a loss or gradient is not finite; training has diverged and stops. "
+                                    "Mend: a smaller --lr, with --allow_config_change.")
+                means = dict(zip(METRICS, values.mean(axis=0).astype(float)))
+                speed = len(pending) / max(time.monotonic() - interval_began, 1e-9)
+                log.scalars(step, {**means, "speed/steps_per_second": speed, "epoch": step * config.batch / images})
+                left = (time.monotonic() - began) / (step - start) * (total - step)
+                print(f"step {step:,}/{total:,}  epoch {step * config.batch / images:.1f}  loss {means['loss/total']:.3f}  "
+                      f"words {means['loss/w0']:.3f} {means['loss/w1']:.3f}  sentence {means['loss/s0']:.3f} "
+                      f"{means['loss/s1']:.3f}  lr {means['learning_rate']:.1e}  {speed:.2f} steps/s  "
+                      f"ETA {format_duration(left)}", flush=True)
+                pending.clear()
+            if validate or stop_reason:
+                checkpoints.save(damsm.checkpoint(), step)
+            if validate:
+                found = validation()
+                log.scalars(step, found)
+                sheet = validation.sheet()
+                log.pictures(step, sheet.tiles, sheet.labels, sheet.columns)
+                best = checkpoints.mark_best(step, "r_precision", found["validation/r_precision"], lower_is_better=False)
+                if best or not (run / ENCODER).exists():
+                    save_text_encoder(run / ENCODER, damsm.text_encoder, vocabulary, {
+                        "tool": "train_damsm", "step": step, "seed": config.seed, "image_encoder": config.image_encoder,
+                        **found})
+                colour = f"  colour {found['validation/colour']:.3f} (chance {found['validation/colour_blind']:.3f})" \
+                    if colours else ""
+                print(f"step {step:,}: test loss {found['validation/loss']:.3f}  R-precision "
+                      f"{found['validation/r_precision']:.3f} (chance {validation.chance():.3f}){colour}"
+                      f"{'  the best so far' if best else ''}", flush=True)
+            if report:
+                interval_began = time.monotonic()  # steps/s is that of the steps alone
+            if stop_reason:
+                break
+    log.close()
+    if step < total:
+        print(f"stopped at step {step:,} of {total:,} ({stop_reason}); saved. Continue: python -m ffgan_tf.train_damsm "
+              f"--run={run}", flush=True)
+    else:
+        print(f"done: {step:,} steps in {format_duration(time.monotonic() - began)}.", flush=True)
+    if (run / ENCODER).exists():
+        print(f"The best text encoder so far: {run / ENCODER}. Use: python -m ffgan_tf.train --text_encoder={run / ENCODER} …",
+              flush=True)
+    return 0

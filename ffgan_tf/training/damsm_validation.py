@@ -1,0 +1,111 @@
+"""DAMSM on the test split: loss, R-precision, colour retrieval, and pictures of what the words look at."""
+
+from typing import Callable, NamedTuple, Sequence
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.data.pipeline import Split, centre_images
+from ffgan_tf.losses.damsm import own_attention
+from ffgan_tf.metrics.colour_retrieval import colour_retrieval
+from ffgan_tf.metrics.r_precision import r_precision
+from ffgan_tf.training.damsm import Damsm
+from ffgan_tf.utils.errors import UserError
+
+MAX_WORDS = 25  # a longer caption keeps its first 25 words, as when sampling
+WRONG, GROUPS = 99, 10  # R-precision's; fewer where the split is smaller
+SHEET_WORDS = 12  # words of a caption in the attention sheet
+
+
+class Sheet(NamedTuple):
+    """Pictures and, beside each, where its words look: tiles (N, S, S, 3) uint8 row by row, what each shows, a row's
+    length."""
+
+    tiles: np.ndarray
+    labels: list[str]
+    columns: int
+
+
+class Validation:
+    """The test split, each picture with one of its captions in turn, in an order that mixes classes."""
+
+    def __init__(self, damsm: Damsm, split: Split, vocabulary: Vocabulary, max_size: int, features: Callable | None = None,
+                 colours: dict[str, str] | None = None, pictures: int = 6):
+        """`features(index)` gives a picture's cached features; `colours` the colours of pictures by name.
+
+        Raises UserError where the split has too little to tell apart.
+        """
+        self._damsm, self._split, self._max_size, self._features = damsm, split, max_size, features
+        count = len(split.names)
+        self._vocabulary = vocabulary
+        classes, sizes = np.unique(split.classes, return_counts=True)
+        self._wrong, self._groups = min(WRONG, count - int(sizes.max())), min(GROUPS, count)
+        if len(classes) < 2:
+            raise UserError(f"--data={damsm.config.data}: its test split is of one class; R-precision, by which the best "
+                            "encoder is kept, needs sentences of others. Mend: convert with more test classes.")
+        self._order = np.random.default_rng(0).permutation(count)
+        which = np.arange(count) % split.captions
+        self._tokens = split.tokens[np.arange(count), which][:, :MAX_WORDS]
+        self._lengths = np.minimum(split.lengths[np.arange(count), which], MAX_WORDS)
+        self._colours = colours and [colours[name] for name in split.names]
+        self._sheet = np.linspace(0, count - 1, min(pictures, count)).astype(int)
+        self._encode = tf.function(damsm.encode)
+        self._loss = tf.function(lambda encoded, classes: tf.add_n(list(damsm.losses(encoded, classes).values())))
+
+    def _images(self, places: Sequence[int], batch: int) -> tf.data.Dataset:
+        if self._features is None:
+            return centre_images(self._split, max_size=self._max_size, image_size=self._damsm.config.image_size,
+                                 batch=batch, only=places)
+        data = tf.data.Dataset.from_tensor_slices(list(places)).map(self._features, num_parallel_calls=tf.data.AUTOTUNE)
+        return data.batch(batch).prefetch(2)
+
+    def __call__(self) -> dict[str, float]:
+        """`validation/loss` (mean over whole batches), `…/r_precision`, and with labels `…/colour`, `…/colour_blind`."""
+        order, batch = self._order, min(self._damsm.config.batch, len(self._order))
+        codes, sentences = (np.empty([len(order), self._damsm.text_encoder.d], np.float32) for _ in range(2))
+        losses = []
+        for start, image in zip(range(0, len(order), batch), self._images(order, batch)):
+            places = order[start:start + batch]
+            encoded = self._encode(image, self._tokens[places], self._lengths[places])
+            codes[places], sentences[places] = encoded.codes, encoded.sentences
+            if len(places) == batch:
+                losses.append(float(self._loss(encoded, self._split.classes[places])))
+        found = {"validation/loss": float(np.mean(losses)), "validation/r_precision": r_precision(
+            codes, sentences, self._split.classes, sentences, self._split.classes, self._wrong, self._groups)[0]}
+        if self._colours:
+            found["validation/colour"], found["validation/colour_blind"] = colour_retrieval(codes, sentences, self._colours)
+        return found
+
+    def chance(self) -> float:
+        """R-precision of a blind choice."""
+        return 1 / (self._wrong + 1)
+
+    def sheet(self) -> Sheet:
+        """Test pictures, each followed by copies with one word's attention as light on it."""
+        split, places = self._split, self._sheet
+        tokens, lengths = self._tokens[places], np.minimum(self._lengths[places], SHEET_WORDS)
+        encoded = self._encode(next(iter(self._images(places, len(places)))), tokens, self._lengths[places])
+        maps = own_attention(encoded.regions, encoded.words, encoded.mask, self._damsm.config.gamma1).numpy()
+        pictures = next(iter(centre_images(split, max_size=self._max_size, image_size=self._damsm.config.image_size,
+                                           batch=len(places), only=places))).numpy()
+        columns, tiles, labels = 1 + int(lengths.max()), [], []
+        for row, place in enumerate(places):
+            text = split.texts[place][int(place % split.captions[place])]
+            tiles.append(pictures[row])
+            labels.append(text)
+            for t in range(columns - 1):
+                there = t < lengths[row]
+                tiles.append(lit(pictures[row], maps[row, t]) if there else np.full_like(pictures[row], 255))
+                labels.append(self._vocabulary.words[tokens[row, t]] if there else "")
+        return Sheet(np.stack(tiles), labels, columns)
+
+
+def lit(picture: np.ndarray, attention: np.ndarray) -> np.ndarray:
+    """A picture (S, S, 3) uint8 darkened but where the attention (R,) over its square of regions is near its highest."""
+    side = int(round(len(attention) ** 0.5))
+    spread = max(float(np.ptp(attention)), 1e-12)
+    level = ((attention - attention.min()) / spread).reshape(side, side).astype(np.float32)
+    light = np.asarray(Image.fromarray(level).resize(picture.shape[1::-1], Image.Resampling.BILINEAR))
+    return np.rint(picture * (0.25 + 0.75 * np.clip(light, 0, 1))[:, :, None]).astype(np.uint8)

@@ -1,0 +1,113 @@
+"""What a frozen image trunk says of every picture of a split, computed once and kept on disk.
+
+`CACHE/KEY/{features.json, 00000/{local.npy, pooled.npy}, …}`, float16, 256 pictures a folder: a folder is whole or not
+there, so an extraction that was stopped continues. KEY is a digest of all that the features depend on; other weights,
+records or sizes get another folder, and the old one may be removed by hand.
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import tensorflow as tf
+
+from ffgan_tf.data import records
+from ffgan_tf.data.pipeline import Split, centre_images
+from ffgan_tf.models.image_encoder import INCEPTION_SIZE, LOCAL_SHAPE, POOLED_SIZE
+from ffgan_tf.training.gan import to_unit
+from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
+from ffgan_tf.utils.progress import Progress
+
+PER_FOLDER = 256  # pictures; 227 MB with their mirror images
+BATCH = 32
+
+
+class Stopped(Exception):
+    """The extraction was asked to stop; what is whole is kept."""
+
+
+class Features:
+    """Features of N pictures, V views each (as they are; mirrored), on disk."""
+
+    def __init__(self, folders: list[Path]):
+        self._local = [np.load(folder / "local.npy", mmap_mode="r") for folder in folders]
+        self._pooled = [np.load(folder / "pooled.npy", mmap_mode="r") for folder in folders]
+
+    def read(self, index: int, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
+        """`local` (17, 17, 768) and `pooled` (2048,) of a picture or its mirror image, float16."""
+        folder, place = divmod(int(index), PER_FOLDER)
+        return np.array(self._local[folder][place, int(mirrored)]), np.array(self._pooled[folder][place, int(mirrored)])
+
+    def tensors(self, index: tf.Tensor, mirrored: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """`read` inside a tf.data pipeline."""
+        local, pooled = tf.numpy_function(self.read, [index, mirrored], [tf.float16, tf.float16], stateful=False)
+        return tf.ensure_shape(local, LOCAL_SHAPE), tf.ensure_shape(pooled, [POOLED_SIZE])
+
+
+def key_of(data_dir: str | Path, split: str, image_size: int, weights: Path, views: int) -> dict[str, Any]:
+    """All that the features depend on."""
+    manifest = (Path(data_dir) / records.MANIFEST).read_bytes()
+    return {"format": 1, "weights_sha256": sha256_file(weights), "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
+            "split": split, "image_size": image_size, "resized_to": INCEPTION_SIZE, "views": views}
+
+
+def cached_features(trunk: Callable, key: dict[str, Any], split: Split, max_size: int, cache_dir: str | Path,
+                    stopped: Callable[[], bool] = lambda: False) -> Features:
+    """The features of `split` under `key`, computing those that are not there.
+
+    `trunk`: pictures in [−1, 1] → (local, pooled). Raises UserError where the disk is too small or a feature does not fit
+    float16, Stopped once `stopped()` is true.
+    """
+    folder = Path(cache_dir).expanduser() / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+    count, views = len(split.names), key["views"]
+    sizes = [min(PER_FOLDER, count - start) for start in range(0, count, PER_FOLDER)]
+    parts = [folder / f"{i:05d}" for i in range(len(sizes))]
+    missing = [i for i, size in enumerate(sizes) if not _whole(parts[i], (size, views))]
+    if not missing:
+        return Features(parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = 2 * views * (int(np.prod(LOCAL_SHAPE)) + POOLED_SIZE) * sum(sizes[i] for i in missing)
+    free = shutil.disk_usage(folder).free
+    if wanted > free:
+        raise UserError(f"--cache_dir={cache_dir}: the features take {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. "
+                        "Mend: name a folder on a larger disk, or --nocache_features (slower: Inception every step).")
+    write_json(folder / "features.json", key)
+    print(f"features of {count:,} {key['split']} pictures go to {folder} ({wanted / 1e9:.1f} GB)", flush=True)
+    run = tf.function(lambda images: trunk(to_unit(images)))
+    progress, done = Progress("Inception", sum(sizes[i] for i in missing), "images"), 0
+    for i in missing:
+        with directory_atomic(parts[i], replace=True) as temporary:
+            local, pooled = (np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", np.float16,
+                                                       (sizes[i], views, *shape))
+                             for name, shape in (("local", LOCAL_SHAPE), ("pooled", (POOLED_SIZE,))))
+            place = 0
+            own = range(i * PER_FOLDER, i * PER_FOLDER + sizes[i])
+            for images in centre_images(split, max_size=max_size, image_size=key["image_size"], batch=BATCH, only=own):
+                for view in range(views):
+                    values = [value.numpy() for value in run(tf.reverse(images, [2]) if view else images)]
+                    for target, value in zip((local, pooled), values):
+                        if not np.abs(value).max() < np.finfo(np.float16).max:
+                            raise UserError("Inception's features do not fit float16: are these its weights? Mend: "
+                                            "other --inception_weights, or --nocache_features.")
+                        target[place:place + len(value), view] = value
+                place += len(images)
+                done += len(images)
+                progress.update(done)
+                if stopped():
+                    raise Stopped
+            local.flush(), pooled.flush()
+            del local, pooled
+    progress.close()
+    return Features(parts)
+
+
+def _whole(folder: Path, leading: tuple[int, int]) -> bool:
+    try:
+        return all(np.load(folder / f"{name}.npy", mmap_mode="r").shape == (*leading, *shape)
+                   for name, shape in (("local", LOCAL_SHAPE), ("pooled", (POOLED_SIZE,))))
+    except (OSError, ValueError):
+        return False
