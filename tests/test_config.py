@@ -85,7 +85,8 @@ def test_arguments_after_two_dashes_are_no_flags():
         "train", "--ngf=8", "--", "--flagfile=none"]
 
 
-RECIPES = [path for path in sorted((ROOT / "experiments").glob("*.cfg")) if "ffgan_tf.train " in path.read_text("utf-8")]
+RECIPES = [path for path in sorted((ROOT / "experiments").glob("*.cfg"))
+           if "ffgan_tf.train " in path.read_text(encoding="utf-8")]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
