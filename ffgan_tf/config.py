@@ -37,6 +37,9 @@ class ModelConfig:
                            "spatial pyramid pooling (spp, needs tensorflow-addons), or none.",
                            choices=("fpam", "spp", "none"))
     pyramid_kernels: str = setting("7,5,3,1", "Kernels of the FPAM's levels, largest map first; four in the paper.")
+    pyramid_reduction: int = setting(4, "The pyramid's levels are 4ngf over this wide.", low=1)
+    pyramid_norm: bool = setting(True, "Batch norm after the FPAM pyramid's last step (ours).")
+    fpam_residual: bool = setting(True, "Add the FPAM's input to its output (ours).")
     dense_depth: int = setting(4, "Layers of H_dense (ours: the paper does not say).", low=1)
     dense_growth: int = setting(32, "Growth of H_dense (ours: the paper does not say).", low=1)
     attention_query: str = setting("f2", "Query of A_2: F2 as Eq. 3 writes it, or the fused F_2f.",
@@ -58,7 +61,8 @@ class TrainConfig(ModelConfig):
 
     data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", harmless=True)
     text_encoder: str = setting("", "Folder of a trained text encoder; empty: an untrained one, drawn from the seed.")
-    text_init_range: float = setting(0.1, "Range of the untrained encoder's embeddings, U(-r, r).", low=0)
+    text_init_range: float = setting(1.0, "Range of the embeddings of an untrained encoder, U(-r, r). (AttnGAN starts "
+                                     "its training from 0.1; frozen there, sentences would be nearly alike.)", low=0)
     max_words: int = setting(18, "Words T a training caption may have; a longer one keeps a random subset in order.",
                              low=1)
     batch: int = setting(20, "Images a step, over all devices.", low=2)

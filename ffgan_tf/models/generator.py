@@ -35,7 +35,7 @@ class Stage1(tf.keras.layers.Layer):
         self.fc = blocks.dense(4 * 4 * 2 * self.width, use_bias=False, name="fc")
         self.fc_norm = blocks.batch_norm(name="fc_norm")
         self.ups = [blocks.Up(8 * ngf, name="up1"), blocks.Up(4 * ngf, name="up2")]
-        self.text = TextPyramid(4 * ngf, config.pyramid, config.kernels, name="text")
+        self.text = TextPyramid(4 * ngf, config, name="text")
         tail = {64: [], 128: [ngf], 256: [2 * ngf, ngf]}[config.image_size]
         self.tail = [blocks.Up(width, name=f"up{i + 3}") for i, width in enumerate(tail)]
         self.narrow = None if tail else blocks.conv(ngf, 1, name="narrow")
@@ -84,7 +84,8 @@ class Generator(tf.keras.Model):
 
     `sentence` s (B, d), `words` e (B, T, d), `mask` (B, T) bool, `noise` z (B, z_dim), `epsilon` ε (B, c).
     F_2f = F2 + F1′ (Eq. 7), F_3f = F3 + F2′ + F1″ (Eq. 9). H_L2 is one layer, hence F2′ + F1″ = H_L2(F2 + F1′)
-    = H_L2(F_2f): computed once (Eq. 10). With learned coefficients a, b: F_2f = F2 + a·F1′, F_3f = F3 + b·H_L2(F_2f).
+    = H_L2(F_2f): computed once (Eq. 10). With learned coefficients a, b, c: F_2f = F2 + a·F1′ and
+    F_3f = F3 + b·F2′ + c·F1″ = F3 + H_L2(b·F2 + c·F1′).
     """
 
     def __init__(self, config: ModelConfig, **kwargs):
@@ -98,21 +99,19 @@ class Generator(tf.keras.Model):
         self.lateral1, self.lateral2 = Lateral(config.ngf, name="lateral1"), Lateral(config.ngf, name="lateral2")
         self.to_image = blocks.conv(3, 3, name="to_image")
         if self.learned:
-            self.fuse1 = self.add_weight("fuse1", (), initializer="ones")
-            self.fuse2 = self.add_weight("fuse2", (), initializer="ones")
+            self.fuse = [self.add_weight(name, (), initializer="ones") for name in ("fuse_a", "fuse_b", "fuse_c")]
 
     def call(self, sentence, words, mask, noise, epsilon, training=False):
         condition, mu, log_var = self.augment(sentence, epsilon)
         f1 = self.stage1(condition, noise, training=training)
         context1, attention1 = self.attend1(f1, words, mask)
         f2 = self.stage2(f1, condition, context1, training=training)
-        f2f = f2 + self._scaled("fuse1", self.lateral1(f1))
+        f1_up = self.lateral1(f1)
+        a, b, c = (tf.cast(weight, f2.dtype) for weight in self.fuse) if self.learned else (None, None, None)
+        f2f = f2 + (a * f1_up if self.learned else f1_up)
         context2, attention2 = self.attend2(f2f if self.query_fused else f2, words, mask)
         f3 = self.stage3(f2f, condition, context2, training=training)
-        f3f = f3 + self._scaled("fuse2", self.lateral2(f2f))
+        f3f = f3 + self.lateral2(b * f2 + c * f1_up if self.learned else f2f)
         image = self.to_image(f3f)
         image = tf.tanh(image if image.dtype == tf.float64 else tf.cast(image, tf.float32))
         return Generated(image, condition, mu, log_var, (attention1, attention2), {"F1": f1, "F2f": f2f, "F3f": f3f})
-
-    def _scaled(self, name, features):
-        return tf.cast(getattr(self, name), features.dtype) * features if self.learned else features

@@ -46,7 +46,7 @@ def expected_count(config: ModelConfig) -> int:
     first = (c + config.z_dim) * 16 * 32 * n + bn(16 * 32 * n) + up(16 * n, 8 * n) + up(8 * n, 4 * n)
     text = (4 * n + c) * 4 * n + res(4 * n) + {"fpam": fpam, "spp": spp, "none": lambda _: 0}[config.pyramid](4 * n)
     tail = {64: 4 * n * n, 128: up(4 * n, n), 256: up(4 * n, 2 * n) + up(2 * n, n)}[config.image_size]
-    fusion = 2 * n * n + (2 if config.fusion == "learned" else 0)
+    fusion = 2 * n * n + (3 if config.fusion == "learned" else 0)  # of F1′ in Eq. 7; F2′, F1″ in Eq. 9
     return augment + first + text + tail + 2 * D * n + 2 * stage(2 * n + c) + fusion + 9 * n * 3
 
 
