@@ -63,6 +63,8 @@ class TrainConfig(ModelConfig):
     text_encoder: str = setting("", "Folder of a trained text encoder; empty: an untrained one, drawn from the seed.")
     text_init_range: float = setting(1.0, "Range of the embeddings of an untrained encoder, U(-r, r). (AttnGAN starts "
                                      "its training from 0.1; frozen there, sentences would be nearly alike.)", low=0)
+    text_forget_bias: float = setting(2.0, "Added to the untrained encoder's forget gates, so that its sentence vector "
+                                      "remembers more than the last few words (ours).")
     max_words: int = setting(18, "Words T a training caption may have; a longer one keeps a random subset in order.",
                              low=1)
     batch: int = setting(20, "Images a step, over all devices.", low=2)
@@ -120,10 +122,10 @@ def check(config: Any) -> None:
         if config.pyramid != "fpam" and config.pyramid_kernels != default_kernels:
             raise UserError(f"--pyramid_kernels={config.pyramid_kernels} contradicts --pyramid={config.pyramid}: only "
                             "fpam has kernels. Leave one of the two out.")
-    init_default = TrainConfig.__dataclass_fields__["text_init_range"].default
-    if isinstance(config, TrainConfig) and config.text_encoder and config.text_init_range != init_default:
-        raise UserError(f"--text_init_range={config.text_init_range} contradicts --text_encoder={config.text_encoder}: "
-                        "it sets up an untrained encoder. Leave one of the two out.")
+    for name in ("text_init_range", "text_forget_bias") if isinstance(config, TrainConfig) else ():
+        if config.text_encoder and getattr(config, name) != TrainConfig.__dataclass_fields__[name].default:
+            raise UserError(f"--{name}={getattr(config, name)} contradicts --text_encoder={config.text_encoder}: it sets "
+                            "up an untrained encoder. Leave one of the two out.")
 
 
 def define_flags(config_class: type, flag_values: flags.FlagValues = flags.FLAGS) -> None:

@@ -42,10 +42,14 @@ def build_discriminator(config: ModelConfig, precision: str = "float32") -> Disc
     return model
 
 
-def build_text_encoder(n_words: int, init_range: float = 0.1, seed: int | None = None) -> TextEncoder:
-    """A text encoder with its variables, drawn from the seed."""
+def build_text_encoder(n_words: int, init_range: float = 0.1, seed: int | None = None,
+                       forget_bias: float = 0.0) -> TextEncoder:
+    """A text encoder with its variables, drawn from the seed; `forget_bias` is added to the LSTMs' forget gates."""
     model = TextEncoder(n_words, TEXT_DIM, init_range, seed, name="text_encoder")
     model(tf.zeros([1, 2], tf.int32), tf.ones([1], tf.int32))
+    for lstm in (model.forward, model.backward):
+        bias = lstm.cell.bias  # gates i, f, c, o
+        bias.assign_add(tf.repeat(tf.constant([0.0, forget_bias, 0.0, 0.0], bias.dtype), TEXT_DIM // 2))
     return model
 
 

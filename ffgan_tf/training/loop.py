@@ -33,7 +33,7 @@ def make_text_encoder(config: configs.TrainConfig, vocabulary: Vocabulary):
     Raises UserError where the encoder and the records do not share their vocabulary: token ids would mean other words.
     """
     if not config.text_encoder:
-        return build.build_text_encoder(len(vocabulary), config.text_init_range, config.seed)
+        return build.build_text_encoder(len(vocabulary), config.text_init_range, config.seed, config.text_forget_bias)
     encoder, own = load_text_encoder(config.text_encoder)
     if own.hash != vocabulary.hash:
         raise UserError(f"--text_encoder={config.text_encoder} has another vocabulary ({len(own):,} words) than "
