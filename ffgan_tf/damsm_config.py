@@ -10,15 +10,15 @@ class DamsmConfig:
     """One run of DAMSM: text and image encoder, losses, loop."""
 
     data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", harmless=True)
-    image_encoder: str = setting("inception", "The image encoder's trunk: Inception-v3, frozen, as published; or a small "
-                                 "network trained with the rest, which needs no weights file.",
+    image_encoder: str = setting("inception", "The image encoder's trunk: Inception-v3, frozen, as published; or a "
+                                 "small network trained with the rest, which needs no weights file.",
                                  choices=("inception", "small"))
     inception_weights: str = setting("imagenet", "Weights of Keras's InceptionV3 without its top (…_notop.h5): a file, "
                                      "or imagenet, the one in Keras's cache.", harmless=True)
     image_size: int = setting(256, "S, the side of the pictures' crops in pixels.", choices=(64, 128, 256))
-    cache_features: bool = setting(True, "Run Inception once, over every picture's centre crop and its mirror image, and "
-                                   "keep what it says on disk; an epoch then costs the heads and the LSTM alone. Off: run "
-                                   "it every step, on random crops.")
+    cache_features: bool = setting(True, "Run Inception once, over every picture's centre crop and its mirror image, "
+                                   "and keep what it says on disk; an epoch then costs the heads and the LSTM alone. "
+                                   "Off: run it every step, on random crops.")
     cache_dir: str = setting("~/.cache/ffgan_tf/damsm", "Where those features are kept: 0.9 MB a training picture.",
                              harmless=True)
     max_words: int = setting(18, "Words T a training caption may have; a longer one keeps a random subset in order.",
@@ -43,7 +43,7 @@ class DamsmConfig:
     max_minutes: float = setting(0, "Save and stop after so many minutes of this process; 0: no limit.", low=0,
                                  harmless=True)
     log_every: int = setting(20, "Steps between status and TensorBoard scalars.", low=1, harmless=True)
-    validate_every: int = setting(200, "Steps between validations on the test split; each saves a checkpoint, and the text "
-                                  "encoder with the best R-precision is kept.", low=1, harmless=True)
+    validate_every: int = setting(200, "Steps between validations on the test split; each saves a checkpoint, and the "
+                                  "text encoder with the best R-precision is kept.", low=1, harmless=True)
     keep_checkpoints: int = setting(3, "Newest checkpoints to keep.", low=1, harmless=True)
     attention_pictures: int = setting(6, "Test pictures in the attention sheet.", low=1, high=32, harmless=True)

@@ -14,7 +14,8 @@ from ffgan_tf.damsm_config import DamsmConfig
 from ffgan_tf.utils.errors import UserError, exit_code_main
 
 flags.DEFINE_string("run", "", "Folder of the run: made by the first command, continued by the next.")
-flags.DEFINE_boolean("allow_config_change", False, "Continue the run with settings other than those it was started with.")
+flags.DEFINE_boolean("allow_config_change", False, "Continue the run with settings other than those it was started "
+                     "with.")
 configs.define_flags(DamsmConfig)
 
 

@@ -1,7 +1,7 @@
 """python tools/import_attngan_encoder.py text_encoder200.pth captions.pickle --out=DIR
 
-Makes a text encoder for --text_encoder=DIR of AttnGAN's released weights and the vocabulary that they came with, both in
-AttnGAN's bird archive. PyTorch is not needed, and nothing in the two files is run. The records must have the same
+Makes a text encoder for --text_encoder=DIR of AttnGAN's released weights and the vocabulary that they came with, both
+in AttnGAN's bird archive. PyTorch is not needed, and nothing in the two files is run. The records must have the same
 vocabulary: convert_cub.py --captions_pickle=captions.pickle.
 """
 
@@ -18,8 +18,8 @@ _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace a text encoder th
 def main(argv):
     """Reads, checks, writes."""
     if len(argv) != 3:
-        raise UserError("two files are wanted: python tools/import_attngan_encoder.py text_encoder200.pth captions.pickle "
-                        "--out=DIR")
+        raise UserError("two files are wanted: python tools/import_attngan_encoder.py text_encoder200.pth "
+                        "captions.pickle --out=DIR")
     weights, captions = argv[1:]
     out = Path(_OUT.value)
     if out.exists() and not (_OVERWRITE.value and (out / "encoder.json").is_file()):
@@ -33,8 +33,8 @@ def main(argv):
     save_text_encoder(out, encoder, vocabulary, {
         "tool": "import_attngan_encoder", "weights": Path(weights).name, "weights_sha256": sha256_file(weights),
         "captions": Path(captions).name, "captions_sha256": sha256_file(captions)})
-    print(f"{out}: a text encoder of {len(vocabulary):,} words. Use: python -m ffgan_tf.train --text_encoder={out} … on "
-          f"records of convert_cub.py --captions_pickle={captions}")
+    print(f"{out}: a text encoder of {len(vocabulary):,} words. Use: python -m ffgan_tf.train --text_encoder={out} … "
+          f"on records of convert_cub.py --captions_pickle={captions}")
     return 0
 
 

@@ -115,8 +115,8 @@ def training_batches(split: Split, *, max_size: int, image_size: int, batch: int
 
     `batch` is the global batch; replica r of R gets its r-th contiguous part of it, so R replicas see what one would.
     Each element is a dict: image (b, S, S, 3) uint8, tokens (b, max_words) int32, lengths (b,) int32, classes (b,)
-    int32, index (b,) int32, noise (b, noise_dim) float32 ~ N(0, 1). `image_at(index, mirrored)` replaces the random crop,
-    by cached features of the picture, say.
+    int32, index (b,) int32, noise (b, noise_dim) float32 ~ N(0, 1). `image_at(index, mirrored)` replaces the random
+    crop, by cached features of the picture, say.
     """
     if batch % replicas:
         raise UserError(f"--batch={batch} cannot be shared evenly by {replicas} replicas.")
@@ -126,7 +126,8 @@ def training_batches(split: Split, *, max_size: int, image_size: int, batch: int
     captions, classes = tf.constant(split.captions), tf.constant(split.classes)
 
     def random_crop(index, draw):
-        return crop_at(split.encoded[index], heights[index], widths[index], image_size, max_size, draw[:2], draw[2] < 0.5)
+        return crop_at(split.encoded[index], heights[index], widths[index], image_size, max_size, draw[:2],
+                       draw[2] < 0.5)
 
     def sample(offset):
         position = (start_step + offset // share) * batch + replica * share + offset % share

@@ -10,8 +10,8 @@ def colour_retrieval(image_codes: np.ndarray, sentence_codes: np.ndarray, colour
     """Share of pictures for which the best of `candidates` sentences is of the picture's colour, and the share expected
     of a blind choice.
 
-    image_codes, sentence_codes [N, D], colours [N]: pictures, a sentence of each, and the colour of both. The candidates
-    are the picture's own sentence and others drawn without replacement, all N where there are fewer.
+    image_codes, sentence_codes [N, D], colours [N]: pictures, a sentence of each, and the colour of both. The
+    candidates are the picture's own sentence and others drawn without replacement, all N where there are fewer.
     """
     colours = np.asarray(colours)
     images, sentences = (codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-8)

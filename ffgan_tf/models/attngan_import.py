@@ -35,9 +35,9 @@ def check_state(state: dict[str, np.ndarray], path: str | Path, words: int, voca
         raise UserError(f"{path}: not the weights of AttnGAN's text encoder: {'; '.join(parts)}. {MEND}")
     table = state["encoder.weight"]
     if table.ndim == 2 and table.shape[1] == EMBEDDING and len(table) != words:
-        raise UserError(f"{path} is an encoder of {len(table):,} words, {vocabulary_path} has {words:,}: token ids would "
-                        "mean other words. Mend: give the captions.pickle that came with these weights; a vocabulary "
-                        "built anew does not fit them.")
+        raise UserError(f"{path} is an encoder of {len(table):,} words, {vocabulary_path} has {words:,}: token ids "
+                        "would mean other words. Mend: give the captions.pickle that came with these weights; a "
+                        "vocabulary built anew does not fit them.")
     for name, shape in shapes.items():
         value = state[name]
         if value.shape != shape:
@@ -47,10 +47,10 @@ def check_state(state: dict[str, np.ndarray], path: str | Path, words: int, voca
 
 
 def import_text_encoder(weights_path: str | Path, captions_path: str | Path) -> tuple[TextEncoder, Vocabulary]:
-    """Reads both files. Raises UserError where one is missing, damaged or not AttnGAN's, or they do not belong together.
+    """Reads both files. Raises UserError where one is missing, damaged or not AttnGAN's, or the two do not fit.
 
-    PyTorch's gates stand in the order i, f, g, o, Keras's in i, f, c, o, which is the same; PyTorch adds two biases, Keras
-    one.
+    PyTorch's gates stand in the order i, f, g, o, Keras's in i, f, c, o, which is the same; PyTorch adds two biases,
+    Keras one.
     """
     state = load_state_dict(str(weights_path))
     vocabulary = read_pickled_captions(captions_path).vocabulary

@@ -36,8 +36,10 @@ class Heads(tf.keras.Model):
 
 
 class SmallTrunk(tf.keras.Model):
-    """Stride-2 convolutions with batch norm and ReLU (ours): pictures (B, S, S, 3) in [−1, 1] → an 8×8 map (B, 8, 8, 256)
-    and, one convolution and a global mean further, (B, 512)."""
+    """Stride-2 convolutions with batch norm and ReLU (ours).
+
+    Pictures (B, S, S, 3) in [−1, 1] → a map (B, 8, 8, 256) and, one convolution and a global mean further, (B, 512).
+    """
 
     def __init__(self, image_size: int, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -88,7 +90,8 @@ def inception_weights_path(given: str) -> Path:
     home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
     path = Path(home, "models", NOTOP) if given == "imagenet" else Path(given).expanduser()
     if not path.is_file():
-        raise UserError(f"--inception_weights={given}: {path} is missing; --image_encoder=inception needs Inception-v3's "
-                        f"ImageNet weights, and nothing is downloaded unasked. Mend: fetch {ORIGIN}{NOTOP} and put it "
-                        f"there, or name its place with --inception_weights=PATH; --image_encoder=small needs none.")
+        raise UserError(f"--inception_weights={given}: {path} is missing; --image_encoder=inception needs "
+                        "Inception-v3's ImageNet weights, and nothing is downloaded unasked. Mend: fetch "
+                        f"{ORIGIN}{NOTOP} and put it there, or name its place with --inception_weights=PATH; "
+                        "--image_encoder=small needs none.")
     return path

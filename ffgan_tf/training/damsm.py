@@ -40,7 +40,9 @@ class Damsm(tf.Module):
         self.heads = Heads(seed=config.seed, name="heads")
         self.trunk = None if frozen else SmallTrunk(config.image_size, config.seed, name="trunk")
         self.heads(*self.look(tf.zeros([1, config.image_size, config.image_size, 3], tf.uint8)))
-        self.image_variables = [*self.heads.trainable_variables, *(self.trunk.trainable_variables if self.trunk else ())]
+        self.image_variables = [*self.heads.trainable_variables]
+        if self.trunk:
+            self.image_variables += self.trunk.trainable_variables
         self.optimizer = adam(config, config.lr)
         self.optimizer.build([*self.text_encoder.trainable_variables, *self.image_variables])
         self.step = tf.Variable(0, dtype=tf.int64, name="step")
@@ -57,7 +59,7 @@ class Damsm(tf.Module):
         return self.trunk(to_unit(image), training=training) if self.trunk else self._frozen(to_unit(image))
 
     def encode(self, image, tokens: tf.Tensor, lengths: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> Encoded:
-        """Pictures (or cached features) and captions (B, T), (B,); in training where a seed (2,) for the dropout is given."""
+        """Pictures (or cached features) and captions (B, T), (B,); with dropout where its seed (2,) is given."""
         training = dropout_seed is not None
         embedded = self.text_encoder.embedding(tokens)
         if training:  # not the layer's own dropout: its random state would not survive a restart

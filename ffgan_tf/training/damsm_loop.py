@@ -30,8 +30,13 @@ def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None
     """The colours of the test pictures, by name; None without --colour_labels."""
     if not config.colour_labels:
         return None
-    from ffgan_tf.metrics.colour import read_colour_labels
-    return dict(zip(names, read_colour_labels(config.colour_labels, names)))
+    from ffgan_tf.metrics.colour import read_colour_labels, record_key
+    labels = read_colour_labels(config.colour_labels)
+    unknown = [name for name in names if record_key(name) not in labels]
+    if unknown:
+        raise UserError(f"--colour_labels={config.colour_labels}: {len(unknown):,} of {len(names):,} test pictures have "
+                        f"no colour there; the first is {unknown[0]}. Mend: give the labels of this data set.")
+    return {name: labels[record_key(name)] for name in names}
 
 
 def train(config: DamsmConfig, run: str | Path) -> int:
@@ -45,8 +50,8 @@ def train(config: DamsmConfig, run: str | Path) -> int:
     resume_step = checkpoints.latest()
     kept_vocabulary = run / "vocabulary.json"
     if resume_step is not None and Vocabulary.load(kept_vocabulary).hash != vocabulary.hash:
-        raise UserError(f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the run "
-                        "was started with, or take another --run.")
+        raise UserError(f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the "
+                        "run was started with, or take another --run.")
 
     print(f"reading {config.data}", flush=True)
     train_split, test_split = load_split(config.data, "train"), load_split(config.data, "test")
@@ -67,8 +72,8 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                                           max_size, config.cache_dir, lambda: bool(stop.asked))
                           for name, split, views in (("train", train_split, 2), ("test", test_split, 1))]
             except Stopped:
-                print(f"stopped while Inception was at the pictures ({stop.asked} received); the same command continues",
-                      flush=True)
+                print(f"stopped while Inception was at the pictures ({stop.asked} received); the same command "
+                      "continues", flush=True)
                 return 0
             train_images, test_images = cached[0].tensors, lambda index: cached[1].tensors(index, False)
         write_atomic(kept_vocabulary, (Path(config.data) / records.VOCABULARY).read_bytes())
@@ -76,13 +81,14 @@ def train(config: DamsmConfig, run: str | Path) -> int:
 
         step = start = int(damsm.step.numpy())
         batches = iter(training_batches(
-            train_split, max_size=max_size, image_size=config.image_size, batch=config.batch, max_words=config.max_words,
-            noise_dim=0, seed=config.seed, start_step=step, image_at=train_images))
-        validation = Validation(damsm, test_split, vocabulary, max_size, test_images, colours, config.attention_pictures)
+            train_split, max_size=max_size, image_size=config.image_size, batch=config.batch,
+            max_words=config.max_words, noise_dim=0, seed=config.seed, start_step=step, image_at=train_images))
+        validation = Validation(damsm, test_split, vocabulary, max_size, test_images, colours,
+                                config.attention_pictures)
         train_step = tf.function(damsm.train_step)
         log = Log(run)
-        print(f"{images:,} images, {len(vocabulary):,} words, {total:,} steps of {config.batch}; TensorBoard: tensorboard "
-              f"--logdir={run}", flush=True)
+        print(f"{images:,} images, {len(vocabulary):,} words, {total:,} steps of {config.batch}; TensorBoard: "
+              f"tensorboard --logdir={run}", flush=True)
 
         began = interval_began = time.monotonic()
         pending: list[tf.Tensor] = []  # the metrics of steps since the last log, still on the device
@@ -92,7 +98,8 @@ def train(config: DamsmConfig, run: str | Path) -> int:
             step += 1
             over = config.max_minutes and time.monotonic() - began > 60 * config.max_minutes
             if stop.asked or over:
-                stop_reason = f"{stop.asked} received" if stop.asked else f"--max_minutes={config.max_minutes:g} are over"
+                stop_reason = f"{stop.asked} received" if stop.asked else \
+                    f"--max_minutes={config.max_minutes:g} are over"
             # After a signal there may be no time for it.
             validate = step == total or step % config.validate_every == 0 or (over and not stop.asked)
             report = validate or bool(stop_reason) or step % config.log_every == 0
@@ -105,10 +112,10 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 speed = len(pending) / max(time.monotonic() - interval_began, 1e-9)
                 log.scalars(step, {**means, "speed/steps_per_second": speed, "epoch": step * config.batch / images})
                 left = (time.monotonic() - began) / (step - start) * (total - step)
-                print(f"step {step:,}/{total:,}  epoch {step * config.batch / images:.1f}  loss {means['loss/total']:.3f}  "
-                      f"words {means['loss/w0']:.3f} {means['loss/w1']:.3f}  sentence {means['loss/s0']:.3f} "
-                      f"{means['loss/s1']:.3f}  lr {means['learning_rate']:.1e}  {speed:.2f} steps/s  "
-                      f"ETA {format_duration(left)}", flush=True)
+                print(f"step {step:,}/{total:,}  epoch {step * config.batch / images:.1f}  "
+                      f"loss {means['loss/total']:.3f}  words {means['loss/w0']:.3f} {means['loss/w1']:.3f}  sentence "
+                      f"{means['loss/s0']:.3f} {means['loss/s1']:.3f}  lr {means['learning_rate']:.1e}  "
+                      f"{speed:.2f} steps/s  ETA {format_duration(left)}", flush=True)
                 pending.clear()
             if validate or stop_reason:
                 checkpoints.save(damsm.checkpoint(), step)
@@ -117,7 +124,8 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 log.scalars(step, found)
                 sheet = validation.sheet()
                 log.pictures(step, sheet.tiles, sheet.labels, sheet.columns)
-                best = checkpoints.mark_best(step, "r_precision", found["validation/r_precision"], lower_is_better=False)
+                best = checkpoints.mark_best(step, "r_precision", found["validation/r_precision"],
+                                             lower_is_better=False)
                 if best or not (run / ENCODER).exists():
                     save_text_encoder(run / ENCODER, damsm.text_encoder, vocabulary, {
                         "tool": "train_damsm", "step": step, "seed": config.seed, "image_encoder": config.image_encoder,
@@ -138,6 +146,6 @@ def train(config: DamsmConfig, run: str | Path) -> int:
     else:
         print(f"done: {step:,} steps in {format_duration(time.monotonic() - began)}.", flush=True)
     if (run / ENCODER).exists():
-        print(f"The best text encoder so far: {run / ENCODER}. Use: python -m ffgan_tf.train --text_encoder={run / ENCODER} …",
-              flush=True)
+        print(f"The best text encoder so far: {run / ENCODER}. Use: python -m ffgan_tf.train "
+              f"--text_encoder={run / ENCODER} …", flush=True)
     return 0

@@ -31,8 +31,8 @@ class Sheet(NamedTuple):
 class Validation:
     """The test split, each picture with one of its captions in turn, in an order that mixes classes."""
 
-    def __init__(self, damsm: Damsm, split: Split, vocabulary: Vocabulary, max_size: int, features: Callable | None = None,
-                 colours: dict[str, str] | None = None, pictures: int = 6):
+    def __init__(self, damsm: Damsm, split: Split, vocabulary: Vocabulary, max_size: int,
+                 features: Callable | None = None, colours: dict[str, str] | None = None, pictures: int = 6):
         """`features(index)` gives a picture's cached features; `colours` the colours of pictures by name.
 
         Raises UserError where the split has too little to tell apart.
@@ -43,8 +43,8 @@ class Validation:
         classes, sizes = np.unique(split.classes, return_counts=True)
         self._wrong, self._groups = min(WRONG, count - int(sizes.max())), min(GROUPS, count)
         if len(classes) < 2:
-            raise UserError(f"--data={damsm.config.data}: its test split is of one class; R-precision, by which the best "
-                            "encoder is kept, needs sentences of others. Mend: convert with more test classes.")
+            raise UserError(f"--data={damsm.config.data}: its test split is of one class; R-precision, by which the "
+                            "best encoder is kept, needs sentences of others. Mend: convert with more test classes.")
         self._order = np.random.default_rng(0).permutation(count)
         which = np.arange(count) % split.captions
         self._tokens = split.tokens[np.arange(count), which][:, :MAX_WORDS]
@@ -62,7 +62,7 @@ class Validation:
         return data.batch(batch).prefetch(2)
 
     def __call__(self) -> dict[str, float]:
-        """`validation/loss` (mean over whole batches), `…/r_precision`, and with labels `…/colour`, `…/colour_blind`."""
+        """`validation/loss` (mean over whole batches), `…/r_precision`; with labels `…/colour` and `…/colour_blind`."""
         order, batch = self._order, min(self._damsm.config.batch, len(self._order))
         codes, sentences = (np.empty([len(order), self._damsm.text_encoder.d], np.float32) for _ in range(2))
         losses = []
@@ -75,7 +75,8 @@ class Validation:
         found = {"validation/loss": float(np.mean(losses)), "validation/r_precision": r_precision(
             codes, sentences, self._split.classes, sentences, self._split.classes, self._wrong, self._groups)[0]}
         if self._colours:
-            found["validation/colour"], found["validation/colour_blind"] = colour_retrieval(codes, sentences, self._colours)
+            found |= zip(("validation/colour", "validation/colour_blind"),
+                         colour_retrieval(codes, sentences, self._colours))
         return found
 
     def chance(self) -> float:
@@ -103,7 +104,7 @@ class Validation:
 
 
 def lit(picture: np.ndarray, attention: np.ndarray) -> np.ndarray:
-    """A picture (S, S, 3) uint8 darkened but where the attention (R,) over its square of regions is near its highest."""
+    """A picture (S, S, 3) uint8 darkened except where the attention (R,) over its square of regions is high."""
     side = int(round(len(attention) ** 0.5))
     spread = max(float(np.ptp(attention)), 1e-12)
     level = ((attention - attention.min()) / spread).reshape(side, side).astype(np.float32)

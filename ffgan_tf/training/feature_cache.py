@@ -50,17 +50,17 @@ class Features:
 
 def key_of(data_dir: str | Path, split: str, image_size: int, weights: Path, views: int) -> dict[str, Any]:
     """All that the features depend on."""
-    manifest = (Path(data_dir) / records.MANIFEST).read_bytes()
-    return {"format": 1, "weights_sha256": sha256_file(weights), "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
-            "split": split, "image_size": image_size, "resized_to": INCEPTION_SIZE, "views": views}
+    return {"format": 1, "weights_sha256": sha256_file(weights),
+            "manifest_sha256": sha256_file(Path(data_dir) / records.MANIFEST), "split": split,
+            "image_size": image_size, "resized_to": INCEPTION_SIZE, "views": views}
 
 
 def cached_features(trunk: Callable, key: dict[str, Any], split: Split, max_size: int, cache_dir: str | Path,
                     stopped: Callable[[], bool] = lambda: False) -> Features:
     """The features of `split` under `key`, computing those that are not there.
 
-    `trunk`: pictures in [−1, 1] → (local, pooled). Raises UserError where the disk is too small or a feature does not fit
-    float16, Stopped once `stopped()` is true.
+    `trunk`: pictures in [−1, 1] → (local, pooled). Raises UserError where the disk is too small or a feature does not
+    fit float16, Stopped once `stopped()` is true.
     """
     folder = Path(cache_dir).expanduser() / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     count, views = len(split.names), key["views"]
@@ -73,8 +73,9 @@ def cached_features(trunk: Callable, key: dict[str, Any], split: Split, max_size
     wanted = 2 * views * (int(np.prod(LOCAL_SHAPE)) + POOLED_SIZE) * sum(sizes[i] for i in missing)
     free = shutil.disk_usage(folder).free
     if wanted > free:
-        raise UserError(f"--cache_dir={cache_dir}: the features take {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. "
-                        "Mend: name a folder on a larger disk, or --nocache_features (slower: Inception every step).")
+        raise UserError(f"--cache_dir={cache_dir}: the features take {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are "
+                        "free. Mend: name a folder on a larger disk, or --nocache_features (slower: Inception every "
+                        "step).")
     write_json(folder / "features.json", key)
     print(f"features of {count:,} {key['split']} pictures go to {folder} ({wanted / 1e9:.1f} GB)", flush=True)
     run = tf.function(lambda images: trunk(to_unit(images)))

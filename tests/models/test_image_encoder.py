@@ -1,4 +1,4 @@
-"""DAMSM's image encoder: heads against NumPy, Inception against the evaluation's own network, and its missing weights."""
+"""DAMSM's image encoder: heads against NumPy, Inception against the evaluation's own network, missing weights."""
 
 import numpy as np
 import pytest

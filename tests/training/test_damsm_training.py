@@ -82,7 +82,8 @@ def test_every_weight_learns_and_the_text_s_gradient_is_clipped(vocabulary, spli
 def test_dropout_is_on_while_training_and_a_function_of_its_seed(vocabulary, splits):
     damsm, data = Damsm(CONFIG, len(vocabulary), images=24), next(batches(splits["train"]))
     image, tokens, lengths = data["image"], data["tokens"], data["lengths"]
-    one, again, other = (damsm.encode(image, tokens, lengths, tf.constant([5, seed])).words.numpy() for seed in (1, 1, 2))
+    one, again, other = (damsm.encode(image, tokens, lengths, tf.constant([5, seed])).words.numpy()
+                         for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert np.abs(one - other).max() > 1e-3
     quiet = damsm.encode(image, tokens, lengths)
@@ -122,8 +123,9 @@ def test_light_falls_where_a_word_looks():
 
 
 def run(*flags):
-    return subprocess.run([sys.executable, "-m", "ffgan_tf.train_damsm", *flags], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_HOME": "/nonexistent"}, timeout=300)
+    return subprocess.run([sys.executable, "-m", "ffgan_tf.train_damsm", *flags], cwd=ROOT, capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_HOME": "/nonexistent"},
+                          timeout=300)
 
 
 @pytest.mark.slow

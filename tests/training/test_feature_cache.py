@@ -1,4 +1,4 @@
-"""Cached features are the trunk's, of every picture and its mirror image; nothing is computed twice, nothing stale is read."""
+"""Cached features are the trunk's, of every picture and its mirror image; nothing is computed twice or read stale."""
 
 import collections
 
@@ -33,8 +33,8 @@ def no_trunk(images):
 
 
 def make(split, folder, network=trunk, views=2, stopped=lambda: False, **key):
-    return feature_cache.cached_features(network, {"split": "train", "image_size": 64, "views": views, **key}, split, 64,
-                                         folder, stopped)
+    key = {"split": "train", "image_size": 64, "views": views, **key}
+    return feature_cache.cached_features(network, key, split, 64, folder, stopped)
 
 
 def test_features_of_every_picture_and_its_mirror_image(split, tmp_path):
