@@ -92,13 +92,11 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol) -> tuple[dict, str]:
         pictures = run_pictures(run, data, protocol, given.num_samples, given.seed, batch)
     else:
         pictures = FolderPictures(given.images, "images", given.num_samples, given.seed)
-        batch = _batch_for(pictures, batch)
         if len(pictures.sizes) > 1:
             notes.append(f"--images holds pictures of {len(pictures.sizes)} sizes; each was resized by itself.")
     reference = None
     if given.reference:
         reference = FolderPictures(given.reference, "reference")
-        batch = min(batch, _batch_for(reference, batch))
     elif data and protocol.reference_split:
         reference = RecordPictures(data, protocol.reference_split, image_size or _only_size(pictures),
                                    protocol.reference_crop, seed=given.seed)
@@ -106,11 +104,14 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol) -> tuple[dict, str]:
     elif not given.run:
         notes.append("no reference (--reference or --data): the Inception Score alone.")
 
-    def load(name, weights, preprocessing):
-        return load_network(name, weights, given.precision, preprocessing or None, batch_size=batch)
+    def load(name, weights, preprocessing, *flag_names):
+        return load_network(name, weights, given.precision, preprocessing or None, batch, flag_names)
 
-    network = load(given.inception or protocol.network, given.inception_weights, protocol.preprocessing)
-    is_network = load(given.is_inception, given.is_weights, "") if given.is_inception else None
+    network = load(given.inception or protocol.network, given.inception_weights, protocol.preprocessing,
+                   "--inception", "--inception_weights")
+    is_network = None
+    if given.is_inception:
+        is_network = load(given.is_inception, given.is_weights, "", "--is_inception", "--is_weights")
     if given.inception and protocol.network and given.inception != protocol.network:
         notes.append(f"the features are those of `{given.inception}`; protocol {protocol.name} is defined with "
                      f"`{protocol.network}`.")
@@ -121,11 +122,6 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol) -> tuple[dict, str]:
                                cache_dir=given.cache_dir, seed=given.seed, step=run.step if run else None,
                                notes=tuple(notes))
     return report, dataset
-
-
-def _batch_for(pictures, batch: int) -> int:
-    """Networks fill up a batch that is not full; with many sizes in a folder few of them would be."""
-    return min(batch, max(1, pictures.count // len(pictures.sizes)))
 
 
 def _only_size(pictures) -> int:

@@ -1,10 +1,11 @@
 """Features of many pictures: one pass over them for all networks, cached in chunks, so that a dead run continues."""
 
 import io
+import itertools
 import os
 import zipfile
 from pathlib import Path
-from typing import Iterable, Iterator, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Sequence
 
 import numpy as np
 
@@ -21,8 +22,8 @@ TAPS = {"2048": "pool", "probabilities": "probs"}  # the network's taps that the
 class Network(Protocol):
     """What extraction needs of `inception.Network`."""
 
-    def features(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """uint8 [N, H, W, 3] → {tap: [N, channels]}."""
+    def features(self, images: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
+        """uint8 [N, H, W, 3], or N arrays [H, W, 3] of any sizes → {tap: [N, channels]}."""
 
     def protocol(self) -> dict:
         """All that the features depend on besides the pixels, as JSON values."""
@@ -59,15 +60,15 @@ def extract(pictures: Pictures, networks: list[Network], batch: int, cache_dir: 
         if missing:
             progress = progress or Progress(what, pictures.count, "images", start=start)
             made: list[list] = [[] for _ in networks]
-            done = start
-            for places, images in same_size_batches(pictures.read(start, stop), batch):
+            images, done = pictures.read(start, stop), start
+            while together := list(itertools.islice(images, batch)):
                 for index in missing:
-                    taps = networks[index].features(images)
-                    made[index].append((places, {name: taps[tap] for tap, name in TAPS.items() if tap in taps}))
-                done += len(places)
+                    taps = networks[index].features(_stacked(together))
+                    made[index].append({key: taps[tap] for tap, key in TAPS.items() if tap in taps})
+                done += len(together)
                 progress.update(done)
             for index in missing:
-                chunk[index] = _in_order(made[index])
+                chunk[index] = {key: np.concatenate([part[key] for part in made[index]]) for key in made[index][0]}
                 _save(folders[index] / name, chunk[index])
             computed += stop - start
         for index, folder in enumerate(folders):
@@ -79,35 +80,9 @@ def extract(pictures: Pictures, networks: list[Network], batch: int, cache_dir: 
     return Features(arrays, files)
 
 
-def same_size_batches(images: Iterable[np.ndarray], batch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields (places [n], images [n, H, W, 3]), n ≤ batch: pictures of one size together, each at its own size.
-
-    A folder of many sizes is not resized to a common one first, which would filter its pictures twice.
-    """
-    waiting: dict[tuple, list] = {}
-    held = 0
-    for place, image in enumerate(images):
-        group = waiting.setdefault(image.shape, [])
-        group.append((place, image))
-        held += 1
-        if len(group) < batch:
-            if held < 2 * batch:
-                continue
-            group = max(waiting.values(), key=len)  # too many sizes: let the fullest go, so that memory stays bounded
-        held -= len(group)
-        del waiting[group[0][1].shape]
-        yield _stacked(group)
-    for group in waiting.values():
-        yield _stacked(group)
-
-
-def _stacked(group: list) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([place for place, _ in group]), np.stack([image for _, image in group])
-
-
-def _in_order(made: list[tuple[np.ndarray, dict]]) -> dict[str, np.ndarray]:
-    order = np.argsort(np.concatenate([places for places, _ in made]))
-    return {key: np.concatenate([arrays[key] for _, arrays in made])[order] for key in made[0][1]}
+def _stacked(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
+    """One array where all are of one size, for speed; the network resizes others one by one."""
+    return np.stack(images) if len({image.shape for image in images}) == 1 else images
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:

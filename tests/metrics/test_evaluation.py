@@ -12,7 +12,7 @@ from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.metrics import features as features_module
 from ffgan_tf.metrics.evaluation import evaluate_generator, evaluate_pictures, run_pictures
-from ffgan_tf.metrics.features import extract, same_size_batches
+from ffgan_tf.metrics.features import extract
 from ffgan_tf.metrics.fid import fid
 from ffgan_tf.metrics.inception_score import inception_score
 from ffgan_tf.metrics.kid import kid
@@ -41,6 +41,9 @@ class SmallNetwork:
     def features(self, images):
         if self.dies_after is not None and self.seen >= self.dies_after:
             raise KeyboardInterrupt
+        if isinstance(images, list):  # of any sizes, as the real networks take them
+            found = [self.features(image[None]) for image in images]
+            return {tap: np.concatenate([taps[tap] for taps in found]) for tap in found[0]}
         self.calls, self.seen = self.calls + 1, self.seen + len(images)
         height, width = images.shape[1] // 2, images.shape[2] // 2
         grid = images[:, :2 * height, :2 * width].reshape(len(images), 2, height, 2, width, 3).mean((2, 4))
@@ -178,16 +181,6 @@ def test_augmented_records_are_seeded_and_differ_from_the_centre(record_folder):
 
 
 # ---- features and their cache
-
-def test_mixed_sizes_go_in_batches_of_one_size():
-    sizes = [4, 5, 4, 4, 6, 5, 4, 5, 7, 4]
-    images = [np.full((size, size, 3), place, np.uint8) for place, size in enumerate(sizes)]
-    places = []
-    for where, batch in same_size_batches(images, 2):
-        assert 1 <= len(batch) <= 2 and (batch[:, 0, 0, 0] == where).all()
-        places += where.tolist()
-    assert sorted(places) == list(range(10))
-
 
 @pytest.mark.parametrize("batch", [1, 3, 32])
 def test_features_are_those_of_each_picture_alone_in_order(tmp_path, small_chunks, batch):
