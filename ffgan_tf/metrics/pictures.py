@@ -135,18 +135,15 @@ class RecordPictures:
 
         from ffgan_tf.data import pipeline
 
-        split, ratio = self._split, self._max_size // self._size
+        split = self._split
+        heights, widths = tf.constant(split.height), tf.constant(split.width)
 
         def picture(index):
             draw = tf.constant([0.5, 0.5, 1.0])
             if self._crop == "random_flip":
                 draw = tf.random.stateless_uniform([3], pipeline.seed_of(self._seed, pipeline.AUGMENT, index))
-            # The fast DCT of training's crop_at is one level off on average; this gives Pillow's and torch's pixels.
-            whole = tf.image.decode_jpeg(split.encoded[index], channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
-            room = tf.cast(tf.shape(whole)[:2] - self._size, tf.float32)
-            top, left = tf.unstack(tf.cast(tf.minimum(draw[:2] * (room + 1), room), tf.int32))
-            image = whole[top:top + self._size, left:left + self._size]
-            return tf.cond(draw[2] < 0.5, lambda: image[:, ::-1], lambda: image)
+            return pipeline.crop_at(split.encoded[index], heights[index], widths[index], self._size, self._max_size,
+                                    draw[:2], draw[2] < 0.5)
 
         data = tf.data.Dataset.from_tensor_slices(self._order[start:stop])
         data = data.map(picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(64)
