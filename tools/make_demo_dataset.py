@@ -13,9 +13,9 @@ from ffgan_tf.utils.errors import exit_code_main
 
 _OUT = flags.DEFINE_string("out", None, "Folder to make; must not exist yet.", required=True)
 _SEED = flags.DEFINE_integer("seed", 0, "Everything random comes from it.", lower_bound=0)
-_TRAIN = flags.DEFINE_integer("train_classes", 40, "Species to train on.", lower_bound=1)
-_TEST = flags.DEFINE_integer("test_classes", 10, "Species to test on; 8 or more show every body colour.", lower_bound=1)
-_IMAGES = flags.DEFINE_integer("images_per_class", 50, "Pictures of each species.", lower_bound=1)
+_TRAIN = flags.DEFINE_integer("train_classes", 150, "Species to train on, as many as CUB has.", lower_bound=1)
+_TEST = flags.DEFINE_integer("test_classes", 50, "Species to test on; 8 or more show every body colour.", lower_bound=1)
+_IMAGES = flags.DEFINE_integer("images_per_class", 12, "Pictures of each species.", lower_bound=1)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an older demo data set at --out.")
 
 

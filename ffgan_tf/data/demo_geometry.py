@@ -88,12 +88,12 @@ def _tail(bird: Bird, spread: float) -> list[np.ndarray]:
 def _folded_wing(bird: Bird) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
     """→ the wing, its feather lines, its bars."""
     p = bird.plumpness
-    top, low = 0.42 * p, -0.10 * p
-    outline = spline([(0.22, 0.10 * p), (0.12, 0.36 * p), (-0.18, top), (-0.48, 0.22 * p), (-0.72, 0.0),
-                      (-0.42, low), (-0.10, low - 0.05 * p), (0.14, low + 0.02 * p)])
-    feathers = [stroke(spline([(0.05 - 0.06 * k, (0.12 - 0.07 * k) * p), (-0.3, (0.13 - 0.08 * k) * p),
-                               (-0.62, (0.03 - 0.01 * k) * p)], False), 0.016, 0.01) for k in range(3)]
-    bars = [stroke(spline([(x, 0.31 * p), (x - 0.05, 0.10 * p), (x - 0.02, -0.10 * p)], False), 0.05, 0.05)
+    top, low = 0.40 * p, -0.02 * p
+    outline = spline([(0.14, 0.14 * p), (0.06, 0.34 * p), (-0.18, top), (-0.44, 0.24 * p), (-0.64, 0.04),
+                      (-0.40, low), (-0.12, low - 0.05 * p), (0.08, low + 0.02 * p)])
+    feathers = [stroke(spline([(0.0 - 0.06 * k, (0.17 - 0.06 * k) * p), (-0.3, (0.18 - 0.07 * k) * p),
+                               (-0.56, (0.09 - 0.01 * k) * p)], False), 0.016, 0.01) for k in range(3)]
+    bars = [stroke(spline([(x, 0.31 * p), (x - 0.05, 0.14 * p), (x - 0.02, -0.02 * p)], False), 0.05, 0.05)
             for x in (0.03, -0.14)]
     return outline, feathers, bars
 
@@ -106,11 +106,11 @@ def _spread_wing(bird: Bird, lift: float, lean: float, reach: float) -> tuple[np
     trailing[1:-1:2] += (0.05, 0.02)  # the notches between the feathers
     front = spline([(0.20, 0.0), (0.24, 0.26), (0.20, 0.56), (0.02, 0.88), (-0.24, 1.10)], False)
     root_edge = spline([(-0.30, 0.05), (-0.16, -0.07), (0.06, -0.10), (0.20, 0.0)], False)
-    outline = np.vstack([front, trailing, root_edge]) * (1, reach)
-    feathers = [stroke([(0.10 - 0.03 * k, (0.60 - 0.15 * k) * reach), (x, y * reach)], 0.018, 0.01)
+    outline = np.vstack([front, trailing, root_edge]) * (0.78, reach)
+    feathers = [stroke([(0.07 - 0.02 * k, (0.60 - 0.15 * k) * reach), (0.78 * x, y * reach)], 0.018, 0.01)
                 for k, (x, y) in enumerate(trailing[3:10:2] + (0.03, 0.0))]
-    bars = [stroke(spline([(0.17, 0.34 * reach), (0.02, 0.32 * reach), (-0.17, 0.24 * reach)], False), 0.06, 0.05)]
-    root = (0.03, 0.20 * bird.plumpness)
+    bars = [stroke(spline([(0.13, 0.34 * reach), (0.02, 0.32 * reach), (-0.13, 0.24 * reach)], False), 0.06, 0.05)]
+    root = (0.03, 0.26 * bird.plumpness)
     place = [rotate(part, lift + lean - 90) + root for part in (outline, *feathers, *bars)]
     return place[0], place[1:1 + len(feathers)], place[1 + len(feathers):]
 
@@ -174,7 +174,7 @@ def build(bird: Bird) -> tuple[list[Part], dict]:
     parts, feet, waterline = [], [], None
     flying = bird.pose == "flying"
     if flying:
-        far, feathers, bars = _spread_wing(bird, bird.wing_lift, -22, 0.82)
+        far, feathers, bars = _spread_wing(bird, bird.wing_lift, -22, 0.56)
         parts.append(Part([turn(far)], bird.wing, 0.3, 0.80))
     if bird.pose in ("perched", "standing"):
         for k, x in enumerate((0.10, -0.06)):
@@ -186,7 +186,7 @@ def build(bird: Bird) -> tuple[list[Part], dict]:
             feet.append(foot)
     elif bird.pose == "swimming":
         waterline = -0.30 * bird.plumpness
-    tail = [turn(rotate(t, -8 if not flying else 0, (-0.4, 0))) for t in _tail(bird, 1.7 if flying else 1.0)]
+    tail = [turn(rotate(t, -8 if not flying else 0, (-0.4, 0))) for t in _tail(bird, 1.3 if flying else 1.0)]
     parts.append(Part(tail, bird.tail, 0.4))
     if bird.crest:
         crest = spline([head + (0.45 * bird.head, 0.75 * bird.head), head + (-0.3 * bird.head, 1.25 * bird.head),
@@ -204,7 +204,7 @@ def build(bird: Bird) -> tuple[list[Part], dict]:
                                   (0.98 * bird.head, 0.24 * bird.head)], False)])
     parts.append(Part([cap + head], bird.crown, 0.5))
     if flying:
-        wing, feathers, bars = _spread_wing(bird, bird.wing_lift, 14, 0.9)
+        wing, feathers, bars = _spread_wing(bird, bird.wing_lift, 14, 0.62)
     else:
         wing, feathers, bars = _folded_wing(bird)
     parts.append(Part([turn(wing)], bird.wing, 0.8))

@@ -69,7 +69,7 @@ class _Canvas:
         points = np.vstack(placed)
         x0, y0 = np.maximum(np.floor(points.min(0)).astype(int) - margin, 0)
         x1, y1 = np.minimum(np.ceil(points.max(0)).astype(int) + margin, (width, height))
-        if x1 <= x0 or y1 <= y0:
+        if min(x1 - x0, y1 - y0) < 2:  # out of the picture; a slope takes two pixels
             return
         mask = Image.new("L", (int(x1 - x0) * _SUPERSAMPLING, int(y1 - y0) * _SUPERSAMPLING))
         draw = ImageDraw.Draw(mask)

@@ -79,10 +79,11 @@ def _species(rng: np.random.Generator, class_id: int, split: str, family_name: s
     pick = lambda values: values[int(rng.integers(len(values)))]  # noqa: E731
     between = lambda span: round(float(rng.uniform(*span)), 3)  # noqa: E731
     crown = body if rng.random() < 0.35 else wing if rng.random() < 0.4 else pick(_ACCENTS)
+    tail = body if rng.random() < 0.4 else wing if rng.random() < 0.5 else pick(_ACCENTS)
     throat = pick([c for c in _ACCENTS if c != body]) if rng.random() < 0.25 else None
     name = f"{wing}_winged_{body}_{family_name}".title().replace("_Winged_", "_winged_")
     return Species(
-        class_id, name, split, family_name, body, wing, crown, tail=wing if rng.random() < 0.6 else pick(_ACCENTS),
+        class_id, name, split, family_name, body, wing, crown, tail=tail,
         bill=pick([c for c in ("black", "grey", "orange", "yellow", "red") if c not in (body, crown)]),
         legs=pick([c for c in ("black", "grey", "orange", "pink") if c != body]), throat=throat,
         eyering=bool(rng.random() < 0.3) and "white" not in (body, crown),
@@ -95,16 +96,19 @@ def _species(rng: np.random.Generator, class_id: int, split: str, family_name: s
 def choose_species(seed: int, train_classes: int, test_classes: int) -> list[Species]:
     """→ species by class id, the test classes strewn among them as in CUB.
 
-    Body colours come round in turn in either split, so that eight classes show all eight. A test class's pair of body
-    and wing colour occurs in no train class: a third of the pairs is kept for test.
+    Body colours come round in turn in either split, so that eight classes show all eight. The two colours that a test
+    class has on body and wings are on no train class, in either order: were the reverse in train, whoever goes by the
+    colours of a picture alone would be taught to name the wings'.
     """
     rng = np.random.default_rng([seed, 1])
     splits = np.array(["train"] * train_classes + ["test"] * test_classes)
     rng.shuffle(splits)
+    ring = [str(c) for c in rng.permutation(BODY_COLOURS)]
     pairs = {"train": {}, "test": {}}
-    for body in BODY_COLOURS:  # wing = body is left out: "wings" would then say nothing new
-        wings = [str(w) for w in rng.permutation([w for w in _ACCENTS if w != body])]
-        pairs["test"][body], pairs["train"][body] = wings[:3], wings[3:]
+    for k, body in enumerate(ring):  # neighbours on the ring are for test; wing = body is left out
+        pairs["test"][body] = [ring[(k + 1) % len(ring)], ring[k - 1]]
+        others = [c for c in _ACCENTS if c != body and c not in pairs["test"][body]]
+        pairs["train"][body] = [str(c) for c in rng.permutation(others)]
     turn = {"train": 0, "test": 0}
     order = {split: [str(c) for c in rng.permutation(BODY_COLOURS)] for split in turn}
     families = {split: [str(f) for f in rng.permutation(list(FAMILIES))] for split in turn}
