@@ -34,8 +34,8 @@ def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None
     labels = read_colour_labels(config.colour_labels)
     unknown = [name for name in names if record_key(name) not in labels]
     if unknown:
-        raise UserError(f"--colour_labels={config.colour_labels}: {len(unknown):,} of {len(names):,} test pictures have "
-                        f"no colour there; the first is {unknown[0]}. Mend: give the labels of this data set.")
+        raise UserError(f"--colour_labels={config.colour_labels}: {len(unknown):,} of {len(names):,} test pictures "
+                        f"have no colour there; the first is {unknown[0]}. Mend: give the labels of this data set.")
     return {name: labels[record_key(name)] for name in names}
 
 
