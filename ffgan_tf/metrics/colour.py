@@ -1,0 +1,196 @@
+"""Which colour is the thing in a picture? A small probe, so that generated pictures can be held against their sentences.
+
+The score of colour c is Σ over pixels of place(where the pixel is) · name_c(which colour it has): where to look is the
+same for all colours, what a colour is called is the same in all places. Both tables are learned together from pictures
+whose colour is known, as a multinomial logistic regression on histograms. A full regression, place by colour, learns the
+species of the demo birds by heart and does worse on new ones. Pictures are averaged down first, and only amounts count:
+generated pictures are blurred and noisy.
+"""
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+from scipy import optimize, special, stats
+
+from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import write_atomic
+
+FEATURES = "lab-5x8x8-cells-8x4"  # name of the histograms below; a stored probe of others is not used
+_SIDE = 32  # pixels a side that are looked at
+# Cells from top to bottom, and from either edge to the middle: a cell and its mirror image are one, so that facing left
+# and facing right is the same to the probe.
+_ROWS, _COLUMNS = 8, 4
+_BINS = ((0.0, 100.0, 5), (-60.0, 80.0, 8), (-80.0, 90.0, 8))  # of L*, a*, b*: lowest and highest centre, count
+
+
+def record_key(name: str) -> str:
+    """`<class>/<image>`, `image_00001.jpg` → the bare name of the image, by which labels and records meet."""
+    return Path(name.replace("\\", "/")).name.removesuffix(".jpg").removesuffix(".png").removesuffix(".jpeg")
+
+
+def read_colour_labels(path: str | os.PathLike) -> dict[str, str]:
+    """A CSV with the columns `image` and `colour` (others are ignored) → {bare image name: colour}.
+
+    Raises UserError where the file or a column is missing, a field is empty, or two lines name one image.
+    """
+    labels: dict[str, str] = {}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if not {"image", "colour"} <= set(reader.fieldnames or ()):
+                raise UserError(f"{path}: its first line must name the columns image and colour, it has "
+                                f"{','.join(reader.fieldnames or ()) or 'nothing'}.")
+            for row in reader:
+                image, colour = (row["image"] or "").strip(), (row["colour"] or "").strip()
+                if not image or not colour:
+                    raise UserError(f"{path}, line {reader.line_num}: the image or its colour is empty.")
+                if record_key(image) in labels:
+                    raise UserError(f"{path}, line {reader.line_num}: a second line for the image {record_key(image)}. "
+                                    "Mend: file names must be unique without their folders, one line each.")
+                labels[record_key(image)] = colour
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file. Mend: name the labels, --labels=FILE.csv "
+                        "(tools/make_demo_dataset.py writes colours.csv beside its pictures).") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 ({error.reason}).") from None
+    return labels
+
+
+def srgb_to_lab(pixels: np.ndarray) -> np.ndarray:
+    """sRGB in 0…255 [..., 3] → CIE L*a*b* (D65), float32."""
+    x = np.asarray(pixels, np.float32) / 255
+    x = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.float32([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
+                         [0.0193339, 0.1191920, 0.9503041]])
+    xyz = x @ to_xyz.T / to_xyz.sum(1)
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
+    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
+
+
+def features(images: np.ndarray) -> np.ndarray:
+    """uint8 pictures [N,S,S,3], S a multiple of 32 → float32 [N,32 cells,320 colours]: a cell's shares sum to 1."""
+    images = np.asarray(images)
+    size = images.shape[1]
+    if images.ndim != 4 or images.shape[1:] != (size, size, 3) or size % _SIDE or images.dtype != np.uint8:
+        raise ValueError(f"pictures must be uint8 [N,S,S,3], S a multiple of {_SIDE}: {images.dtype} {images.shape}")
+    across = np.arange(_SIDE) // (_SIDE // (2 * _COLUMNS))
+    across = np.minimum(across, 2 * _COLUMNS - 1 - across)
+    cell = ((np.arange(_SIDE) // (_SIDE // _ROWS))[:, None] * _COLUMNS + across).ravel()  # of each pixel
+    cells, bins = _ROWS * _COLUMNS, int(np.prod([number for _, _, number in _BINS]))
+    out = np.empty((len(images), cells, bins), np.float32)
+    for start in range(0, len(images), 256):
+        part = images[start:start + 256]
+        n, k = len(part), size // _SIDE
+        lab = srgb_to_lab(part.reshape(n, _SIDE, k, _SIDE, k, 3).mean((2, 4), dtype=np.float32)).reshape(n, -1, 3)
+        index, weight = (np.arange(n)[:, None] * cells + cell)[..., None], np.ones((1, 1, 1), np.float32)
+        for channel, (low, high, number) in enumerate(_BINS):  # shared linearly between neighbouring bins
+            place = np.clip((lab[..., channel] - low) / (high - low) * (number - 1), 0, number - 1 - 1e-4)[..., None]
+            lower = np.floor(place).astype(np.int64)
+            index = np.concatenate([index * number + lower, index * number + lower + 1], -1)
+            weight = np.concatenate([weight * (1 - place + lower), weight * (place - lower)], -1)
+        counts = np.bincount(index.ravel(), weight.ravel(), n * cells * bins)
+        out[start:start + n] = counts.reshape(n, cells, bins) * (cells / _SIDE**2)
+    return out
+
+
+class ColourProbe:
+    """Names the colour of the thing in a picture. `fit` makes one, `load` reads one."""
+
+    def __init__(self, colours: Sequence[str], places: np.ndarray, names: np.ndarray, bias: np.ndarray, key: str = ""):
+        self.colours = [str(colour) for colour in colours]
+        self.key = key  # what it was fitted on, for whoever stores it
+        self._places, self._names, self._bias = places, names, bias  # [cells], [bins, colours], [colours]
+
+    @classmethod
+    def fit(cls, images: np.ndarray, labels: Sequence[str], l2: float = 1e-4, key: str = "") -> "ColourProbe":
+        """Least mean cross-entropy + ½·l2·(‖names‖² + ‖places − 1‖²), by L-BFGS from even places.
+
+        `images` as for `features`, one label each. Raises ValueError with fewer than two colours.
+        """
+        colours, target = np.unique(np.asarray(labels, str), return_inverse=True)
+        if len(colours) < 2 or len(target) != len(images):
+            raise ValueError(f"{len(images)} pictures, {len(target)} labels, {len(colours)} colours: nothing to learn")
+        x = features(images)
+        used = np.flatnonzero(x.mean((0, 1)) > 2e-4)  # colours that hardly occur cost time and mislead
+        bins, x = x.shape[2], np.ascontiguousarray(x[:, :, used])
+        cells = x.shape[1]
+        scale = 1 / cells / np.sqrt(np.square(x.mean(1)).sum(1).mean())  # a histogram's length, about 1
+        truth = np.eye(len(colours), dtype=np.float32)[target]
+        ends = np.cumsum([cells, len(used) * len(colours)])
+
+        def split(flat):
+            places, names, bias = np.split(np.float32(flat), ends)
+            return places, names.reshape(len(used), len(colours)), bias
+
+        def loss(flat):
+            places, names, bias = split(flat)
+            pooled = (places * np.float32(scale)) @ x
+            log_p = special.log_softmax(pooled @ names + bias, axis=1)
+            slope = (np.exp(log_p) - truth) / len(x)
+            wrong = (slope @ names.T)[:, None] * np.float32(scale)
+            to_places = (wrong @ x.transpose(0, 2, 1)).sum((0, 1)) + l2 * (places - 1)
+            to_names = pooled.T @ slope + l2 * names
+            value = -float((truth * log_p).sum(dtype=np.float64)) / len(x)
+            value += 0.5 * l2 * (float(np.square(names).sum()) + float(np.square(places - 1).sum()))
+            return value, np.concatenate([to_places, to_names.ravel(), slope.sum(0)]).astype(np.float64)
+
+        start = np.zeros(ends[-1] + len(colours))
+        start[:cells] = 1
+        places, names, bias = split(optimize.minimize(
+            loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x)
+        all_names = np.zeros((bins, len(colours)), np.float32)
+        all_names[used] = names
+        return cls(colours, places * np.float32(scale), all_names, bias, key)
+
+    def predict(self, images: np.ndarray) -> list[str]:
+        """The colour of each picture (as for `features`)."""
+        best = (self._places @ features(images) @ self._names + self._bias).argmax(1)
+        return [self.colours[i] for i in best]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the probe as .npz without pickles, atomically."""
+        buffer = io.BytesIO()
+        np.savez(buffer, colours=np.array(self.colours), places=self._places, names=self._names, bias=self._bias,
+                 key=np.array(self.key), features=np.array(FEATURES))
+        write_atomic(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "ColourProbe":
+        """Reads what `save` wrote. Raises UserError where the file is none, or of other features than today's."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                values = {name: stored[name] for name in stored.files}
+            if str(values.pop("features")) != FEATURES:
+                raise UserError(f"{path}: a colour probe of another version. Mend: delete it, it is fitted anew.")
+            return cls(**{**values, "key": str(values["key"])})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: not a colour probe ({error}). Mend: delete it, it is fitted anew.") from None
+
+
+def agreement(predicted: Sequence[str], wanted: Sequence[str], colours: Sequence[str] | None = None) -> dict:
+    """How often the colour found is the one wanted.
+
+    → `accuracy` with its 95 % Clopper–Pearson `interval`; `per_colour` accuracy and `counts` of the wanted colours;
+    `chance` = 1/number of colours (those that occur, and `colours`), `chance_matched` = what independent draws of both
+    lists' own shares would give, `chance_majority` = always the commonest wanted colour; `confusion` (row: wanted,
+    column: found, both in the order of the returned `colours`).
+    """
+    if len(predicted) != len(wanted) or not len(wanted):
+        raise ValueError(f"{len(predicted)} colours found for {len(wanted)} wanted")
+    colours = sorted({*predicted, *wanted, *(colours or ())})
+    place = {colour: i for i, colour in enumerate(colours)}
+    confusion = np.zeros((len(colours), len(colours)), int)
+    np.add.at(confusion, ([place[c] for c in wanted], [place[c] for c in predicted]), 1)
+    total, right = int(confusion.sum()), int(np.trace(confusion))
+    rows, columns = confusion.sum(1), confusion.sum(0)
+    interval = stats.binomtest(right, total).proportion_ci(0.95, method="exact")
+    return {
+        "accuracy": right / total, "interval": [float(interval.low), float(interval.high)], "count": total,
+        "chance": 1 / len(colours), "chance_matched": float(rows @ columns) / total**2,
+        "chance_majority": int(rows.max()) / total,
+        "per_colour": {c: float(confusion[i, i] / rows[i]) for c, i in place.items() if rows[i]},
+        "counts": {c: int(rows[i]) for c, i in place.items()}, "colours": colours, "confusion": confusion.tolist()}
