@@ -10,6 +10,7 @@ generated pictures are blurred and noisy.
 import csv
 import io
 import os
+import zipfile
 from pathlib import Path
 from typing import Sequence
 
@@ -167,7 +168,7 @@ class ColourProbe:
             if str(values.pop("features")) != FEATURES:
                 raise UserError(f"{path}: a colour probe of another version. Mend: delete it, it is fitted anew.")
             return cls(**{**values, "key": str(values["key"])})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise UserError(f"{path}: not a colour probe ({error}). Mend: delete it, it is fitted anew.") from None
 
 
