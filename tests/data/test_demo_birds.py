@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ffgan_tf.data import demo_rendering
+from ffgan_tf.data import cub, demo_rendering
+from ffgan_tf.data.convert import Settings, convert
 from ffgan_tf.data.demo_birds import make_demo_dataset, python2_pickle, render_scene
 from ffgan_tf.data.demo_captions import captions
 from ffgan_tf.data.demo_geometry import PALETTE
@@ -211,3 +212,9 @@ def test_an_existing_folder_is_left_alone(folder, tmp_path):
     make_demo_dataset(tmp_path / "new", 1, 1, 1, 2, overwrite=True, workers=1)
     assert json.loads((tmp_path / "new/rendered.json").read_text())["seed"] == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mine", "new"]
+
+
+def test_goes_through_the_converter_as_cub_does(folder, tmp_path):
+    manifest = convert(cub.read_source(folder), tmp_path / "records", Settings(image_size=64, workers=1))
+    assert {split: part["images"] for split, part in manifest["splits"].items()} == {"train": 15, "test": 9}
+    assert {split: part["captions"] for split, part in manifest["splits"].items()} == {"train": 150, "test": 90}

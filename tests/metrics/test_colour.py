@@ -73,7 +73,7 @@ def test_agreement_in_closed_form():
 
 def test_matched_chance_is_what_shuffling_gives():
     rng = np.random.default_rng(0)
-    wanted, found = rng.choice(["a", "b", "c"], 2000, p=[0.6, 0.3, 0.1]), rng.choice(["a", "b", "c"], 2000, p=[0.8, 0.1, 0.1])
+    wanted, found = (rng.choice(["a", "b", "c"], 2000, p=p) for p in ([0.6, 0.3, 0.1], [0.8, 0.1, 0.1]))
     shuffled = np.mean([(rng.permutation(found) == wanted).mean() for _ in range(50)])
     assert agreement(list(found), list(wanted))["chance_matched"] == pytest.approx(shuffled, abs=0.005)
 
@@ -92,9 +92,9 @@ def test_histograms_are_shares_and_an_even_picture_fills_its_bins_alike():
     np.testing.assert_allclose(x.sum(2), 1, rtol=1e-5)
     np.testing.assert_allclose(x[0], np.tile(x[0, :1], (32, 1)), atol=1e-6)
     assert np.count_nonzero(x[0, 0] > 1e-6) <= 8  # the corners of one cell of the colour lattice
-    for wrong in (np.zeros((1, 64, 64, 3), np.float32), np.zeros((1, 60, 60, 3), np.uint8), np.zeros((1, 64, 32, 3), np.uint8)):
-        with pytest.raises(ValueError):
-            features(wrong)
+    for shape, kind in (((1, 64, 64, 3), np.float32), ((1, 60, 60, 3), np.uint8), ((1, 64, 32, 3), np.uint8)):
+        with pytest.raises(ValueError, match="uint8"):
+            features(np.zeros(shape, kind))
 
 
 def test_a_stored_probe_names_the_same(probe, tmp_path):
