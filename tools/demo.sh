@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# The whole chain on rendered birds, without any download: render, convert, train at 64x64, sample, measure.
+# The whole chain on rendered birds, without any download: render, convert, train a text encoder and the GAN at 64x64,
+# sample, measure.
 # `make demo` calls it in the project's environment. A second run continues where the first stopped.
 #   PYTHON  the interpreter (default python)
-#   OUT     where data and run go (default demo_data and runs/demo)
-#   MINUTES how long to train at most (default 15)
+#   DATA, RUN, ENCODER  where data and runs go (default demo_data, runs/demo, runs/damsm_demo)
+#   MINUTES how long to train the GAN at most (default 12; the text encoder takes up to 4)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python=${PYTHON:-python} data=${DATA:-demo_data} run=${RUN:-runs/demo} minutes=${MINUTES:-15}
+python=${PYTHON:-python} data=${DATA:-demo_data} run=${RUN:-runs/demo} encoder=${ENCODER:-runs/damsm_demo}
+minutes=${MINUTES:-12}
 
 # bfloat16 is twice as fast on a processor that has it, and many times slower on one that has not.
 precision=float32
@@ -14,35 +16,41 @@ if grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null; then precision=mix
 
 say() { printf '\n== %s\n' "$*"; }
 
-say "1/5 rendering birds in CUB's layout: $data/birds"
+say "1/6 rendering birds in CUB's layout: $data/birds"
 if [ -e "$data/birds/rendered.json" ]; then echo "already there"; else
   "$python" tools/make_demo_dataset.py --out="$data/birds"; fi
 
-say "2/5 converting them to TFRecords: $data/records"
+say "2/6 converting them to TFRecords: $data/records"
 if [ -e "$data/records/manifest.json" ]; then echo "already there"; else
   "$python" tools/convert_cub.py --cub="$data/birds" --out="$data/records" --image_size=64; fi
 "$python" tools/verify_records.py --data="$data/records"
 
-say "3/5 training at 64x64 for at most $minutes minutes ($precision): $run"
+say "3/6 training a text encoder on them for at most 4 minutes: $encoder"
+if [ -e "$encoder/text_encoder/encoder.json" ]; then echo "already there"; else
+  "$python" -m ffgan_tf.train_damsm --flagfile=experiments/damsm_demo.cfg --run="$encoder" --data="$data/records" \
+    --max_minutes=4; fi
+
+say "4/6 training the GAN at 64x64 for at most $minutes minutes ($precision): $run"
 if [ -e "$run/config.json" ]; then
   "$python" -m ffgan_tf.train --run="$run" --max_minutes="$minutes"
 else
   "$python" -m ffgan_tf.train --flagfile=experiments/demo.cfg --run="$run" --data="$data/records" \
-    --precision="$precision" --max_minutes="$minutes"
+    --text_encoder="$encoder/text_encoder" --precision="$precision" --max_minutes="$minutes"
 fi
 
-say "4/5 pictures of sentences: $run/samples/own"
+say "5/6 pictures of sentences: $run/samples/own"
 "$python" -m ffgan_tf.sample --run="$run" --count=4 \
   --text="this bird has a yellow belly, black wings and a short pointed bill" \
   --text="a bird with a red body, white wings and a long tail" \
   --text="a small blue bird with a yellow crown" \
   --text="this bird has a white breast, brown wings and a curved bill"
 
-say "5/5 do the colours agree with the sentences?"
+say "6/6 do the colours agree with the sentences?"
 "$python" -m ffgan_tf.colour_agreement --run="$run" --labels="$data/birds/colours.csv"
 
 say "done"
 echo "pictures of test sentences  $(ls "$run"/samples/step-*.png | tail -n 1)"
 echo "pictures of the sentences   $run/samples/own/grid.png"
 echo "figures                     $run/metrics.jsonl"
-echo "TensorBoard                 tensorboard --logdir=$run"
+echo "where the words look        $(ls "$encoder"/samples/*.png | tail -n 1)"
+echo "TensorBoard                 tensorboard --logdir=$(dirname "$run")"
