@@ -30,7 +30,7 @@ def command(module: str, *arguments) -> list[str]:
 
 
 def run(module: str, *arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(command(module, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command(module, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=900)
 
 
 @contextlib.contextmanager
