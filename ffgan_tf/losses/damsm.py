@@ -6,35 +6,40 @@ All (image, caption) pairs of a batch at once. B images with R regions, B captio
 import tensorflow as tf
 
 GAMMA1, GAMMA2, GAMMA3 = 4.0, 5.0, 10.0
+TINY = 1e-16  # the smallest squared length that a cosine divides by
 
 
-def attention(scores: tf.Tensor, mask: tf.Tensor, gamma1: float = GAMMA1) -> tf.Tensor:
-    """⟨word, region⟩ (…, T, R) → where each word looks (…, T, R), summing to 1 over the regions.
+def attention(regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1: float = GAMMA1) -> tf.Tensor:
+    """Where each word of each caption looks in an image, summing to 1 over its regions: (B, C·T, R).
 
-    Softmax over the words of a caption (every region chooses among them), then softmax over regions of γ1 times that.
-    `mask` (…, T) bool, true at words. Rows at padding mean nothing: leave them out of any sum.
+    `regions` (B, R, d); `words` (B, C, T, d), or (1, C, T, d) for the same C captions with all images; `mask` bool,
+    true at words, likewise. Softmax over the words of a caption (every region chooses among them), then softmax over regions
+    of γ1 times that. Rows at padding mean nothing: leave them out of any sum.
     """
+    captions, length = tf.shape(words)[1], tf.shape(words)[2]
+    flat = tf.reshape(words, [tf.shape(words)[0], captions * length, words.shape[-1]])
+    scores = tf.matmul(regions, flat, transpose_b=True)  # (B, R, C·T): words last, as the first softmax runs over them
+    scores = tf.reshape(scores, [tf.shape(regions)[0], -1, captions, length])
     # The lowest finite number stands for −∞: its exponential is exactly 0, and its gradient is no NaN.
-    chosen = tf.nn.softmax(tf.where(mask[..., None], scores, scores.dtype.min), axis=-2)
-    return tf.nn.softmax(gamma1 * chosen, axis=-1)
+    chosen = tf.nn.softmax(tf.where(mask[:, None], scores, scores.dtype.min))
+    chosen = tf.reshape(chosen, [tf.shape(regions)[0], -1, captions * length])
+    return tf.nn.softmax(gamma1 * tf.transpose(chosen, [0, 2, 1]))
 
 
 def own_attention(regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1: float = GAMMA1) -> tf.Tensor:
     """Where the words of each image's own caption look: (B, R, d), (B, T, d), (B, T) → (B, T, R)."""
-    return attention(tf.matmul(words, regions, transpose_b=True), mask, gamma1)
+    return attention(regions, words[:, None], mask[:, None], gamma1)
 
 
 def word_similarity(regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1: float = GAMMA1,
                     gamma2: float = GAMMA2) -> tf.Tensor:
     """log Σ_t exp(γ2 · cos(word t, what it looks at)) for every image i and caption c: (B, B), [i, c]."""
-    images, captions, length = tf.shape(regions)[0], tf.shape(words)[0], tf.shape(words)[1]
-    flat = tf.reshape(words, [1, captions * length, words.shape[-1]])
-    scores = tf.matmul(tf.repeat(flat, images, axis=0), regions, transpose_b=True)  # (B, B·T, R)
-    scores = tf.reshape(scores, [images, captions, length, -1])
-    looks = tf.reshape(attention(scores, mask[None], gamma1), [images, captions * length, -1])
-    seen = tf.matmul(looks, regions)  # (B, B·T, d)
-    cosine = tf.reduce_sum(_unit(flat) * _unit(seen), axis=-1)
-    cosine = tf.reshape(cosine, [images, captions, length])
+    seen = tf.matmul(attention(regions, words[None], mask[None], gamma1), regions)  # (B, B·T, d)
+    # Not _unit(seen): the pairs' features are the largest tensors here, and every operation on them counts.
+    square = tf.reduce_sum(tf.square(seen), axis=-1)
+    cosine = tf.reduce_sum(seen * tf.reshape(_unit(words), [1, -1, words.shape[-1]]), axis=-1)
+    cosine *= tf.math.rsqrt(tf.maximum(square, TINY))
+    cosine = tf.reshape(cosine, [tf.shape(regions)[0], tf.shape(words)[0], tf.shape(words)[1]])
     return tf.reduce_logsumexp(tf.where(mask[None], gamma2 * cosine, cosine.dtype.min), axis=-1)
 
 
@@ -67,4 +72,4 @@ def damsm_losses(regions: tf.Tensor, codes: tf.Tensor, words: tf.Tensor, sentenc
 
 def _unit(x: tf.Tensor) -> tf.Tensor:
     """x / |x| over the last axis; a zero vector stays zero, with a finite gradient."""
-    return tf.math.l2_normalize(x, axis=-1, epsilon=1e-16)
+    return tf.math.l2_normalize(x, axis=-1, epsilon=TINY)
