@@ -17,14 +17,17 @@ from absl import app, flags
 from ffgan_tf import config as configs
 from ffgan_tf.utils.errors import UserError, exit_code_main
 
-flags.DEFINE_string("run", "", "Folder of a trained run.")
-flags.DEFINE_string("labels", "", "CSV with the columns image and colour.")
-flags.DEFINE_string("data", "", "Folder of the converted data set; default: the run's own.")
-flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
-flags.DEFINE_integer("num_samples", 0, "Pictures to draw; 0: one for each test image.", lower_bound=0)
-flags.DEFINE_integer("seed", 1, "Of the noise and the choice of captions.", lower_bound=0)
-flags.DEFINE_integer("batch", 32, "Pictures at once.", lower_bound=1)
-flags.DEFINE_string("sheet", "", "PNG of pictures sorted by the colour wanted; default RUN/samples/colours.png.")
+
+def define_flags() -> None:
+    """The command's flags: not at import, because several commands share names."""
+    flags.DEFINE_string("run", "", "Folder of a trained run.")
+    flags.DEFINE_string("labels", "", "CSV with the columns image and colour.")
+    flags.DEFINE_string("data", "", "Folder of the converted data set; default: the run's own.")
+    flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
+    flags.DEFINE_integer("num_samples", 0, "Pictures to draw; 0: one for each test image.", lower_bound=0)
+    flags.DEFINE_integer("seed", 1, "Of the noise and the choice of captions.", lower_bound=0)
+    flags.DEFINE_integer("batch", 32, "Pictures at once.", lower_bound=1)
+    flags.DEFINE_string("sheet", "", "PNG of pictures sorted by the colour wanted; default RUN/samples/colours.png.")
 
 PER_COLOUR = 10  # pictures of each colour on the sheet
 
@@ -97,4 +100,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(exit_code_main(main), flags_parser=configs.parse_flags)

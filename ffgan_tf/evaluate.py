@@ -24,29 +24,32 @@ from ffgan_tf.utils.errors import UserError, exit_code_main
 
 NETWORKS = ("fid2015", "keras", "stackgan_birds", "stackgan_flowers")
 
-flags.DEFINE_string("run", "", "Folder of a trained run.")
-flags.DEFINE_integer("step", None, "Checkpoint of --run: its step; -1 the best by FID; default the newest.")
-flags.DEFINE_string("images", "", "Folder of pictures (subfolders too), taken as they are.")
-flags.DEFINE_string("reference", "", "Folder of real pictures, taken as they are.")
-flags.DEFINE_string("data", "", "Folder of a converted data set whose pictures are the reference; default with --run: "
-                    "the run's own.")
-flags.DEFINE_enum("protocol", "ours", list(PROTOCOLS), "Evaluation protocol: docs/evaluation.md.")
-flags.DEFINE_enum("inception", None, NETWORKS, "Network of the features; default: the protocol's.")
-flags.DEFINE_string("inception_weights", None, "Its weights file.")
-flags.DEFINE_enum("is_inception", None, NETWORKS, "Network of the Inception Score; default: --inception.")
-flags.DEFINE_string("is_weights", None, "Its weights file.")
-flags.DEFINE_enum("precision", "float32", ("float32", "bfloat16", "float64"), "Arithmetic of the Inception networks.")
-flags.DEFINE_integer("num_samples", 0, "Pictures to generate, or to take of --images; 0: the protocol's count, or all.",
-                     lower_bound=0)
-flags.DEFINE_integer("image_size", 0, "S of --data's crops; default: the size of the run's, or of --images' pictures.",
-                     lower_bound=0)
-flags.DEFINE_integer("batch", 32, "Pictures at once.", lower_bound=1)
-flags.DEFINE_integer("seed", 2020, "Of the noise, and of every random choice that the scores make.", lower_bound=0)
-flags.DEFINE_string("cache_dir", CACHE, "Where features are kept, under digests of what they were made from.")
-flags.DEFINE_string("output", "", "File that the JSON line is appended to; default: RUN/metrics.jsonl.")
-flags.DEFINE_enum("format", "text", ("text", "md", "latex"), "Form of the tables.")
-flags.DEFINE_boolean("compare_to_paper", False, "Print the paper's Table 2 with this evaluation's row.")
-flags.DEFINE_enum("dataset", None, list(DATASETS), "Which column of Table 2 is ours; default: what --data says it is.")
+
+def define_flags() -> None:
+    """The command's flags: not at import, because several commands share names."""
+    flags.DEFINE_string("run", "", "Folder of a trained run.")
+    flags.DEFINE_integer("step", None, "Checkpoint of --run: its step; -1 the best by FID; default the newest.")
+    flags.DEFINE_string("images", "", "Folder of pictures (subfolders too), taken as they are.")
+    flags.DEFINE_string("reference", "", "Folder of real pictures, taken as they are.")
+    flags.DEFINE_string("data", "", "Folder of a converted data set whose pictures are the reference; default with --run: "
+                        "the run's own.")
+    flags.DEFINE_enum("protocol", "ours", list(PROTOCOLS), "Evaluation protocol: docs/evaluation.md.")
+    flags.DEFINE_enum("inception", None, NETWORKS, "Network of the features; default: the protocol's.")
+    flags.DEFINE_string("inception_weights", None, "Its weights file.")
+    flags.DEFINE_enum("is_inception", None, NETWORKS, "Network of the Inception Score; default: --inception.")
+    flags.DEFINE_string("is_weights", None, "Its weights file.")
+    flags.DEFINE_enum("precision", "float32", ("float32", "bfloat16", "float64"), "Arithmetic of the Inception networks.")
+    flags.DEFINE_integer("num_samples", 0, "Pictures to generate, or to take of --images; 0: the protocol's count, or all.",
+                         lower_bound=0)
+    flags.DEFINE_integer("image_size", 0, "S of --data's crops; default: the size of the run's, or of --images' pictures.",
+                         lower_bound=0)
+    flags.DEFINE_integer("batch", 32, "Pictures at once.", lower_bound=1)
+    flags.DEFINE_integer("seed", 2020, "Of the noise, and of every random choice that the scores make.", lower_bound=0)
+    flags.DEFINE_string("cache_dir", CACHE, "Where features are kept, under digests of what they were made from.")
+    flags.DEFINE_string("output", "", "File that the JSON line is appended to; default: RUN/metrics.jsonl.")
+    flags.DEFINE_enum("format", "text", ("text", "md", "latex"), "Form of the tables.")
+    flags.DEFINE_boolean("compare_to_paper", False, "Print the paper's Table 2 with this evaluation's row.")
+    flags.DEFINE_enum("dataset", None, list(DATASETS), "Which column of Table 2 is ours; default: what --data says it is.")
 
 
 def main(argv: list[str]) -> int:
@@ -160,4 +163,5 @@ def _print(given: flags.FlagValues, report: dict, dataset: str) -> None:
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(exit_code_main(main), flags_parser=configs.parse_flags)

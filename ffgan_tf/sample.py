@@ -15,16 +15,19 @@ from absl import app, flags
 from ffgan_tf import config as configs
 from ffgan_tf.utils.errors import UserError, exit_code_main
 
-flags.DEFINE_string("run", "", "Folder of a trained run.")
-flags.DEFINE_multi_string("text", [], "A sentence; give the flag again for more.")
-flags.DEFINE_string("text_file", "", "A UTF-8 file with a sentence a line.")
-flags.DEFINE_integer("count", 4, "Pictures of each sentence.", lower_bound=1)
-flags.DEFINE_integer("seed", 1, "Seed of the noise.", lower_bound=0)
-flags.DEFINE_string("out", "", "Folder for the pictures; default RUN/samples/own.")
-flags.DEFINE_boolean("ema", True, "Use the generator's moving average (EMA); --noema its last weights.")
-flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
-flags.DEFINE_float("truncation", 0.0, "Draw the noise from the normal distribution cut off at this; 0: not cut.",
-                   lower_bound=0.0)
+
+def define_flags() -> None:
+    """The command's flags: not at import, because several commands share names."""
+    flags.DEFINE_string("run", "", "Folder of a trained run.")
+    flags.DEFINE_multi_string("text", [], "A sentence; give the flag again for more.")
+    flags.DEFINE_string("text_file", "", "A UTF-8 file with a sentence a line.")
+    flags.DEFINE_integer("count", 4, "Pictures of each sentence.", lower_bound=1)
+    flags.DEFINE_integer("seed", 1, "Seed of the noise.", lower_bound=0)
+    flags.DEFINE_string("out", "", "Folder for the pictures; default RUN/samples/own.")
+    flags.DEFINE_boolean("ema", True, "Use the generator's moving average (EMA); --noema its last weights.")
+    flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
+    flags.DEFINE_float("truncation", 0.0, "Draw the noise from the normal distribution cut off at this; 0: not cut.",
+                       lower_bound=0.0)
 
 
 def read_sentences(texts: list[str], text_file: str) -> list[str]:
@@ -89,4 +92,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(exit_code_main(main), flags_parser=configs.parse_flags)

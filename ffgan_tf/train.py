@@ -10,9 +10,12 @@ from absl import app, flags
 from ffgan_tf import config as configs
 from ffgan_tf.utils.errors import UserError, exit_code_main
 
-flags.DEFINE_string("run", "", "Folder of the run: made by the first command, continued by the next.")
-flags.DEFINE_boolean("allow_config_change", False, "Continue the run with settings other than those it was started with.")
-configs.define_flags(configs.TrainConfig)
+
+def define_flags() -> None:
+    """The command's flags: not at import, because several commands share names."""
+    flags.DEFINE_string("run", "", "Folder of the run: made by the first command, continued by the next.")
+    flags.DEFINE_boolean("allow_config_change", False, "Continue the run with settings other than those it was started with.")
+    configs.define_flags(configs.TrainConfig)
 
 
 def main(argv: list[str]) -> int:
@@ -39,4 +42,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(exit_code_main(main), flags_parser=configs.parse_flags)

@@ -13,10 +13,13 @@ from ffgan_tf import config as configs
 from ffgan_tf.damsm_config import DamsmConfig
 from ffgan_tf.utils.errors import UserError, exit_code_main
 
-flags.DEFINE_string("run", "", "Folder of the run: made by the first command, continued by the next.")
-flags.DEFINE_boolean("allow_config_change", False, "Continue the run with settings other than those it was started "
-                     "with.")
-configs.define_flags(DamsmConfig)
+
+def define_flags() -> None:
+    """The command's flags: not at import, because several commands share names."""
+    flags.DEFINE_string("run", "", "Folder of the run: made by the first command, continued by the next.")
+    flags.DEFINE_boolean("allow_config_change", False, "Continue the run with settings other than those it was started "
+                         "with.")
+    configs.define_flags(DamsmConfig)
 
 
 def main(argv: list[str]) -> int:
@@ -43,4 +46,5 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(exit_code_main(main), flags_parser=configs.parse_flags)

@@ -15,6 +15,9 @@ from ffgan_tf.utils.errors import UserError
 ROOT = Path(__file__).resolve().parents[1]
 
 
+evaluate.define_flags()  # the only command that these tests run in their own process
+
+
 def call(*arguments):
     with flagsaver.flagsaver():
         evaluate.flags.FLAGS(["evaluate", *arguments])
