@@ -67,12 +67,13 @@ def shuffled_index(position: tf.Tensor, count: int, seed: int) -> tf.Tensor:
 
 
 def crop_at(encoded: tf.Tensor, height: tf.Tensor, width: tf.Tensor, size: int, max_size: int,
-            where: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
+            where: tf.Tensor, flip: tf.Tensor, whole: bool = False) -> tf.Tensor:
     """Decodes an S×S crop of a stored picture, uint8 (S, S, 3).
 
     The stored shorter side is `max_size`·76/64. JPEG decodes at 1/2 and 1/4 by itself, so S = max_size, /2 or /4 sees
     the picture at exactly S·76/64. `where` (2,) in [0, 1]: the crop's place between top and bottom, left and right;
-    `flip` scalar bool: mirrored.
+    `flip` scalar bool: mirrored. Decoding only the crop is what makes training fast, but leaves the crop's outermost
+    columns a little off, as JPEG's colours are upsampled from their neighbours; `whole` decodes everything first.
     """
     ratio = max_size // size
     height, width = (height + ratio - 1) // ratio, (width + ratio - 1) // ratio
@@ -80,8 +81,12 @@ def crop_at(encoded: tf.Tensor, height: tf.Tensor, width: tf.Tensor, size: int, 
     # floor(u·(room+1)) is uniform over the places; u = 1 would fall off the end.
     offset = tf.minimum(tf.cast(where * (room + 1), tf.int32), tf.cast(room, tf.int32))
     # The accurate DCT gives Pillow's and torch's pixels; TensorFlow's default is a level off and no faster here.
-    image = tf.image.decode_and_crop_jpeg(encoded, tf.concat([offset, [size, size]], 0), channels=3, ratio=ratio,
-                                          dct_method="INTEGER_ACCURATE")
+    if whole:
+        image = tf.image.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+        image = tf.slice(image, tf.concat([offset, [0]], 0), [size, size, 3])
+    else:
+        image = tf.image.decode_and_crop_jpeg(encoded, tf.concat([offset, [size, size]], 0), channels=3, ratio=ratio,
+                                              dct_method="INTEGER_ACCURATE")
     # tf.reverse moves whole pixels; image[:, ::-1] single bytes, at three times the cost of the decoding.
     return tf.ensure_shape(tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image), [size, size, 3])
 

@@ -143,7 +143,7 @@ class RecordPictures:
             if self._crop == "random_flip":
                 draw = tf.random.stateless_uniform([3], pipeline.seed_of(self._seed, pipeline.AUGMENT, index))
             return pipeline.crop_at(split.encoded[index], heights[index], widths[index], self._size, self._max_size,
-                                    draw[:2], draw[2] < 0.5)
+                                    draw[:2], draw[2] < 0.5, whole=True)
 
         data = tf.data.Dataset.from_tensor_slices(self._order[start:stop])
         data = data.map(picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(64)
