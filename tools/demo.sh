@@ -4,11 +4,11 @@
 # `make demo` calls it in the project's environment. A second run continues where the first stopped.
 #   PYTHON  the interpreter (default python)
 #   DATA, RUN, ENCODER  where data and runs go (default demo_data, runs/demo, runs/damsm_demo)
-#   MINUTES how long to train the GAN at most (default 12; the text encoder takes up to 4)
+#   MINUTES how long to train the GAN at most (default 16; the text encoder takes up to 4)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python} data=${DATA:-demo_data} run=${RUN:-runs/demo} encoder=${ENCODER:-runs/damsm_demo}
-minutes=${MINUTES:-12}
+minutes=${MINUTES:-16}
 
 # bfloat16 is twice as fast on a processor that has it, and many times slower on one that has not.
 precision=float32
