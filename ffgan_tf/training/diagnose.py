@@ -1,0 +1,112 @@
+"""Where a step's first NaN or infinity comes from."""
+
+import contextlib
+from typing import Any, Callable, Iterable, Iterator
+
+import tensorflow as tf
+
+
+class _Found(Exception):
+    """Ends the step at the first value that is not finite."""
+
+
+def _named_layers(layer: tf.keras.layers.Layer, path: str) -> Iterator[tuple[str, tf.keras.layers.Layer]]:
+    """The layer and all below it, each with its path of layer names."""
+    yield path, layer
+    # Keras's own walk: public ones give no paths, or those of attributes (`convs/2`).
+    for child in layer._flatten_layers(recursive=False, include_self=False):
+        yield from _named_layers(child, f"{path}/{child.name}")
+
+
+def _kind(value: Any) -> str | None:
+    """`NaN` or `infinity` if the tensor holds one, else None; whole numbers and strings hold none."""
+    if isinstance(value, tf.IndexedSlices):
+        value = value.values
+    if not tf.is_tensor(value) or not value.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(value))):
+        return None
+    return "NaN" if bool(tf.reduce_any(tf.math.is_nan(value))) else "infinity"
+
+
+class _Watch:
+    """What is looked at while the step runs: layers' outputs as they come, then the gradients of their weights."""
+
+    def __init__(self, modules: Iterable[tf.keras.layers.Layer]):
+        self.found: str | None = None
+        self.layers: dict[int, str] = {}
+        self.weights: dict[int, tuple[str, str, tf.Variable]] = {}  # its path, its layer's, itself
+        for module in modules:
+            for path, layer in _named_layers(module, module.name):
+                self.layers.setdefault(id(layer), path)
+                for weight in layer.weights:  # children come later, and know better
+                    name = weight.name.split(":")[0].rpartition("/")[2]
+                    self.weights[id(weight)] = f"{path}/{name}", path, weight
+        self._calls: dict[str, int] = {}  # when a layer was called last
+
+    def check_weights(self) -> None:
+        for path, _, weight in self.weights.values():
+            self._check(weight, "the weight {} holds {}", path)
+
+    def output(self, layer: tf.keras.layers.Layer, outputs: Any) -> None:
+        path = self.layers.get(id(layer))
+        if path is not None:
+            self._calls[path] = len(self._calls)
+            for value in tf.nest.flatten(outputs):
+                self._check(value, "{} gives {}", path)
+
+    def gradients(self, sources: Any, gradients: Any) -> None:
+        pairs = [(*self.weights[id(source)][:2], gradient) for source, gradient in
+                 zip(tf.nest.flatten(sources), tf.nest.flatten(gradients)) if id(source) in self.weights]
+        # Backwards through the layers: what is not finite spreads to all gradients computed after it.
+        for path, _, gradient in sorted(pairs, key=lambda pair: -self._calls.get(pair[1], -1)):
+            self._check(gradient, "the gradient of {} holds {}", path)
+
+    def _check(self, value: Any, words: str, path: str) -> None:
+        kind = _kind(value)
+        if kind:
+            self.found = words.format(path, kind)  # Keras makes another exception of ours, with other words
+            raise _Found
+
+
+@contextlib.contextmanager
+def _watched(watch: _Watch) -> Iterator[None]:
+    """Everything runs eagerly and is shown to `watch`."""
+    call, gradient = tf.keras.layers.Layer.__call__, tf.GradientTape.gradient
+
+    def watched_call(layer, *args, **kwargs):
+        outputs = call(layer, *args, **kwargs)
+        watch.output(layer, outputs)
+        return outputs
+
+    def watched_gradient(tape, target, sources, *args, **kwargs):
+        gradients = gradient(tape, target, sources, *args, **kwargs)
+        watch.gradients(sources, gradients)
+        return gradients
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    tf.keras.layers.Layer.__call__, tf.GradientTape.gradient = watched_call, watched_gradient
+    try:
+        yield
+    finally:
+        tf.keras.layers.Layer.__call__, tf.GradientTape.gradient = call, gradient
+        tf.config.run_functions_eagerly(before)
+
+
+def first_non_finite(modules: Iterable[tf.keras.layers.Layer], run_step: Callable[[], Any]) -> str | None:
+    """Names the first thing in a step that is not finite; None where all is.
+
+    First the weights of `modules` (Keras layers or models) are looked at, then `run_step()` runs eagerly, whether it is
+    a `tf.function` or not, and every output of every layer of them is, inner layers before those they are part of; then
+    the gradients that a `tf.GradientTape` gives of their weights, the last layer's first. The step ends at the first
+    that is found, such as `generator/stage2/dense/conv3 gives NaN`, `the weight generator/stage1/fc/kernel holds NaN` or
+    `the gradient of discriminator/down1/conv/kernel holds infinity`; what it changed before stays changed. None also
+    where the step does not fit into memory this way: nothing is fused.
+    """
+    watch = _Watch(modules)
+    try:
+        watch.check_weights()
+        with _watched(watch):
+            run_step()
+    except (_Found, tf.errors.ResourceExhaustedError):
+        pass
+    return watch.found
