@@ -1,6 +1,8 @@
-"""A trained text encoder as a folder: `encoder.json`, `weights.npz`, `vocabulary.json`.
+"""DAMSM's trained encoders as folders: what `train_damsm` leaves in RUN/text_encoder and RUN/image_encoder.
 
-What `train_damsm` and `tools/import_attngan_encoder.py` write and the GAN's `--text_encoder` reads.
+Text encoder: `encoder.json`, `weights.npz`, `vocabulary.json`; `tools/import_attngan_encoder.py` writes one, too, and
+the GAN's `--text_encoder` reads it. Image encoder: `encoder.json`, `weights.npz`: the heads, and the small trunk.
+Inception is a file of its own, of which `encoder.json` holds name and SHA-256.
 """
 
 import io
@@ -9,53 +11,133 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.models import build
+from ffgan_tf.models.image_encoder import (INCEPTION_SIZE, Heads, ImageEncoder, InceptionTrunk, SmallTrunk,
+                                           inception_weights_path)
 from ffgan_tf.models.text_encoder import TextEncoder
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
 
 FORMAT = 1
-MEND = "Mend: make it with ffgan_tf.train_damsm or tools/import_attngan_encoder.py."
+TEXT, IMAGE = "text_encoder", "image_encoder"  # their folders in a run of train_damsm
+ABOUT, WEIGHTS, VOCABULARY = "encoder.json", "weights.npz", "vocabulary.json"
+TEXT_MEND = "Mend: make it with ffgan_tf.train_damsm or tools/import_attngan_encoder.py."
+IMAGE_MEND = "Mend: name the image_encoder folder of a run of ffgan_tf.train_damsm; to continue the run writes it anew."
 
 
-def weight_names(encoder: TextEncoder) -> list[str]:
-    """Names of the encoder's variables in their order: `embedding/embeddings`, `forward/lstm_cell/kernel`, …"""
-    return [variable.name.split("text_encoder/", 1)[-1].split(":")[0] for variable in encoder.variables]
+def weight_names(model: tf.keras.Model) -> list[str]:
+    """Names of a model's variables in their order, without its own: `embedding/embeddings`, `region/kernel`, …"""
+    return [variable.name.split(f"{model.name}/", 1)[-1].split(":")[0] for variable in model.variables]
+
+
+def _write(folder: Path, weights: dict[str, np.ndarray], about: dict) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **weights)
+    (folder / WEIGHTS).write_bytes(buffer.getvalue())
+    write_json(folder / ABOUT, {"format": FORMAT, **about, "weights_sha256": sha256_file(folder / WEIGHTS)})
+
+
+def _about(folder: Path, what: str, mend: str) -> dict:
+    """`encoder.json`, once it and the weights are known to be a pair."""
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        digest = sha256_file(folder / WEIGHTS)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: not the folder of {what} ({error}). {mend}") from None
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise UserError(f"{folder / ABOUT} is not that of {what}. {mend}")
+    if about.get("weights_sha256") != digest:
+        raise UserError(f"{folder / WEIGHTS} is not as it was written (sha256). {mend}")
+    return about
+
+
+def _fill(folder: Path, models: dict[str, tf.keras.Model], what: str, mend: str) -> None:
+    """Reads the weights into `models`, by the prefix of their names."""
+    try:
+        with np.load(folder / WEIGHTS, allow_pickle=False) as weights:
+            for prefix, model in models.items():
+                for name, variable in zip(weight_names(model), model.variables):
+                    variable.assign(weights[prefix + name])
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{folder / WEIGHTS} does not fit {what} ({error}). {mend}") from None
 
 
 def save_text_encoder(folder: str | Path, encoder: TextEncoder, vocabulary: Vocabulary, made_by: dict) -> None:
     """Writes the encoder's folder, atomically, replacing an older one. `made_by` says where the weights come from."""
     with directory_atomic(folder, replace=True) as temporary:
-        buffer = io.BytesIO()
-        np.savez(buffer, **{name: variable.numpy() for name, variable in zip(weight_names(encoder), encoder.variables)})
-        (temporary / "weights.npz").write_bytes(buffer.getvalue())
-        vocabulary.save(temporary / "vocabulary.json")
-        write_json(temporary / "encoder.json", {
-            "format": FORMAT, "words": len(vocabulary), "vocabulary_hash": vocabulary.hash, "d": encoder.d,
-            "weights_sha256": sha256_file(temporary / "weights.npz"), "made_by": made_by})
+        vocabulary.save(temporary / VOCABULARY)
+        _write(temporary, {name: variable.numpy() for name, variable in zip(weight_names(encoder), encoder.variables)},
+               {"words": len(vocabulary), "vocabulary_hash": vocabulary.hash, "d": encoder.d, "made_by": made_by})
 
 
 def load_text_encoder(folder: str | Path) -> tuple[TextEncoder, Vocabulary]:
     """Reads an encoder's folder. Raises UserError naming the file that is missing, damaged or does not fit."""
     folder = Path(folder)
-    try:
-        about = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-        digest = sha256_file(folder / "weights.npz")
-    except (OSError, ValueError) as error:
-        raise UserError(f"--text_encoder={folder}: not the folder of a text encoder ({error}). {MEND}") from None
-    vocabulary = Vocabulary.load(folder / "vocabulary.json")
-    if about.get("format") != FORMAT or about.get("vocabulary_hash") != vocabulary.hash:
-        raise UserError(f"{folder / 'encoder.json'} does not fit {folder / 'vocabulary.json'}. {MEND}")
-    if about.get("weights_sha256") != digest:
-        raise UserError(f"{folder / 'weights.npz'} is not as it was written (sha256). {MEND}")
+    about = _about(folder, "a text encoder", TEXT_MEND)
+    vocabulary = Vocabulary.load(folder / VOCABULARY)
+    if about.get("vocabulary_hash") != vocabulary.hash:
+        raise UserError(f"{folder / ABOUT} does not fit {folder / VOCABULARY}. {TEXT_MEND}")
     encoder = build.build_text_encoder(len(vocabulary))
-    try:
-        with np.load(folder / "weights.npz", allow_pickle=False) as weights:
-            for name, variable in zip(weight_names(encoder), encoder.variables):
-                variable.assign(weights[name])
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{folder / 'weights.npz'} does not fit a text encoder of {len(vocabulary):,} words ({error}). "
-                        f"{MEND}") from None
+    _fill(folder, {"": encoder}, f"a text encoder of {len(vocabulary):,} words", TEXT_MEND)
     return encoder, vocabulary
+
+
+def save_image_encoder(folder: str | Path, heads: Heads, trunk: SmallTrunk | InceptionTrunk, text_encoder: str | Path,
+                       made_by: dict) -> None:
+    """Writes the image encoder's folder, atomically, replacing an older one; `text_encoder` is its twin's folder."""
+    text = json.loads((Path(text_encoder) / ABOUT).read_text(encoding="utf-8"))
+    models = {"heads/": heads}
+    if isinstance(trunk, SmallTrunk):
+        models["trunk/"] = trunk
+        kind = {"trunk": "small", "image_size": trunk.image_size}
+    else:
+        kind = {"trunk": "inception", "image_size": INCEPTION_SIZE, "inception_file": trunk.weights_file,
+                "inception_sha256": trunk.weights_sha256}
+    with directory_atomic(folder, replace=True) as temporary:
+        _write(temporary, {prefix + name: variable.numpy() for prefix, model in models.items()
+                           for name, variable in zip(weight_names(model), model.variables)},
+               {**kind, "d": heads.code.units, "vocabulary_hash": text["vocabulary_hash"],
+                "text_encoder_sha256": text["weights_sha256"], "made_by": made_by})
+
+
+def are_twins(text_encoder: str | Path, image_encoder: str | Path) -> bool:
+    """Whether the two folders hold whole encoders that were trained together and saved at the same step."""
+    try:
+        text, image = _about(Path(text_encoder), "", ""), _about(Path(image_encoder), "", "")
+    except UserError:
+        return False
+    return image.get("text_encoder_sha256") == text["weights_sha256"]
+
+
+def load_image_encoder(folder: str | Path, inception_weights: str = "",
+                       flag: str = "--damsm_inception_weights") -> ImageEncoder:
+    """Reads an image encoder's folder: a function of pictures that is differentiable by them, frozen.
+
+    `inception_weights` is the file of the Inception trunk that it was trained on ("": the one in Keras's cache); the
+    small trunk needs none. `flag` is what named it, for messages. Raises UserError where a file is missing, damaged, or
+    another trunk's.
+    """
+    folder = Path(folder)
+    about = _about(folder, "an image encoder", IMAGE_MEND)
+    if about.get("trunk") not in ("small", "inception"):
+        raise UserError(f"{folder / ABOUT} is not that of an image encoder. {IMAGE_MEND}")
+    with build.precision_scope("float32"):
+        heads = Heads(about["d"], name="heads")
+        if about["trunk"] == "small":
+            trunk = SmallTrunk(about["image_size"], name="trunk")
+        else:
+            path, wanted = inception_weights_path(inception_weights or "imagenet", flag), about["inception_sha256"]
+            if (found := sha256_file(path)) != wanted:
+                raise UserError(f"{path}: not the Inception weights that the image encoder in {folder} was trained on, "
+                                f"which were {about['inception_file']} (SHA-256 {found[:12]}…, wanted {wanted[:12]}…). "
+                                f"Mend: name that file with {flag}=PATH.")
+            trunk = InceptionTrunk(path)
+        heads(*trunk(tf.zeros([1, about["image_size"], about["image_size"], 3])))
+    models = {"heads/": heads} | ({"trunk/": trunk} if about["trunk"] == "small" else {})
+    _fill(folder, models, "this image encoder", IMAGE_MEND)
+    for model in models.values():
+        model.trainable = False
+    return ImageEncoder(heads, trunk, about)

@@ -12,12 +12,25 @@ import tensorflow as tf
 
 from ffgan_tf.models.build import TEXT_DIM
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import sha256_file
 
 INCEPTION_SIZE = 299
 LOCAL_SHAPE, POOLED_SIZE = (17, 17, 768), 2048  # Inception's `mixed7` and the mean of its last map
 SMALL_SIDE = 8  # regions a side of the small trunk
 NOTOP = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
 ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
+
+
+def resized(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Pictures (B, H, W, 3), H and W static, → (B, size, size, 3), bilinear.
+
+    Means over k×k pixels first where they are k times too large, so that no pixel is passed over: `tf.image.resize`'s
+    own antialiasing has no GPU kernel.
+    """
+    factor = min(images.shape[1:3]) // size
+    if factor > 1:
+        images = tf.nn.avg_pool2d(images, factor, factor, "VALID")
+    return tf.image.resize(images, [size, size])
 
 
 class Heads(tf.keras.Model):
@@ -38,11 +51,13 @@ class Heads(tf.keras.Model):
 class SmallTrunk(tf.keras.Model):
     """Stride-2 convolutions with batch norm and ReLU (ours).
 
-    Pictures (B, S, S, 3) in [−1, 1] → a map (B, 8, 8, 256) and, one convolution and a global mean further, (B, 512).
+    Pictures (B, H, W, 3) in [−1, 1], resized to `image_size` → a map (B, 8, 8, 256) and, one convolution and a global
+    mean further, (B, 512).
     """
 
     def __init__(self, image_size: int, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
+        self.image_size = image_size
         halvings = (image_size // SMALL_SIDE).bit_length() - 1
         widths = [max(32, 256 >> (halvings - 1 - i)) for i in range(halvings)] + [512]
         self.blocks = []
@@ -53,7 +68,7 @@ class SmallTrunk(tf.keras.Model):
                 tf.keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"norm{i}")))
 
     def call(self, images, training=False):
-        x, local = images, None
+        x, local = resized(images, self.image_size), None
         for convolution, norm in self.blocks:
             local, x = x, tf.nn.relu(norm(convolution(x), training=training))
         return local, tf.reduce_mean(x, [1, 2])
@@ -61,7 +76,10 @@ class SmallTrunk(tf.keras.Model):
 
 class InceptionTrunk:
     """`tf.keras.applications.InceptionV3`, frozen, in inference mode: pictures in [−1, 1] of any size, resized to 299 →
-    `mixed7` (B, 17, 17, 768) and the mean of the last map (B, 2048)."""
+    `mixed7` (B, 17, 17, 768) and the mean of the last map (B, 2048). Differentiable by the pictures.
+
+    `weights_file` and `weights_sha256` say whose weights they are.
+    """
 
     def __init__(self, weights: str | Path):
         """Raises UserError where the file is damaged or another network's."""
@@ -72,26 +90,38 @@ class InceptionTrunk:
         except (OSError, ValueError, KeyError) as error:
             raise UserError(f"--inception_weights={weights}: not the weights of Keras's InceptionV3 without its top "
                             f"({str(error).splitlines()[0]}). Mend: {NOTOP} from {ORIGIN}") from None
+        self.weights_file, self.weights_sha256 = Path(weights).name, sha256_file(weights)
         network.trainable = False
         pooled = tf.keras.layers.GlobalAveragePooling2D()(network.output)
         self._model = tf.keras.Model(network.input, [network.get_layer("mixed7").output, pooled])
 
     def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        resized = tf.image.resize(images, [INCEPTION_SIZE, INCEPTION_SIZE])
-        local, pooled = self._model(resized, training=False)
-        return tf.stop_gradient(local), tf.stop_gradient(pooled)
+        return tuple(self._model(resized(images, INCEPTION_SIZE), training=False))
 
 
-def inception_weights_path(given: str) -> Path:
-    """The file behind `--inception_weights`: a path, or `imagenet`, which is Keras's in Keras's cache.
+class ImageEncoder:
+    """A trained image encoder, frozen: pictures (B, H, W, 3) in [−1, 1], of any size → regions (B, R, d), row by row,
+    and codes (B, d), float32. Differentiable by the pictures.
+
+    `about` is what `encoder.json` says of it. No tf.Module: who holds one neither trains nor saves it.
+    """
+
+    def __init__(self, heads: Heads, trunk: "SmallTrunk | InceptionTrunk", about: dict):
+        self._heads, self._trunk, self.about = heads, trunk, about
+
+    def __call__(self, pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._heads(*self._trunk(tf.cast(pictures, tf.float32)))
+
+
+def inception_weights_path(given: str, flag: str = "--inception_weights") -> Path:
+    """The file behind `--inception_weights`, or another `flag`: a path, or `imagenet`, which is Keras's in its cache.
 
     Raises UserError that says what to fetch and where to put it. Nothing is downloaded unasked.
     """
     home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
     path = Path(home, "models", NOTOP) if given == "imagenet" else Path(given).expanduser()
     if not path.is_file():
-        raise UserError(f"--inception_weights={given}: {path} is missing; --image_encoder=inception needs "
-                        "Inception-v3's ImageNet weights, and nothing is downloaded unasked. Mend: fetch "
-                        f"{ORIGIN}{NOTOP} and put it there, or name its place with --inception_weights=PATH; "
-                        "--image_encoder=small needs none.")
+        raise UserError(f"{flag}={given}: {path} is missing; the image encoder needs Inception-v3's ImageNet weights, "
+                        f"and nothing is downloaded unasked. Mend: fetch {ORIGIN}{NOTOP} and put it there, or name its "
+                        f"place with {flag}=PATH; one trained with train_damsm --image_encoder=small needs none.")
     return path

@@ -35,7 +35,7 @@ class Damsm(tf.Module):
 
     def __init__(self, config: DamsmConfig, words: int, images: int, frozen: Callable | None = None):
         super().__init__(name="damsm")
-        self.config, self._images, self._frozen = config, images, frozen
+        self.config, self._images, self.frozen = config, images, frozen
         self.text_encoder = build.build_text_encoder(words, config.text_init_range, config.seed)
         self.heads = Heads(seed=config.seed, name="heads")
         self.trunk = None if frozen else SmallTrunk(config.image_size, config.seed, name="trunk")
@@ -56,7 +56,9 @@ class Damsm(tf.Module):
         """Pictures (B, S, S, 3) uint8, or their cached features (local, pooled), → local, pooled, float32."""
         if isinstance(image, tuple):
             return tuple(tf.cast(part, tf.float32) for part in image)
-        return self.trunk(to_unit(image), training=training) if self.trunk else self._frozen(to_unit(image))
+        if self.trunk:
+            return self.trunk(to_unit(image), training=training)
+        return tuple(tf.stop_gradient(part) for part in self.frozen(to_unit(image)))
 
     def encode(self, image, tokens: tf.Tensor, lengths: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> Encoded:
         """Pictures (or cached features) and captions (B, T), (B,); with dropout where its seed (2,) is given."""

@@ -11,7 +11,7 @@ from ffgan_tf.damsm_config import DamsmConfig
 from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
-from ffgan_tf.models.encoder_files import save_text_encoder
+from ffgan_tf.models.encoder_files import IMAGE, TEXT, are_twins, save_image_encoder, save_text_encoder
 from ffgan_tf.models.image_encoder import InceptionTrunk, inception_weights_path
 from ffgan_tf.training.checkpoints import Checkpoints
 from ffgan_tf.training.damsm import METRICS, Damsm
@@ -22,8 +22,6 @@ from ffgan_tf.training.summaries import Log
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic
 from ffgan_tf.utils.progress import format_duration
-
-ENCODER = "text_encoder"  # RUN/text_encoder: the best so far, for the GAN's --text_encoder
 
 
 def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None:
@@ -37,6 +35,25 @@ def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None
         raise UserError(f"--colour_labels={config.colour_labels}: {len(unknown):,} of {len(names):,} test pictures "
                         f"have no colour there; the first is {unknown[0]}. Mend: give the labels of this data set.")
     return {name: labels[record_key(name)] for name in names}
+
+
+def save_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, step: int, found: dict[str, float]) -> None:
+    """RUN/text_encoder, for the GAN's --text_encoder, and its twin RUN/image_encoder."""
+    config = damsm.config
+    made_by = {"tool": "train_damsm", "step": step, "seed": config.seed, "image_encoder": config.image_encoder, **found}
+    save_text_encoder(run / TEXT, damsm.text_encoder, vocabulary, made_by)
+    save_image_encoder(run / IMAGE, damsm.heads, damsm.trunk or damsm.frozen, run / TEXT, made_by)
+
+
+def mend_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, checkpoints: Checkpoints) -> None:
+    """Writes the best encoders anew where the two are no pair: a run of before there was an image encoder, or one that
+    was killed between the two. Leaves the best checkpoint in `damsm`."""
+    best = checkpoints.best()
+    if best is None or are_twins(run / TEXT, run / IMAGE) or checkpoints.damage(best["step"]):
+        return
+    checkpoints.restore(damsm.checkpoint(), best["step"])
+    save_encoders(run, damsm, vocabulary, best["step"], {f"validation/{best['metric']}": best["value"]})
+    print(f"wrote {run / TEXT} and {run / IMAGE} from the best checkpoint, step {best['step']:,}", flush=True)
 
 
 def train(config: DamsmConfig, run: str | Path) -> int:
@@ -63,6 +80,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
         frozen = InceptionTrunk(weights) if weights else None
         damsm = Damsm(config, len(vocabulary), images, frozen)
         if resume_step is not None:
+            mend_encoders(run, damsm, vocabulary, checkpoints)
             checkpoints.restore(damsm.checkpoint(), resume_step)
             print(f"continuing at step {resume_step:,} of {total:,}", flush=True)
         train_images = test_images = None
@@ -126,10 +144,8 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 log.pictures(step, sheet.tiles, sheet.labels, sheet.columns)
                 best = checkpoints.mark_best(step, "r_precision", found["validation/r_precision"],
                                              lower_is_better=False)
-                if best or not (run / ENCODER).exists():
-                    save_text_encoder(run / ENCODER, damsm.text_encoder, vocabulary, {
-                        "tool": "train_damsm", "step": step, "seed": config.seed, "image_encoder": config.image_encoder,
-                        **found})
+                if best or not (run / TEXT).exists():
+                    save_encoders(run, damsm, vocabulary, step, found)
                 colour = f"  colour {found['validation/colour']:.3f} (chance {found['validation/colour_blind']:.3f})" \
                     if colours else ""
                 print(f"step {step:,}: test loss {found['validation/loss']:.3f}  R-precision "
@@ -145,7 +161,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
               f"--run={run}", flush=True)
     else:
         print(f"done: {step:,} steps in {format_duration(time.monotonic() - began)}.", flush=True)
-    if (run / ENCODER).exists():
-        print(f"The best text encoder so far: {run / ENCODER}. Use: python -m ffgan_tf.train "
-              f"--text_encoder={run / ENCODER} …", flush=True)
+    if (run / TEXT).exists():
+        print(f"The best encoders so far: {run / TEXT}, {run / IMAGE}. Use: python -m ffgan_tf.train "
+              f"--text_encoder={run / TEXT} …", flush=True)
     return 0

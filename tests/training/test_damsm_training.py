@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import tensorflow as tf
 from ffgan_tf.damsm_config import DamsmConfig
 from ffgan_tf.data import pipeline
 from ffgan_tf.data.captions import Vocabulary
-from ffgan_tf.models.encoder_files import load_text_encoder
+from ffgan_tf.models.encoder_files import are_twins, load_image_encoder, load_text_encoder
 from ffgan_tf.training.damsm import LOSSES, METRICS, Damsm
 from ffgan_tf.training.damsm_validation import Validation, lit
 
@@ -136,7 +137,14 @@ def test_the_command_trains_continues_and_leaves_an_encoder(tiny_records, vocabu
     first = run(*flags, "--steps=3")
     assert first.returncode == 0, first.stderr
     encoder, own = load_text_encoder(folder / "text_encoder")
-    assert own.hash == vocabulary.hash
+    assert own.hash == vocabulary.hash and are_twins(folder / "text_encoder", folder / "image_encoder")
+    before = load_image_encoder(folder / "image_encoder")
+    shutil.rmtree(folder / "image_encoder")  # as in a run from before there was one
+    second = run(f"--run={folder}", "--steps=3")  # nothing is left to train
+    assert second.returncode == 0 and "image_encoder from the best checkpoint" in second.stdout, second.stderr
+    assert are_twins(folder / "text_encoder", folder / "image_encoder")
+    after, pictures = load_image_encoder(folder / "image_encoder"), np.zeros((1, 64, 64, 3), np.float32)
+    np.testing.assert_array_equal(after(pictures)[1], before(pictures)[1])
     second = run(f"--run={folder}", "--steps=4")
     assert second.returncode == 0 and "continuing at step 3 of 4" in second.stdout, second.stderr
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
