@@ -1,6 +1,8 @@
 """What several test folders share."""
 
+import subprocess
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from PIL import Image
 
 from ffgan_tf.data.convert import Item, Settings, Source, convert
 
+ROOT = Path(__file__).parents[1]
+UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec")
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "white", "black", "brown", "grey")
 
 
@@ -36,3 +40,21 @@ def make_records(root: Path) -> Path:
 def tiny_records(tmp_path_factory) -> Path:
     """The folder of a converted data set of 24 training and 8 test pictures; not to be written to."""
     return make_records(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def small_disk() -> Callable[[Path, str, list], subprocess.CompletedProcess]:
+    """Runs a command that sees a file system of its own, so large (as in `512k`) and empty, at a folder."""
+    mount = 'mount -t tmpfs -o "size=$1" none "$2" && shift 2 && exec "$@"'
+
+    def run(folder: Path, size: str, command: list) -> subprocess.CompletedProcess:
+        return subprocess.run([*UNSHARE, mount, "sh", size, str(folder), *map(str, command)], cwd=ROOT,
+                              capture_output=True, text=True, timeout=600)
+
+    try:
+        allowed = subprocess.run([*UNSHARE, mount, "sh", "4k", "/mnt", "true"], capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("no unshare here to mount a small disk with")
+    if allowed.returncode:
+        pytest.skip(f"no right to mount a small disk here: {allowed.stderr.strip()}")
+    return run

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ffgan_tf.utils.errors import writing
+
 SCALARS = ("fid", "kid", "kid_std", "is", "is_std", "precision", "recall", "density", "coverage", "r_precision",
            "r_precision_std")
 _LABELS = {"fid": "FID", "kid": "KID", "is": "Inception Score", "precision": "precision", "recall": "recall",
@@ -16,7 +18,7 @@ def append_json_line(path: str | os.PathLike, report: dict[str, Any]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     line = (json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
-    with open(path, "ab", buffering=0) as file:
+    with writing(path), open(path, "ab", buffering=0) as file:
         file.write(line)
         os.fsync(file.fileno())
 
@@ -25,23 +27,34 @@ def write_tensorboard(folder: str | os.PathLike, report: dict[str, Any]) -> None
     """Writes the scores as scalars `evaluation/<score>` at the report's step."""
     import tensorflow as tf
 
-    writer = tf.summary.create_file_writer(str(folder))
-    with writer.as_default(step=int(report.get("step") or 0)):
-        for name in SCALARS:
-            if name in report:
-                tf.summary.scalar(f"evaluation/{name}", report[name])
-    writer.close()
+    with writing(folder):
+        writer = tf.summary.create_file_writer(str(folder))
+        with writer.as_default(step=int(report.get("step") or 0)):
+            for name in SCALARS:
+                if name in report:
+                    tf.summary.scalar(f"evaluation/{name}", report[name])
+        writer.close()
+
+
+def _value(report: dict[str, Any], name: str) -> str:
+    if name not in report:
+        return "–"
+    digits = 5 if name == "kid" else 3
+    spread = f" ± {report[name + '_std']:.{digits}f}" if f"{name}_std" in report else ""
+    return f"{report[name]:.{digits}f}{spread}"
 
 
 def score_rows(report: dict[str, Any]) -> list[list[str]]:
     """[score, value] for each score that was measured."""
-    rows = []
-    for name, label in _LABELS.items():
-        if name in report:
-            digits = 5 if name == "kid" else 3
-            spread = f" ± {report[name + '_std']:.{digits}f}" if f"{name}_std" in report else ""
-            rows.append([label, f"{report[name]:.{digits}f}{spread}"])
-    return rows
+    return [[label, _value(report, name)] for name, label in _LABELS.items() if name in report]
+
+
+def curve_table(reports: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Header and a row a report: its step, its pictures' count, its scores."""
+    names = [name for name in _LABELS if any(name in report for report in reports)]
+    return (["step", "pictures", *(_LABELS[name] for name in names)],
+            [[f"{report['step']:,}", f"{report['count']:,}", *(_value(report, name) for name in names)]
+             for report in reports])
 
 
 def protocol_rows(report: dict[str, Any]) -> list[list[str]]:
@@ -50,7 +63,7 @@ def protocol_rows(report: dict[str, Any]) -> list[list[str]]:
     if "reference" in report:
         rows.append(["reference", f"{report['reference_count']:,} from {report['reference']}"])
     rows += [[f"protocol {name}", value] for name, value in report["protocol"].items()]
-    for which in ("network", "is_network"):
+    for which in ("network", "is_network", "damsm"):
         if report.get(which) and (which == "network" or report[which] != report["network"]):
             rows += [[f"{which} {name}", value] for name, value in report[which].items()]
     rows += [["seed", report["seed"]], ["step", report.get("step")]]

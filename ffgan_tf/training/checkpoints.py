@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.errors import UserError, cannot_write
 from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
 
 BEST, META = "best.json", "meta.json"
@@ -42,8 +42,7 @@ class Checkpoints:
                 write_json(temporary / META, {"format": 1, "step": step, "files": files})
         except (OSError, tf.errors.OpError) as error:
             before = ", ".join(map(str, self.steps())) or "none"
-            raise UserError(f"{self.path(step)}: the checkpoint cannot be written ({error}). Whole ones: steps {before}. "
-                            "Mend: make room on that disk, then run the same command again.") from error
+            raise cannot_write(self.path(step), error, f"Whole checkpoints: steps {before}. ") from error
         best = self.best()
         earlier = [old for old in self.steps() if old <= step]
         for old in self.steps():

@@ -104,7 +104,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
         validation = Validation(damsm, test_split, vocabulary, max_size, test_images, colours,
                                 config.attention_pictures)
         train_step = tf.function(damsm.train_step)
-        log = Log(run)
+        log = Log(run, step)
         print(f"{images:,} images, {len(vocabulary):,} words, {total:,} steps of {config.batch}; TensorBoard: "
               f"tensorboard --logdir={run}", flush=True)
 

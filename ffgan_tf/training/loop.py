@@ -119,7 +119,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     evaluator = None
     if config.eval_every:
         evaluator = Evaluator(config, run, vocabulary, gan.ema, gan.text_encoder)
-    log = Log(run)
+    log = Log(run, step)
     log.text("sentences", "\n".join(f"{i + 1}. {text}" for i, text in enumerate(sentences)), step)
     write_atomic(run / "samples" / "sentences.txt", "\n".join(sentences) + "\n")
     devices = ", ".join(device.name.rpartition(":")[0].rpartition(":")[2] + " " + device.name[-1]

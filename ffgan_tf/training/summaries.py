@@ -1,48 +1,121 @@
 """What a run tells: TensorBoard, `log.jsonl`, sample grids."""
 
+import contextlib
+import errno
 import json
+import os
+import socket
+import struct
+import time
 from pathlib import Path
+from typing import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.utils import grid
+from ffgan_tf.utils.errors import writing
 from ffgan_tf.utils.files import write_atomic
 
 
-class Log:
-    """TensorBoard events in `RUN/tensorboard`, one JSON line a log interval in `RUN/log.jsonl`, grids in `RUN/samples`."""
+def lines_until(content: bytes, step: int) -> bytes:
+    """Of the lines of a `log.jsonl`, those of steps up to `step`; without a last line that was not finished."""
+    kept = []
+    for line in content.splitlines(keepends=True):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            if line.endswith(b"\n") and json.loads(line)["step"] <= step:
+                kept.append(line)
+    return b"".join(kept)
 
-    def __init__(self, run: str | Path):
+
+def write_restart(folder: Path, step: int) -> None:
+    """Tells TensorBoard that the run begins again after `step`: what earlier event files say of later steps is void.
+
+    tf.summary has no call for it, so the SessionLog.START event gets an event file of its own. TensorBoard reads files
+    in the order of their names: this one's comes after older ones and before that of the writer made next.
+    """
+    now = time.time()
+    path = folder / f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.0.start"
+    event, log = tf.compat.v1.Event, tf.compat.v1.SessionLog
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+        start = event(wall_time=now, step=step + 1, session_log=log(status=log.START)).SerializeToString()
+        writer.write(start)  # TensorBoard takes the first one for the run's beginning,
+        writer.write(start)  # the second for a restart: the steps from the event's own on are void
+
+
+def ends_whole(path: Path, start: int) -> bool:
+    """Whether at least one record stands between byte `start` and the end of an event file, and the last is whole."""
+    size = end = path.stat().st_size
+    with open(path, "rb") as file:
+        end = start
+        while end + 8 <= size:  # length (8 bytes), its checksum (4), the record, its checksum (4)
+            file.seek(end)
+            end += 16 + struct.unpack("<Q", file.read(8))[0]
+    return start < end == size
+
+
+class Log:
+    """TensorBoard events in `RUN/tensorboard`, one JSON line a log interval in `RUN/log.jsonl`, grids in `RUN/samples`.
+
+    `step` is the one the run begins or goes on after: what a killed process told of later ones is taken back, for they
+    are trained, and told, again. What cannot be written (a full disk) raises a UserError naming it.
+    """
+
+    def __init__(self, run: str | Path, step: int = 0):
         self.run = Path(run)
-        self._writer = tf.summary.create_file_writer(str(self.run / "tensorboard"))
-        self._lines = open(self.run / "log.jsonl", "a", encoding="utf-8")
+        events, lines = self.run / "tensorboard", self.run / "log.jsonl"
+        with writing(events):
+            events.mkdir(parents=True, exist_ok=True)
+            before = set(events.iterdir())
+            if before:
+                write_restart(events, step)
+            self._writer = tf.summary.create_file_writer(str(events))
+            self._events = max(set(events.iterdir()) - before)
+        with writing(lines):
+            if lines.exists():
+                content = lines.read_bytes()
+                if (kept := lines_until(content, step)) != content:
+                    write_atomic(lines, kept)
+            self._lines = open(lines, "a", encoding="utf-8")
+
+    @contextlib.contextmanager
+    def _tensorboard(self, step: int) -> Iterator[None]:
+        """Summaries made inside are of this step, and on disk at the end."""
+        with writing(self._events):
+            start = self._events.stat().st_size
+            with self._writer.as_default(step):
+                yield
+            self._writer.flush()
+            if not ends_whole(self._events, start):  # the flush fails at a full disk for small events, not for large
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Writes scalars to both places and flushes, so that a killed run has lost none."""
-        with self._writer.as_default(step):
+        with self._tensorboard(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
-        self._writer.flush()
-        self._lines.write(json.dumps({"step": step, **values}) + "\n")
-        self._lines.flush()
+        with writing(self._lines.name):
+            self._lines.write(json.dumps({"step": step, **values}) + "\n")
+            self._lines.flush()
 
     def pictures(self, step: int, images: np.ndarray, sentences: list[str], columns: int | None = None) -> Path:
         """Writes the sample grid (N, S, S, 3) uint8 with its sentences, as PNG and to TensorBoard; returns the file."""
         picture = grid.grid(images, sentences, columns)
         path = self.run / "samples" / f"step-{step:08d}.png"
-        write_atomic(path, grid.png(picture))
-        with self._writer.as_default(step):
+        with writing(path):
+            write_atomic(path, grid.png(picture))
+        with self._tensorboard(step):
             tf.summary.image("samples", picture[None])
-        self._writer.flush()
         return path
 
     def text(self, name: str, text: str, step: int = 0) -> None:
         """A text panel in TensorBoard (Markdown)."""
-        with self._writer.as_default(step):
+        with self._tensorboard(step):
             tf.summary.text(name, text)
 
     def close(self) -> None:
-        """Flushes and closes both."""
-        self._writer.close()
+        """Closes both."""
+        with writing(self._events):
+            self._writer.close()
         self._lines.close()

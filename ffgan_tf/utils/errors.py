@@ -1,12 +1,37 @@
 """Errors that are the user's to mend: shown as one message without a traceback, exit code 2."""
 
+import contextlib
+import errno
 import functools
+import os
+import re
 import sys
-from typing import Callable
+from typing import Callable, Iterator
 
 
 class UserError(Exception):
     """Something the user can put right. The message names the file or flag, what is wrong, and the mend."""
+
+
+def cannot_write(path: str | os.PathLike, error: Exception, besides: str = "") -> UserError:
+    """The error for a file or folder that could not be written, Python's or TensorFlow's; `besides` is said before the
+    mend."""
+    # TensorFlow: `{{function_node …}} PATH; No space left on device [Op:SaveV2]`, and lines of where it was.
+    reason = re.sub(r"\{\{.*?\}\} ?| \[Op:.*", "", (str(error).splitlines() or [""])[0]) or type(error).__name__
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
+        os.strerror(number) in reason for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    mend = "make room on that disk" if full else "make the folder one that can be written to"
+    return UserError(f"{path}: cannot be written ({reason}). {besides}Mend: {mend}, then run the same command again.")
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike) -> Iterator[None]:
+    """What goes wrong inside while `path` is written, as a UserError that names it: a full disk, say."""
+    tensorflow = sys.modules.get("tensorflow")  # not imported for this: commands check their flags before
+    try:
+        yield
+    except (OSError, *([tensorflow.errors.OpError] if tensorflow else [])) as error:
+        raise cannot_write(path, error) from error
 
 
 def _say(message: str) -> None:
@@ -15,7 +40,10 @@ def _say(message: str) -> None:
 
 
 def exit_code_main(main: Callable[[list], int]) -> Callable[[list], int]:
-    """Wraps an absl main: a UserError becomes `error: …` on stderr and exit code 2, Ctrl-C exit code 130."""
+    """Wraps an absl main: a UserError becomes `error: …` on stderr and exit code 2, Ctrl-C exit code 130.
+
+    A full disk is the user's to mend too, wherever it is met.
+    """
 
     @functools.wraps(main)
     def wrapped(argv):
@@ -23,6 +51,11 @@ def exit_code_main(main: Callable[[list], int]) -> Callable[[list], int]:
             code = main(argv)
         except UserError as error:
             _say(f"error: {error}")
+            code = 2
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            _say(f"error: {cannot_write(error.filename or 'a file', error)}")
             code = 2
         except KeyboardInterrupt:
             _say("interrupted")

@@ -166,7 +166,7 @@ def test_a_write_that_fails_midway_leaves_the_others_whole(kept, monkeypatch, ca
         return real(*args)
 
     monkeypatch.setattr(os, call, full)
-    with pytest.raises(UserError, match="step-00000004: the checkpoint cannot be written.*No space left.*1, 2, 3"):
+    with pytest.raises(UserError, match="step-00000004: cannot be written.*No space left.*1, 2, 3"):
         kept.save(state.checkpoint, 4)
     monkeypatch.undo()
     assert len(calls) == number

@@ -60,6 +60,7 @@ def test_write_atomic_failing_leaves_the_old_file(tmp_path, monkeypatch, call, e
         files.write_atomic(path, "new")
     assert path.read_text() == "old"
     assert names(tmp_path) == ["file"]
+    assert getattr(error, "filename", str(path)) == str(path)  # the one that was asked for, not the hidden one
 
 
 def test_write_atomic_readers_never_see_a_part(tmp_path):
