@@ -37,7 +37,8 @@ class _Watch:
         for module in modules:
             for path, layer in _named_layers(module, module.name):
                 self.layers.setdefault(id(layer), path)
-                for weight in layer.weights:  # children come later, and know better
+                # Not batch norm's moving statistics: the bad step has written them already, and training reads none.
+                for weight in layer.trainable_weights:  # children come later, and know better
                     name = weight.name.split(":")[0].rpartition("/")[2]
                     self.weights[id(weight)] = f"{path}/{name}", path, weight
         self._calls: dict[str, int] = {}  # when a layer was called last
@@ -95,12 +96,12 @@ def _watched(watch: _Watch) -> Iterator[None]:
 def first_non_finite(modules: Iterable[tf.keras.layers.Layer], run_step: Callable[[], Any]) -> str | None:
     """Names the first thing in a step that is not finite; None where all is.
 
-    First the weights of `modules` (Keras layers or models) are looked at, then `run_step()` runs eagerly, whether it is
-    a `tf.function` or not, and every output of every layer of them is, inner layers before those they are part of; then
-    the gradients that a `tf.GradientTape` gives of their weights, the last layer's first. The step ends at the first
-    that is found, such as `generator/stage2/dense/conv3 gives NaN`, `the weight generator/stage1/fc/kernel holds NaN` or
-    `the gradient of discriminator/down1/conv/kernel holds infinity`; what it changed before stays changed. None also
-    where the step does not fit into memory this way: nothing is fused.
+    First the trainable weights of `modules` (Keras layers or models) are looked at, then `run_step()` runs eagerly,
+    whether it is a `tf.function` or not, and every output of every layer of them is, inner layers before those they
+    are part of; then the gradients that a `tf.GradientTape` gives of their weights, the last layer's first. The step
+    ends at the first that is found, such as `generator/stage2/dense/conv3 gives NaN`, `the weight
+    generator/stage1/fc/kernel holds NaN` or `the gradient of discriminator/down1/conv/kernel holds infinity`; what it
+    changed before stays changed. None also where the step does not fit into memory this way: nothing is fused.
     """
     watch = _Watch(modules)
     try:

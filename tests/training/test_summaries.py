@@ -15,14 +15,14 @@ from ffgan_tf.utils.errors import UserError
 
 
 def age(run: Path) -> None:
-    """Makes the event files an hour older: they are named after the second they were begun in, and read in that order."""
+    """Makes the event files an hour older: they are named after the second they began in, and read in that order."""
     for path in sorted((run / "tensorboard").iterdir()):
         *words, second, rest = path.name.split(".", 4)
         path.rename(path.with_name(".".join([*words, str(int(second) - 3600), rest])))
 
 
 def logged(run: Path, first: int, last: int, start: int, value: float = 0.0) -> Log:
-    """A log of a run that begins after `start`, with scalars of the steps `first` to `last` and a picture of the last."""
+    """A log of a run that begins after `start`: scalars of the steps `first` to `last` and a picture of the last."""
     log = Log(run, start)
     for step in range(first, last + 1):
         log.scalars(step, {"loss/total": value + step, "speed": 1.0})
