@@ -1,18 +1,22 @@
 """Scores of a run or of folders of pictures:   python -m ffgan_tf.evaluate --run=runs/birds --inception_weights=FILE
 
   --run=DIR                      a trained run, against its data set's real pictures
+  --run=DIR --steps=all          its curve: every checkpoint that was kept, or --steps=250,500
+  --run=DIR --damsm=DAMSM_RUN    R-precision, too
   --images=FOLDER --data=RECORDS    pictures on disk, against the real pictures of a converted data set
   --images=FOLDER --reference=FOLDER    two folders
   --images=FOLDER                Inception Score alone
 
 FID, KID, precision, recall, density and coverage come from --inception's features, the Inception Score from
---is_inception's classes (or --inception's own). One pass over the pictures feeds them all. Features are cached: a run
-that dies half-way continues, and a reference is computed once. The report goes to the terminal as a table, and as one
-JSON line with everything the figures depend on to RUN/metrics.jsonl (or --output), and to TensorBoard.
+--is_inception's classes (or --inception's own), R-precision from --damsm's codes. One pass over the pictures feeds them
+all. Features are cached: a run that dies half-way continues, and a reference is computed once. The report goes to the
+terminal as a table, and as one JSON line with everything the figures depend on to RUN/metrics.jsonl (or --output), and
+to TensorBoard.
 docs/evaluation.md describes the protocols. Exit codes: 0 done, 2 something is yours to mend.
 """
 
 from pathlib import Path
+from typing import Iterator
 
 from absl import app, flags
 
@@ -29,6 +33,7 @@ def define_flags() -> None:
     """The command's flags: not at import, because several commands share names."""
     flags.DEFINE_string("run", "", "Folder of a trained run.")
     flags.DEFINE_integer("step", None, "Checkpoint of --run: its step; -1 the best by FID; default the newest.")
+    flags.DEFINE_list("steps", [], "Several checkpoints of --run, for its curve: 250,500,1000, or all that are kept.")
     flags.DEFINE_string("images", "", "Folder of pictures (subfolders too), taken as they are.")
     flags.DEFINE_string("reference", "", "Folder of real pictures, taken as they are.")
     flags.DEFINE_string("data", "", "Folder of a converted data set whose pictures are the reference; default with --run: "
@@ -38,6 +43,10 @@ def define_flags() -> None:
     flags.DEFINE_string("inception_weights", None, "Its weights file.")
     flags.DEFINE_enum("is_inception", None, NETWORKS, "Network of the Inception Score; default: --inception.")
     flags.DEFINE_string("is_weights", None, "Its weights file.")
+    flags.DEFINE_string("damsm", "", "A run of ffgan_tf.train_damsm, which measures R-precision, or the folders of its "
+                        "encoders: TEXT_ENCODER,IMAGE_ENCODER.")
+    flags.DEFINE_string("damsm_inception_weights", "", "The Inception weights that it was trained on; default: those in "
+                        "Keras's cache. One with --image_encoder=small needs none.")
     flags.DEFINE_enum("precision", "float32", ("float32", "bfloat16", "float64"), "Arithmetic of the Inception networks.")
     flags.DEFINE_integer("num_samples", 0, "Pictures to generate, or to take of --images; 0: the protocol's count, or all.",
                          lower_bound=0)
@@ -59,10 +68,33 @@ def main(argv: list[str]) -> int:
         raise UserError(f"{argv[1]!r} is no flag. See python -m ffgan_tf.evaluate --help")
     protocol = get_protocol(given.protocol)
     _check(given, protocol)
-    report, dataset = _evaluate(given, protocol)
-    _write(given, report)
-    _print(given, report, dataset)
+    steps = _steps(given)
+    reports, dataset = [], ""
+    for report, dataset in _evaluate(given, protocol, steps):
+        _write(given, report)
+        reports.append(report)
+    _print(given, reports, dataset)
     return 0
+
+
+def _steps(given: flags.FlagValues) -> list[int | None]:
+    """The checkpoints to evaluate, ascending; [None] is the newest of --run, or --images."""
+    if not given.steps:
+        return [given.step]
+    from ffgan_tf.training.checkpoints import Checkpoints
+
+    kept = Checkpoints(Path(given.run) / "checkpoints").steps()
+    if given.steps == ["all"]:
+        if not kept:
+            raise UserError(f"--steps=all: {given.run} has no checkpoint. Mend: train first.")
+        return kept
+    if not all(step.isdecimal() for step in given.steps):
+        raise UserError(f"--steps={','.join(given.steps)}: not numbers. Mend: --steps=all, or --steps=250,500")
+    steps = sorted({int(step) for step in given.steps})
+    if missing := [str(step) for step in steps if step not in kept]:
+        raise UserError(f"--steps={','.join(given.steps)}: {given.run} has no checkpoint of {', '.join(missing)} (it "
+                        f"has {', '.join(map(str, kept)) or 'none'}).")
+    return steps
 
 
 def _check(given: flags.FlagValues, protocol: Protocol) -> None:
@@ -71,8 +103,14 @@ def _check(given: flags.FlagValues, protocol: Protocol) -> None:
     if given.reference and (given.data or given.run):
         raise UserError("--reference goes with --images alone; a run's reference, and --data's, are the data set's "
                         "real pictures.")
-    if given.step is not None and not given.run:
-        raise UserError("--step names a checkpoint of --run.")
+    if (given.step is not None or given.steps) and not given.run:
+        raise UserError("--step and --steps name checkpoints of --run.")
+    if given.step is not None and given.steps:
+        raise UserError("--step or --steps, not both.")
+    if given.damsm and not given.run:
+        raise UserError("--damsm needs --run: R-precision asks for the captions that pictures were made from.")
+    if given.damsm_inception_weights and not given.damsm:
+        raise UserError("--damsm_inception_weights without --damsm: name the DAMSM that was trained on them.")
     if not (given.inception or protocol.network):
         raise UserError(f"--protocol={protocol.name} needs a network: --inception=stackgan_birds (CUB) or "
                         "--inception=stackgan_flowers (Oxford-102), with --inception_weights.")
@@ -80,19 +118,23 @@ def _check(given: flags.FlagValues, protocol: Protocol) -> None:
         raise UserError("--is_weights without --is_inception: name the network that they are of.")
 
 
-def _evaluate(given: flags.FlagValues, protocol: Protocol) -> tuple[dict, str]:
+def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | None]) -> Iterator[tuple[dict, str]]:
+    """The report of each step, with the data set's name."""
     from ffgan_tf.metrics.inception import load_network
     from ffgan_tf.metrics.pictures import FolderPictures, RecordPictures
 
-    notes, data, image_size, run, dataset = [], given.data, given.image_size, None, given.dataset or ""
+    notes, data, image_size, dataset = [], given.data, given.image_size, given.dataset or ""
     batch = given.batch
-    if given.run:
+
+    def run_at(step):
         from ffgan_tf.sampling import load_run
-        run = load_run(given.run, step=given.step, ema=protocol.weights == "ema", batch=batch)
+        return load_run(given.run, step=step, ema=protocol.weights == "ema", batch=batch)
+
+    run = run_at(steps[0]) if given.run else None
+    if run:
         data, image_size = data or run.config.data, image_size or run.config.image_size
         if image_size != run.config.image_size:
             raise UserError(f"--image_size={image_size}: the run makes pictures of {run.config.image_size}.")
-        pictures = run_pictures(run, data, protocol, given.num_samples, given.seed, batch)
     else:
         pictures = FolderPictures(given.images, "images", given.num_samples, given.seed)
         if len(pictures.sizes) > 1:
@@ -104,8 +146,13 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol) -> tuple[dict, str]:
         reference = RecordPictures(data, protocol.reference_split, image_size or _only_size(pictures),
                                    protocol.reference_crop, seed=given.seed)
         dataset = dataset or reference.data_name
-    elif not given.run:
+    elif not run:
         notes.append("no reference (--reference or --data): the Inception Score alone.")
+    retrieval = None
+    if given.damsm:
+        from ffgan_tf.metrics.retrieval import Damsm, retrieval_of
+        retrieval = retrieval_of(Damsm(given.damsm, given.damsm_inception_weights), data, protocol, given.num_samples,
+                                 given.seed)
 
     def load(name, weights, preprocessing, *flag_names):
         return load_network(name, weights, given.precision, preprocessing or None, batch, flag_names)
@@ -118,13 +165,16 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol) -> tuple[dict, str]:
     if given.inception and protocol.network and given.inception != protocol.network:
         notes.append(f"the features are those of `{given.inception}`; protocol {protocol.name} is defined with "
                      f"`{protocol.network}`.")
-    wanted = protocol.num_samples
-    if run and wanted and pictures.count < wanted:
-        notes.append(f"{pictures.count:,} pictures, where protocol {protocol.name} takes up to {wanted:,}.")
-    report = evaluate_pictures(pictures, reference, network, protocol, is_network=is_network, batch=batch,
-                               cache_dir=given.cache_dir, seed=given.seed, step=run.step if run else None,
-                               notes=tuple(notes))
-    return report, dataset
+    for step in steps:
+        if run:
+            run = run if step == steps[0] else run_at(step)
+            pictures = run_pictures(run, data, protocol, given.num_samples, given.seed, batch)
+        few = []
+        if run and protocol.num_samples and pictures.count < protocol.num_samples:
+            few = [f"{pictures.count:,} pictures, where protocol {protocol.name} takes up to {protocol.num_samples:,}."]
+        yield evaluate_pictures(pictures, reference, network, protocol, is_network=is_network, retrieval=retrieval,
+                                batch=batch, cache_dir=given.cache_dir, seed=given.seed,
+                                step=run.step if run else None, notes=(*notes, *few)), dataset
 
 
 def _only_size(pictures) -> int:
@@ -147,10 +197,15 @@ def _write(given: flags.FlagValues, report: dict) -> None:
         write_tensorboard(Path(given.run) / "tensorboard", report)
 
 
-def _print(given: flags.FlagValues, report: dict, dataset: str) -> None:
-    from ffgan_tf.metrics.report import format_table, protocol_rows, score_rows
+def _print(given: flags.FlagValues, reports: list[dict], dataset: str) -> None:
+    """Scores (those of all steps where there are several), what the last report's depend on, notes, Table 2."""
+    from ffgan_tf.metrics.report import curve_table, format_table, protocol_rows, score_rows
 
-    print(format_table(["score", "value"], score_rows(report), given.format))
+    report = reports[-1]
+    if len(reports) > 1:
+        print(format_table(*curve_table(reports), given.format))
+    else:
+        print(format_table(["score", "value"], score_rows(report), given.format))
     print()
     print(format_table(["what it depends on", ""], protocol_rows(report), given.format))
     for note in report["notes"]:
@@ -158,6 +213,8 @@ def _print(given: flags.FlagValues, report: dict, dataset: str) -> None:
     if given.compare_to_paper:
         header, rows, reasons = table(report, dataset)
         print()
+        if len(reports) > 1:
+            print(f"step {report['step']}, the last:")
         print(format_table(header, rows, given.format))
         print("\n".join(reasons))
 

@@ -43,7 +43,14 @@ def folders(tmp_path_factory):
     ([], "name what to evaluate"),
     (["--run=r", "--images=i"], "not both"),
     (["--images=i", "--reference=r", "--data=d"], "--reference goes with --images alone"),
-    (["--images=i", "--step=3"], "--step names a checkpoint of --run"),
+    (["--images=i", "--step=3"], "--step and --steps name checkpoints of --run"),
+    (["--images=i", "--steps=all"], "--step and --steps name checkpoints of --run"),
+    (["--run=r", "--steps=all", "--step=3"], "--step or --steps, not both"),
+    (["--run=r", "--steps=all"], "r has no checkpoint"),
+    (["--run=r", "--steps=1,x"], "not numbers"),
+    (["--run=r", "--steps=1,2"], r"no checkpoint of 1, 2 \(it has none\)"),
+    (["--images=i", "--damsm=d"], "--damsm needs --run"),
+    (["--run=r", "--damsm_inception_weights=w"], "without --damsm"),
     (["--images=i", "--protocol=stackgan_is"], "--inception=stackgan_birds"),
     (["--images=i", "--is_weights=w"], "--is_weights without --is_inception"),
 ])
@@ -88,6 +95,61 @@ def test_two_folders_from_one_command(folders, weights, tmp_path, capsys):
     assert call(f"--images={folders / 'mixed'}", f"--reference={folders / 'a'}", f"--output={out}", *network) == 0
     mixed = json.loads(out.read_text().splitlines()[1])
     assert mixed["fid"] > 0 and mixed["count"] == 6 and any("2 sizes" in note for note in mixed["notes"])
+
+
+@pytest.fixture
+def run(tiny_records, tmp_path):
+    """Two checkpoints of an untrained generator, other weights in each."""
+    import tensorflow as tf
+
+    from ffgan_tf.config import TrainConfig, save
+    from ffgan_tf.data.captions import Vocabulary
+    from ffgan_tf.models import build
+    from ffgan_tf.training.checkpoints import Checkpoints
+
+    config = TrainConfig(data=str(tiny_records), image_size=64, ngf=4, z_dim=5, c_dim=6, dense_depth=1)
+    folder, vocabulary = tmp_path / "run", Vocabulary.load(tiny_records / "vocabulary.json")
+    folder.mkdir()
+    save(config, folder)
+    vocabulary.save(folder / "vocabulary.json")
+    encoder = build.build_text_encoder(len(vocabulary), 1.0, 1)
+    for step in (5, 10):
+        tf.keras.utils.set_random_seed(step)
+        checkpoint = tf.train.Checkpoint(ema=build.build_generator(config), text_encoder=encoder)
+        Checkpoints(folder / "checkpoints").save(checkpoint, step)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_curve_of_a_run_with_r_precision(run, tiny_records, weights, tmp_path, monkeypatch, capsys):
+    """Its line at each step is what --step gives for that step alone."""
+    from damsm_files import make_damsm
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from ffgan_tf.data.captions import Vocabulary
+    from ffgan_tf.metrics import retrieval
+
+    damsm = make_damsm(tmp_path / "damsm", Vocabulary.load(tiny_records / "vocabulary.json"))
+    monkeypatch.setattr(retrieval, "WRONG", 40)  # all that eight test pictures have
+    flags = [f"--run={run}", f"--inception_weights={weights}", "--inception=keras", "--num_samples=12", "--batch=4",
+             f"--cache_dir={tmp_path / 'cache'}", f"--damsm={damsm}"]
+    assert call(*flags, "--steps=all", "--compare_to_paper") == 0
+    printed = capsys.readouterr().out
+    assert call(*flags, "--step=5") == 0
+    *curve, alone = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in curve] == [5, 10]
+    for score in ("fid", "kid", "precision", "coverage", "r_precision", "damsm"):
+        assert curve[0][score] == alone[score], score
+    assert curve[0]["fid"] != curve[1]["fid"]
+    row = next(line.split() for line in printed.splitlines() if line.startswith("10  "))
+    assert row[:3] == ["10", "12", f"{curve[1]['fid']:.3f}"] and "step 10, the last" in printed
+    assert "damsm text_encoder_sha256" in printed and "R-precision" in printed
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Tensors("evaluation/r_precision")] == [5, 10, 5]
+
+    with pytest.raises(UserError, match=r"no checkpoint of 7 \(it has 5, 10\)"):
+        call(*flags, "--steps=5,7")
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import time
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import numpy as np
 
@@ -13,30 +13,38 @@ from ffgan_tf.metrics.protocols import Protocol
 from ffgan_tf.metrics.reference import reference_features
 from ffgan_tf.metrics.scores import compare_features, score_classes
 
+if TYPE_CHECKING:  # it needs TensorFlow, which commands load once their flags are known to be right
+    from ffgan_tf.metrics.retrieval import Retrieval
+
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache"), "ffgan_tf", "features")
 
 
 def evaluate_pictures(pictures: Pictures, reference: Pictures | None, network: Network, protocol: Protocol, *,
-                      is_network: Network | None = None, batch: int = 32, cache_dir: str | os.PathLike = CACHE,
-                      seed: int = 2020, step: int | None = None, notes: tuple[str, ...] = ()) -> dict[str, Any]:
+                      is_network: Network | None = None, retrieval: "Retrieval | None" = None, batch: int = 32,
+                      cache_dir: str | os.PathLike = CACHE, seed: int = 2020, step: int | None = None,
+                      notes: tuple[str, ...] = ()) -> dict[str, Any]:
     """The report of `pictures` against `reference`: a flat dict of scores, with every thing they depend on.
 
     One pass over `pictures` feeds all scores. Features come from `network`; the Inception Score from `is_network`, or
-    where that is None from `network`'s own class head. Without a reference there is the Inception Score alone.
+    where that is None from `network`'s own class head; R-precision from `retrieval`. Without a reference there are the
+    last two alone.
     Raises UserError for damaged pictures, too few of them, and features that are not finite.
     """
     began = time.time()
     networks = [network] if is_network is None else [network, is_network]
     if reference is None and is_network is not None:
         networks = [is_network]
-    found = extract(pictures, networks, batch, cache_dir, pictures.what)
+    watched = networks + [retrieval.damsm] if retrieval else networks
+    found = extract(pictures, watched, batch, cache_dir, pictures.what)
     scores, notes = {}, list(notes)
     if reference is not None:
         real, statistics = reference_features(reference, network, batch, cache_dir)
         scores, said = compare_features(found.arrays[0]["pool"], real, statistics, seed)
         notes += said
-    classes, said = score_classes(found.arrays[-1].get("probs"), protocol.splits, seed)
+    classes, said = score_classes(found.arrays[len(networks) - 1].get("probs"), protocol.splits, seed)
     scores |= classes
+    if retrieval:
+        scores |= retrieval.score(found.arrays[-1]["codes"], seed)
     notes += said
     report = {
         "kind": "evaluation", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)), "step": step, **scores,

@@ -16,11 +16,11 @@ from ffgan_tf.utils.progress import Progress
 CHUNK = 512  # pictures a cache file: 4 MB of 2,048 float32 features; a run that dies loses fewer than this
 
 
-TAPS = {"2048": "pool", "probabilities": "probs"}  # the network's taps that the scores are made from
+TAPS = {"2048": "pool", "probabilities": "probs", "codes": "codes"}  # what the scores are made from
 
 
 class Network(Protocol):
-    """What extraction needs of `inception.Network`."""
+    """What extraction needs of `inception.Network` or `retrieval.Damsm`."""
 
     def features(self, images: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
         """uint8 [N, H, W, 3], or N arrays [H, W, 3] of any sizes → {tap: [N, channels]}."""
@@ -30,7 +30,8 @@ class Network(Protocol):
 
 
 class Features(NamedTuple):
-    """Of N pictures, one entry a network: "pool" [N, 2048] and, with a class head, "probs" [N, K]; its cache files."""
+    """Of N pictures, one entry a network: "pool" [N, 2048] and, with a class head, "probs" [N, K], or DAMSM's "codes"
+    [N, d]; its cache files."""
 
     arrays: list[dict[str, np.ndarray]]
     files: list[list[Path]]

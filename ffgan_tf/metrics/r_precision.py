@@ -9,7 +9,8 @@ from ffgan_tf.utils.errors import UserError
 def r_precision(image_codes: np.ndarray, sentence_codes: np.ndarray, classes: np.ndarray, caption_codes: np.ndarray,
                 caption_classes: np.ndarray, wrong: int = 99, groups: int = 10,
                 seed: int = 2020) -> tuple[float, float]:
-    """Mean and standard deviation over `groups` of the share of pictures whose own caption has the highest cosine.
+    """Mean and standard deviation, over `groups` drawn at random, of the share of pictures whose own caption has the
+    highest cosine.
 
     image_codes, sentence_codes [N, D]: DAMSM's codes of the pictures and of the captions they were made from;
     classes [N]: the captions' classes. caption_codes [M, D], caption_classes [M]: where the `wrong` captions of other
@@ -36,7 +37,8 @@ def r_precision(image_codes: np.ndarray, sentence_codes: np.ndarray, classes: np
         candidates = np.concatenate([sentence_codes[index:index + 1], caption_codes[drawn]])
         scores = (candidates * image_codes[index]).sum(axis=1)  # one sum for all: equal captions must tie exactly
         hits[index] = scores[0] > scores[1:].max()
-    shares = [group.mean() for group in np.array_split(hits, groups)]
+    # At random: pictures come in the order of their classes, and the groups' spread must not be that of the classes.
+    shares = [group.mean() for group in np.array_split(random.permutation(hits), groups)]
     return float(np.mean(shares)), float(np.std(shares))
 
 
