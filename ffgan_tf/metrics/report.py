@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ffgan_tf.utils.errors import writing
+
 SCALARS = ("fid", "kid", "kid_std", "is", "is_std", "precision", "recall", "density", "coverage", "r_precision",
            "r_precision_std")
 _LABELS = {"fid": "FID", "kid": "KID", "is": "Inception Score", "precision": "precision", "recall": "recall",
@@ -16,7 +18,7 @@ def append_json_line(path: str | os.PathLike, report: dict[str, Any]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     line = (json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
-    with open(path, "ab", buffering=0) as file:
+    with writing(path), open(path, "ab", buffering=0) as file:
         file.write(line)
         os.fsync(file.fileno())
 
@@ -25,12 +27,13 @@ def write_tensorboard(folder: str | os.PathLike, report: dict[str, Any]) -> None
     """Writes the scores as scalars `evaluation/<score>` at the report's step."""
     import tensorflow as tf
 
-    writer = tf.summary.create_file_writer(str(folder))
-    with writer.as_default(step=int(report.get("step") or 0)):
-        for name in SCALARS:
-            if name in report:
-                tf.summary.scalar(f"evaluation/{name}", report[name])
-    writer.close()
+    with writing(folder):
+        writer = tf.summary.create_file_writer(str(folder))
+        with writer.as_default(step=int(report.get("step") or 0)):
+            for name in SCALARS:
+                if name in report:
+                    tf.summary.scalar(f"evaluation/{name}", report[name])
+        writer.close()
 
 
 def _value(report: dict[str, Any], name: str) -> str:
