@@ -1,11 +1,17 @@
 """Building blocks of both networks (spec section 3, after AttnGAN). All maps are NHWC."""
 
+import contextlib
+from typing import Iterator
+
 import numpy as np
 import tensorflow as tf
+
+from ffgan_tf.models import cpu_convolutions
 
 BN_EPSILON = 1e-5
 BN_MOMENTUM = 0.9  # Keras's sense: the share of the old moving value that is kept
 LEAKY_SLOPE = 0.2
+_synchronised = False  # see synchronised_batch_norm
 
 
 class UnitOrthogonal(tf.keras.initializers.Initializer):
@@ -16,10 +22,20 @@ class UnitOrthogonal(tf.keras.initializers.Initializer):
         return tf.cast(matrix, dtype or tf.float32)
 
 
-def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False, **kwargs) -> tf.keras.layers.Conv2D:
+class Conv(tf.keras.layers.Conv2D):
+    """Keras's convolution, as a matrix product where that is faster: on a CPU, for maps of few pixels."""
+
+    def convolution_op(self, inputs, kernel):
+        kernel = tf.convert_to_tensor(kernel)
+        if cpu_convolutions.better_as_product(inputs, kernel, self.strides[0]):
+            return cpu_convolutions.product_conv(inputs, kernel, self.strides[0])
+        return super().convolution_op(inputs, kernel)
+
+
+def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False, **kwargs) -> Conv:
     """kernel×kernel convolution, zero padding such that stride s divides the map by s, no bias unless asked."""
-    return tf.keras.layers.Conv2D(filters, kernel, strides=stride, padding="same", use_bias=use_bias,
-                                  kernel_initializer=UnitOrthogonal(), **kwargs)
+    return Conv(filters, kernel, strides=stride, padding="same", use_bias=use_bias, kernel_initializer=UnitOrthogonal(),
+                **kwargs)
 
 
 def dense(units: int, use_bias: bool = True, **kwargs) -> tf.keras.layers.Dense:
@@ -27,10 +43,21 @@ def dense(units: int, use_bias: bool = True, **kwargs) -> tf.keras.layers.Dense:
     return tf.keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=UnitOrthogonal(), **kwargs)
 
 
+@contextlib.contextmanager
+def synchronised_batch_norm(on: bool) -> Iterator[None]:
+    """Batch norms made inside take their statistics over all replicas' samples, or (default) over their own's."""
+    global _synchronised
+    before, _synchronised = _synchronised, on
+    try:
+        yield
+    finally:
+        _synchronised = before
+
+
 def batch_norm(**kwargs) -> tf.keras.layers.BatchNormalization:
     """Batch normalisation: eps 1e-5, momentum 0.9, γ ~ N(1, 0.02), β = 0."""
     return tf.keras.layers.BatchNormalization(
-        momentum=BN_MOMENTUM, epsilon=BN_EPSILON,
+        momentum=BN_MOMENTUM, epsilon=BN_EPSILON, synchronized=_synchronised,
         gamma_initializer=tf.keras.initializers.RandomNormal(1.0, 0.02), **kwargs)
 
 
@@ -75,29 +102,39 @@ def up_kernel(kernel: tf.Tensor) -> tf.Tensor:
     return tf.transpose(kernel, [1, 0, 3, 2])
 
 
-class UpConv(tf.keras.layers.Layer):
-    """Nearest ×2 → conv3×3 without bias: (B, H, W, C) → (B, 2H, 2W, filters).
+def up_conv(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Nearest ×2 → 3×3 convolution: x (B, H, W, C), `kernel` (3, 3, C, O) in x's or a wider type → (B, 2H, 2W, O).
 
     Computed as one transposed convolution at the low resolution (`up_kernel`), 2.25× fewer multiplications and equal to
     the plain form, borders included: the zero row beyond the upsampled map is that beyond the small one.
     """
+    def transposed(x, kernel):
+        shape = tf.shape(x)
+        return tf.nn.conv2d_transpose(x, tf.cast(up_kernel(kernel), x.dtype),
+                                      [shape[0], 2 * shape[1], 2 * shape[2], kernel.shape[-1]], strides=2, padding="SAME")
+
+    kernel = tf.convert_to_tensor(kernel)
+    height, width = x.shape[1:3]
+    faster = height and width and cpu_convolutions.on_cpu()
+    y = cpu_convolutions.with_up_gradients(transposed)(x, kernel) if faster else transposed(x, kernel)
+    y.set_shape([x.shape[0], height and 2 * height, width and 2 * width, kernel.shape[-1]])
+    return y
+
+
+class UpConv(tf.keras.layers.Layer):
+    """Nearest ×2 → conv3×3 without bias (`up_conv`): (B, H, W, C) → (B, 2H, 2W, filters)."""
 
     def __init__(self, filters: int, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
 
     def build(self, input_shape):
-        self.kernel = self.add_weight("kernel", (3, 3, input_shape[-1], self.filters), initializer=UnitOrthogonal())
+        self.kernel = self.add_weight("kernel", (3, 3, input_shape[-1], self.filters), initializer=UnitOrthogonal(),
+                                      experimental_autocast=False)  # `up_kernel` sums weights: before they are rounded
         super().build(input_shape)
 
     def call(self, x):
-        shape = tf.shape(x)
-        out_shape = [shape[0], 2 * shape[1], 2 * shape[2], self.filters]
-        y = tf.nn.conv2d_transpose(x, tf.cast(up_kernel(tf.cast(self.kernel, self.variable_dtype)), x.dtype), out_shape,
-                                   strides=2, padding="SAME")
-        height, width = x.shape[1:3]
-        y.set_shape([x.shape[0], height and 2 * height, width and 2 * width, self.filters])
-        return y
+        return up_conv(x, self.kernel)
 
 
 class Up(tf.keras.layers.Layer):
@@ -136,12 +173,26 @@ def border_zones(size: int, kernel: int) -> tuple[np.ndarray, np.ndarray]:
     return np.eye(len(taps), dtype=np.float32)[zone.reshape(-1)], taps.astype(np.float32)
 
 
-class VectorConv(tf.keras.layers.Layer):
-    """k×k convolution, no bias, of a map beside a vector tiled over space, without tiling it.
+def conv_of_tiled(vector: tf.Tensor, kernel: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """k×k convolution, zero-padded, of a vector tiled over height × width: (B, V), (k, k, V, O) → (B, H, W, O).
 
-    x (B, H, W, C) and v (B, V) → (B, H, W, filters), equal to conv([x, tile(v)]). A convolution of a constant map is
-    constant but near the border, where part of the kernel sees the zero padding: v's share is computed once for each of
-    those zones (nine for 3×3) and laid out.
+    A convolution of a constant map is constant but near the border, where part of the kernel sees the zero padding: it
+    is computed once for each of those zones (nine for 3×3) and laid out.
+    """
+    dtype, filters = vector.dtype, kernel.shape[-1]
+    (rows, row_taps), (columns, column_taps) = (border_zones(n, k) for n, k in zip((height, width), kernel.shape[:2]))
+    zones = tf.einsum("ri,sj,ijvo->rsvo", tf.constant(row_taps, dtype), tf.constant(column_taps, dtype), kernel)
+    values = tf.einsum("bv,rsvo->brso", vector, zones)
+    # Columns first, while there are few rows; rows as one plain product, whose gradient is another: einsum transposes.
+    values = tf.reshape(tf.einsum("ws,brso->brwo", tf.constant(columns, dtype), values),
+                        [-1, rows.shape[1], width * filters])
+    return tf.reshape(tf.matmul(tf.constant(rows, dtype), values), [-1, height, width, filters])
+
+
+class VectorConv(tf.keras.layers.Layer):
+    """k×k convolution, no bias, of a map beside a vector tiled over space, without tiling it (`conv_of_tiled`).
+
+    x (B, H, W, C) and v (B, V) → (B, H, W, filters), equal to conv([x, tile(v)]).
     """
 
     def __init__(self, filters: int, kernel_size: int, **kwargs):
@@ -159,12 +210,7 @@ class VectorConv(tf.keras.layers.Layer):
         x, vector = inputs
         kernel = tf.cast(self.kernel, x.dtype)
         own, of_vector = kernel[:, :, :self.channels], kernel[:, :, self.channels:]
-        (rows, row_taps), (columns, column_taps) = (border_zones(n, self.kernel_size) for n in x.shape[1:3])
-        zones = tf.einsum("ri,sj,ijvo->rsvo", tf.cast(row_taps, x.dtype), tf.cast(column_taps, x.dtype), of_vector)
-        values = tf.einsum("bv,rsvo->brso", vector, zones)
-        spread = tf.einsum("hr,brso->bhso", tf.cast(rows, x.dtype), values)
-        spread = tf.einsum("ws,bhso->bhwo", tf.cast(columns, x.dtype), spread)
-        return tf.nn.conv2d(x, own, 1, "SAME") + spread
+        return tf.nn.conv2d(x, own, 1, "SAME") + conv_of_tiled(vector, of_vector, *x.shape[1:3])
 
 
 class DenseBlock(tf.keras.layers.Layer):

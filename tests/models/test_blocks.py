@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from networks import made
 
-from ffgan_tf.models import blocks
+from ffgan_tf.models import blocks, cpu_convolutions
 
 CLOSE = dict(rtol=0, atol=1e-10)
 
@@ -26,7 +26,9 @@ def value_and_gradients(function, *arguments, weight):
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 7, 3), (1, 1, 1, 2), (3, 2, 4, 6)])
-def test_up_conv_is_nearest_up_then_convolution(rng, shape):
+@pytest.mark.parametrize("cpu", [True, False])
+def test_up_conv_is_nearest_up_then_convolution(rng, shape, cpu, monkeypatch):
+    monkeypatch.setattr(cpu_convolutions, "on_cpu", lambda: cpu)
     layer = blocks.UpConv(4, dtype="float64")
     layer.build(tf.TensorShape(shape))
     x, kernel = tf.constant(rng.normal(size=shape)), tf.constant(rng.normal(size=layer.kernel.shape))
@@ -73,6 +75,52 @@ def test_vector_conv_is_convolution_of_the_tiled_vector(rng, kernel_size, shape)
     np.testing.assert_allclose(found[0], ref.conv2d(tiled, kernel.numpy()), **CLOSE)
     for ours_, plain_ in zip(found, value_and_gradients(plain, x, vector, kernel, weight=weight)):
         np.testing.assert_allclose(ours_, plain_, **CLOSE)
+
+
+@pytest.mark.parametrize("kernel,stride,shape", [(3, 1, (2, 4, 4, 3)), (3, 1, (1, 1, 1, 2)), (4, 2, (2, 8, 6, 3)),
+                                                 (4, 2, (3, 2, 2, 5)), (5, 1, (2, 2, 3, 4)), (6, 3, (1, 6, 9, 2))])
+def test_product_conv_is_convolution(rng, kernel, stride, shape):
+    """Values, gradients, and the gradients of a gradient's norm (gradient penalties take them)."""
+    x, weights = tf.constant(rng.normal(size=shape)), tf.constant(rng.normal(size=(kernel, kernel, shape[-1], 4)))
+    weight = rng.normal(size=(shape[0], shape[1] // stride, shape[2] // stride, 4))
+
+    def ours(x, weights):
+        return cpu_convolutions.product_conv(x, weights, stride)
+
+    def plain(x, weights):
+        return tf.nn.conv2d(x, weights, stride, "SAME")
+
+    def penalty(function):
+        def run(x, weights):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = tf.reduce_sum(function(x, weights) ** 3 * weight)
+            return tape.gradient(y, x)
+        return run
+
+    found = value_and_gradients(ours, x, weights, weight=weight)
+    for ours_, plain_ in zip(found, value_and_gradients(plain, x, weights, weight=weight)):
+        np.testing.assert_allclose(ours_, plain_, **CLOSE)
+    if stride < 3:  # NumPy's reference has TensorFlow's padding of maps that the stride divides, up to 2
+        np.testing.assert_allclose(found[0], ref.conv2d(x.numpy(), weights.numpy(), stride), **CLOSE)
+    second = rng.normal(size=shape)
+    for ours_, plain_ in zip(value_and_gradients(penalty(ours), x, weights, weight=second),
+                             value_and_gradients(penalty(plain), x, weights, weight=second)):
+        np.testing.assert_allclose(ours_, plain_, rtol=1e-10, atol=1e-8)  # cubes: values in the thousands
+
+
+def test_small_maps_on_a_cpu_and_nothing_else_go_through_products(rng, monkeypatch):
+    """On a GPU, for larger maps and for 1×1 kernels the library's convolution stays."""
+    used = []
+    monkeypatch.setattr(cpu_convolutions, "product_conv", lambda *given: used.append(given) or tf.zeros([1, 4, 4, 2]))
+    for cpu in (True, False):
+        monkeypatch.setattr(cpu_convolutions, "on_cpu", lambda: cpu)
+        blocks.conv(2, 4, 2)(tf.zeros([1, 8, 8, 3])), blocks.conv(2, 3)(tf.zeros([1, 4, 4, 3]))
+        assert len(used) == 2
+    monkeypatch.setattr(cpu_convolutions, "on_cpu", lambda: True)
+    blocks.conv(2, 4, 2)(tf.zeros([1, 16, 16, 3])), blocks.conv(2, 3)(tf.zeros([1, 8, 8, 3]))
+    blocks.conv(2, 1)(tf.zeros([1, 4, 4, 3])), blocks.conv(2, 7, 2)(tf.zeros([1, 4, 4, 3]))
+    assert len(used) == 2
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 4, 5, 7])
