@@ -15,8 +15,8 @@ def verify(data_dir: str | Path) -> list[str]:
     """Faults of a converted data set, each beginning with the file's name; empty: every byte is as written.
 
     The chain: `manifest.sha256` covers the manifest's bytes, which hold the digests of the shards and the vocabulary.
-    Whole files are then read once more as records, which finds what a wrong writer wrote. Raises UserError where there
-    is no data set at all.
+    Whole files are then read once more as records, and their pictures decoded, which finds what a wrong writer wrote.
+    Raises UserError where there is no data set at all.
     """
     folder = Path(data_dir)
     if not (folder / records.MANIFEST).is_file():
@@ -68,6 +68,7 @@ def _file_fault(path: Path, sha256: str, size: int | None) -> list[str]:
 
 
 def _record_faults(path: Path, images: int, words: int | None) -> list[str]:
+    import tensorflow as tf
     count = 0
     try:
         for record in records.read_shard(path):
@@ -76,6 +77,10 @@ def _record_faults(path: Path, images: int, words: int | None) -> list[str]:
                 return [f"{path.name}: {record.name}: {len(record.texts)} captions, {len(record.tokens)} token lists"]
             if words and not all(0 < token < words for tokens in record.tokens for token in tokens):
                 return [f"{path.name}: {record.name}: a token id outside the vocabulary of {words} words"]
+            try:
+                tf.io.decode_jpeg(record.encoded, channels=3)
+            except tf.errors.InvalidArgumentError:
+                return [f"{path.name}: {record.name}: its picture cannot be decoded"]
     except UserError as error:
         return [f"{path.name}: {error}"]
     return [] if count == images else [f"{path.name}: {count} records, {images} in the manifest"]

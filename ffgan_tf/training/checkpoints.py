@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from ffgan_tf.utils.errors import UserError, cannot_write
+from ffgan_tf.utils.errors import UserError, cannot_write, writing
 from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
 
 BEST, META = "best.json", "meta.json"
@@ -51,7 +51,10 @@ class Checkpoints:
         return self.path(step)
 
     def remove_leftovers(self) -> None:
-        """Removes what a killed process left half-written. Only for the one process that writes here."""
+        """Removes what a killed process left half-written. Only for the one process that writes here, and before it has
+        anything to save: raises UserError where the folder cannot be made."""
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         for leftover in self.folder.glob(".step-*"):
             shutil.rmtree(leftover, ignore_errors=True)
 

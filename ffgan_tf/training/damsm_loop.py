@@ -69,6 +69,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
     if resume_step is not None and Vocabulary.load(kept_vocabulary).hash != vocabulary.hash:
         raise UserError(f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the "
                         "run was started with, or take another --run.")
+    checkpoints.remove_leftovers()
 
     print(f"reading {config.data}", flush=True)
     train_split, test_split = load_split(config.data, "train"), load_split(config.data, "test")

@@ -64,7 +64,9 @@ class Log:
 
     def __init__(self, run: str | Path, step: int = 0):
         self.run = Path(run)
-        events, lines = self.run / "tensorboard", self.run / "log.jsonl"
+        events, lines, samples = (self.run / name for name in ("tensorboard", "log.jsonl", "samples"))
+        with writing(samples):  # now, not when the first are drawn
+            samples.mkdir(parents=True, exist_ok=True)
         with writing(events):
             events.mkdir(parents=True, exist_ok=True)
             before = set(events.iterdir())

@@ -119,7 +119,7 @@ def test_whole_and_torn_records(tmp_path):
         assert ends_whole(path, first) == (cut == 16)  # the empty record's length and checksums
 
 
-@pytest.mark.parametrize("name", ["tensorboard", "log.jsonl"])
+@pytest.mark.parametrize("name", ["tensorboard", "log.jsonl", "samples"])
 def test_something_in_the_place_of_a_log_is_named(tmp_path, name):
     if name == "log.jsonl":
         (tmp_path / name).mkdir()
@@ -127,12 +127,6 @@ def test_something_in_the_place_of_a_log_is_named(tmp_path, name):
         (tmp_path / name).write_text("in the way")
     with pytest.raises(UserError, match=f"{tmp_path / name}: cannot be written .*Mend: make the folder"):
         Log(tmp_path)
-
-
-def test_something_in_the_place_of_the_samples_is_named(tmp_path):
-    (tmp_path / "samples").write_text("in the way")
-    with pytest.raises(UserError, match=f"{tmp_path / 'samples' / 'step-00000003.png'}: cannot be written"):
-        logged(tmp_path, 1, 3, 0)
 
 
 FULL = f"""

@@ -18,19 +18,7 @@ import tensorflow as tf
 from PIL import Image
 
 from ffgan_tf.training.gan import METRICS
-
-ROOT = Path(__file__).parents[2]
-SETTINGS = ("--image_size=64", "--ngf=4", "--ndf=4", "--z_dim=10", "--c_dim=12", "--pyramid=none", "--dense_depth=1",
-            "--dense_growth=8", "--batch=5", "--log_every=1", "--sample_every=1000", "--checkpoint_every=1000",
-            "--grid_captions=4", "--steps=100000")
-
-
-def command(module: str, *arguments) -> list[str]:
-    return [sys.executable, "-m", f"ffgan_tf.{module}", *map(str, arguments)]
-
-
-def run(module: str, *arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(command(module, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=900)
+from runs import ROOT, SETTINGS, assert_equal_state, command, run, state
 
 
 @contextlib.contextmanager
@@ -64,12 +52,6 @@ def terminated(process: subprocess.Popen) -> tuple[str, int]:
     return rest, int(stopped.split()[3].replace(",", ""))
 
 
-def state(run_folder: Path, step: int) -> dict[str, np.ndarray]:
-    reader = tf.train.load_checkpoint(str(run_folder / "checkpoints" / f"step-{step:08d}" / "state"))
-    names = [name for name in reader.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
-    return {name: np.asarray(reader.get_tensor(name)) for name in names}
-
-
 class Story:
     """Two interruptions by SIGTERM and the straight run of as many steps; what was seen on the way."""
 
@@ -96,12 +78,7 @@ def story(tiny_records, tmp_path_factory) -> Story:
 def test_interrupted_and_straight_runs_are_equal_bit_for_bit(story):
     assert story.done.returncode == 0, story.done.stderr
     assert 1 <= story.first_stop < story.stop - 1
-    one, other = state(story.broken, story.stop), state(story.straight, story.stop)
-    assert one.keys() == other.keys()
-    assert len(one) > 100 and any("optimizer_d" in name for name in one) and any("ema" in name for name in one)
-    for name in one:
-        assert one[name].tobytes() == other[name].tobytes(), name
-    assert int(one["step/.ATTRIBUTES/VARIABLE_VALUE"]) == story.stop
+    assert_equal_state(story.broken, story.straight, story.stop)
 
 
 @pytest.mark.slow
