@@ -122,31 +122,44 @@ def up_conv(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 class UpConv(tf.keras.layers.Layer):
-    """Nearest ×2 → conv3×3 without bias (`up_conv`): (B, H, W, C) → (B, 2H, 2W, filters)."""
+    """Nearest ×2 → conv3×3 without bias (`up_conv`): (B, H, W, C) → (B, 2H, 2W, filters).
+
+    Of three inputs x (B, H, W, N), v (B, V) and a matrix (N + V, C): the same of the 1×1 convolution [x, tile(v)]·matrix.
+    Two linear maps are one: only the small kernels are multiplied, and neither the tiled vector nor the C-channel map
+    is ever made.
+    """
 
     def __init__(self, filters: int, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # the kernels are multiplied before they are rounded
         self.filters = filters
 
     def build(self, input_shape):
-        self.kernel = self.add_weight("kernel", (3, 3, input_shape[-1], self.filters), initializer=UnitOrthogonal(),
-                                      experimental_autocast=False)  # `up_kernel` sums weights: before they are rounded
+        last = input_shape[-1]  # of one shape its channels, of three the matrix's shape
+        channels = last if isinstance(last, int) else last[-1]
+        self.kernel = self.add_weight("kernel", (3, 3, channels, self.filters), initializer=UnitOrthogonal(),
+                                      experimental_autocast=False)
         super().build(input_shape)
 
-    def call(self, x):
-        return up_conv(x, self.kernel)
+    def call(self, inputs):
+        if not isinstance(inputs, (tuple, list)):
+            return up_conv(inputs, self.kernel)
+        x, vector, matrix = inputs
+        channels, (height, width) = x.shape[-1], x.shape[1:3]
+        own = tf.transpose(tf.tensordot(matrix[:channels], self.kernel, [[1], [2]]), [1, 2, 0, 3])
+        tiled = tf.cast(tf.matmul(tf.cast(vector, matrix.dtype), matrix[channels:]), x.dtype)
+        return up_conv(x, own) + conv_of_tiled(tiled, tf.cast(self.kernel, x.dtype), 2 * height, 2 * width)
 
 
 class Up(tf.keras.layers.Layer):
-    """`up(C)`: nearest ×2 → conv3×3 to 2C → BN → GLU. (B, H, W, ·) → (B, 2H, 2W, C)."""
+    """`up(C)`: nearest ×2 → conv3×3 to 2C → BN → GLU. (B, H, W, ·) → (B, 2H, 2W, C). Inputs as of `UpConv`."""
 
     def __init__(self, filters: int, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.conv = UpConv(2 * filters, name="conv")
         self.norm = batch_norm(name="norm")
 
-    def call(self, x, training=False):
-        return glu(self.norm(self.conv(x), training=training))
+    def call(self, inputs, training=False):
+        return glu(self.norm(self.conv(inputs), training=training))
 
 
 class Residual(tf.keras.layers.Layer):
@@ -203,7 +216,7 @@ class VectorConv(tf.keras.layers.Layer):
         map_shape, vector_shape = input_shape
         self.channels = map_shape[-1]
         shape = (self.kernel_size, self.kernel_size, map_shape[-1] + vector_shape[-1], self.filters)
-        self.kernel = self.add_weight("kernel", shape, initializer=UnitOrthogonal())
+        self.kernel = self.add_weight("kernel", shape, initializer=UnitOrthogonal(), experimental_autocast=False)
         super().build(input_shape)
 
     def call(self, inputs):
@@ -217,22 +230,34 @@ class DenseBlock(tf.keras.layers.Layer):
     """H_dense: `depth` layers conv3×3 → BN → GLU of `growth` channels, each on the concatenation of all before it.
 
     A 1×1 convolution, no bias, brings the whole concatenation back to the input's width, so that it can be added (Eq. 7,
-    8). The input is a map (B, H, W, C) beside a vector (B, V) tiled over space; returns (B, H, W, C + V).
+    8). The input is a map (B, H, W, C) beside a vector (B, V) tiled over space; returns (B, H, W, C + V), or, with
+    `join` false, the concatenation (B, H, W, C + depth·growth) that `residual_matrix` takes on from there.
     """
 
     def __init__(self, depth: int, growth: int, **kwargs):
         super().__init__(**kwargs)
         self.convs = [VectorConv(2 * growth, 3, name=f"conv{i + 1}") for i in range(depth)]
         self.norms = [batch_norm(name=f"norm{i + 1}") for i in range(depth)]
+        self.added = depth * growth
 
     def build(self, input_shape):
         map_shape, vector_shape = input_shape
-        self.join = VectorConv(map_shape[-1] + vector_shape[-1], 1, name="join")
+        self.channels, self.vector_size = map_shape[-1], vector_shape[-1]
+        self.join = VectorConv(self.channels + self.vector_size, 1, name="join")
+        with tf.name_scope("join"):
+            self.join.build((tf.TensorShape([*map_shape[:3], self.channels + self.added]), vector_shape))
         super().build(input_shape)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs, training=False, join=True):
         features, vector = inputs
         for layer, norm in zip(self.convs, self.norms):
             new = glu(norm(layer((features, vector)), training=training))
             features = tf.concat([features, new], axis=-1)
-        return self.join((features, vector))
+        return self.join((features, vector)) if join else features
+
+    def residual_matrix(self) -> tf.Tensor:
+        """The matrix (C + depth·growth + V, C + V) of H_dense(x) + x on [concatenation, v], in the variables' type."""
+        unchanged = np.zeros((self.channels + self.added + self.vector_size, self.channels + self.vector_size))
+        unchanged[:self.channels, :self.channels] = np.eye(self.channels)
+        unchanged[self.channels + self.added:, self.channels:] = np.eye(self.vector_size)
+        return self.join.kernel[0, 0] + tf.constant(unchanged, self.variable_dtype)

@@ -62,10 +62,11 @@ class Stage(tf.keras.layers.Layer):
 
     def call(self, features, condition, context, training=False):
         condition = tf.cast(condition, features.dtype)
-        maps = tf.concat([features, context], axis=-1)
         # The order of F_d's channels is free; I_s last lets the dense block treat it apart.
-        joined = tf.concat([maps, blocks.tile_vector(condition, features)], axis=-1)
-        return self.up(self.dense((maps, condition), training=training) + joined, training=training)
+        maps = tf.concat([features, context], axis=-1)
+        # H_dense ends with a 1×1 convolution, and H begins with a convolution: one linear map, the addition of F_d in it.
+        grown = self.dense((maps, condition), training=training, join=False)
+        return self.up((grown, condition, self.dense.residual_matrix()), training=training)
 
 
 class Lateral(tf.keras.layers.Layer):

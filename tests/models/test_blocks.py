@@ -47,6 +47,49 @@ def test_up_conv_is_nearest_up_then_convolution(rng, shape, cpu, monkeypatch):
         np.testing.assert_allclose(ours_, plain_, **CLOSE)
 
 
+@pytest.mark.parametrize("shape", [(2, 5, 7, 3), (1, 1, 2, 4)])
+def test_up_conv_of_a_linear_map_is_the_two_one_after_the_other(rng, shape):
+    layer = blocks.UpConv(4, dtype="float64")
+    x, vector = tf.constant(rng.normal(size=shape)), tf.constant(rng.normal(size=(shape[0], 6)))
+    matrix = tf.constant(rng.normal(size=(shape[-1] + 6, 5)))
+    layer.build((x.shape, vector.shape, matrix.shape))
+    kernel = tf.constant(rng.normal(size=layer.kernel.shape))
+    weight = rng.normal(size=(shape[0], 2 * shape[1], 2 * shape[2], 4))
+
+    def ours(x, vector, matrix, kernel):
+        layer.kernel = kernel
+        return layer.call((x, vector, matrix))
+
+    def plain(x, vector, matrix, kernel):
+        tiled = tf.tile(vector[:, None, None, :], [1, *shape[1:3], 1])
+        joined = tf.tensordot(tf.concat([x, tiled], -1), matrix, 1)
+        return tf.nn.conv2d(tf.repeat(tf.repeat(joined, 2, axis=1), 2, axis=2), kernel, 1, "SAME")
+
+    for ours_, plain_ in zip(value_and_gradients(ours, x, vector, matrix, kernel, weight=weight),
+                             value_and_gradients(plain, x, vector, matrix, kernel, weight=weight)):
+        np.testing.assert_allclose(ours_, plain_, **CLOSE)
+
+
+def test_dense_block_and_up_as_one_linear_map(rng):
+    """H(H_dense(F_d) + F_d) as the generator's stages compute it, against the layers one by one, gradients included."""
+    x, vector = tf.constant(rng.normal(size=(2, 4, 5, 6))), tf.constant(rng.normal(size=(2, 7)))
+    dense, up = made(lambda: blocks.DenseBlock(2, 3), (x, vector)), made(lambda: blocks.Up(4), np.zeros((2, 4, 5, 13)))
+    weights = [*dense.trainable_weights, *up.trainable_weights]
+    weight, results = rng.normal(size=(2, 8, 10, 4)), []
+    for folded in (True, False):
+        with tf.GradientTape() as tape:
+            tape.watch([x, vector])
+            if folded:
+                y = up((dense((x, vector), training=True, join=False), vector, dense.residual_matrix()), training=True)
+            else:
+                joined = tf.concat([x, blocks.tile_vector(vector, x)], -1)
+                y = up(dense((x, vector), training=True) + joined, training=True)
+            loss = tf.reduce_sum(y * weight)
+        results.append([y, *tape.gradient(loss, [x, vector, *weights])])
+    for ours, plain in zip(*results):
+        np.testing.assert_allclose(ours, plain, **CLOSE)
+
+
 def test_up_conv_keeps_static_shape_with_unknown_batch():
     layer = blocks.UpConv(4)
     traced = tf.function(lambda x: layer(x)).get_concrete_function(tf.TensorSpec([None, 8, 6, 2]))
@@ -118,7 +161,7 @@ def test_small_maps_on_a_cpu_and_nothing_else_go_through_products(rng, monkeypat
         blocks.conv(2, 4, 2)(tf.zeros([1, 8, 8, 3])), blocks.conv(2, 3)(tf.zeros([1, 4, 4, 3]))
         assert len(used) == 2
     monkeypatch.setattr(cpu_convolutions, "on_cpu", lambda: True)
-    blocks.conv(2, 4, 2)(tf.zeros([1, 16, 16, 3])), blocks.conv(2, 3)(tf.zeros([1, 8, 8, 3]))
+    blocks.conv(2, 4, 2)(tf.zeros([1, 32, 32, 3])), blocks.conv(2, 3)(tf.zeros([1, 16, 16, 3]))
     blocks.conv(2, 1)(tf.zeros([1, 4, 4, 3])), blocks.conv(2, 7, 2)(tf.zeros([1, 4, 4, 3]))
     assert len(used) == 2
 
