@@ -48,6 +48,8 @@ class ModelConfig:
                           choices=("fixed", "learned"))
     condition: str = setting("sentence", "What D's conditional head sees: I_s (ca), its mean (mu), or the sentence "
                              "vector s.", choices=("ca", "mu", "sentence"))
+    normalise_sentence: bool = setting(False, "Bring s to a root mean square of 1 before conditioning augmentation "
+                                       "(ours).")
 
     @property
     def kernels(self) -> tuple[int, ...]:
@@ -76,13 +78,35 @@ class TrainConfig(ModelConfig):
     beta2: float = setting(0.999, "Adam's beta 2 of both networks.", low=0, high=1)
     adam_epsilon: float = setting(1e-8, "Adam's epsilon of both networks.", low=0)
     kl_weight: float = setting(1.0, "Weight of the conditioning augmentation's KL term; 0 is the literal Eq. 5.", low=0)
+    kl_warmup: int = setting(0, "Steps over which --kl_weight rises from 0 (ours); 0: none.", low=0)
+    damsm_weight: float = setting(0.0, "Weight of DAMSM's matching loss of the generated pictures in G's loss; 0, as in "
+                                  "Eq. 5, or AttnGAN's 5 for birds. Needs --image_encoder.", low=0)
+    image_encoder: str = setting("", "Folder of a trained image encoder (train_damsm's RUN/image_encoder), for "
+                                 "--damsm_weight.")
+    inception_weights: str = setting("imagenet", "Weights under that image encoder: a file, or imagenet, the one in "
+                                     "Keras's cache.", harmless=True)
+    gradient_penalty: str = setting("none", "Of D on real pictures, in float32 (the paper has none): R1's squared "
+                                    "gradient of D(t), or magp, DF-GAN's matching-aware one.",
+                                    choices=("none", "r1", "magp"))
+    penalty_weight: float = setting(2.0, "Its weight: DF-GAN's 2 for magp; for r1, gamma/2, often 5.", low=0)
+    clip_norm: float = setting(0.0, "Largest norm of either network's gradient; 0: unbounded.", low=0)
     loss_weights: str = setting("paper", "Grouping of D's five terms: Eq. 4's 1/2 and 1/3 (paper), or AttnGAN's.",
                                 choices=("paper", "attngan"))
     ema_decay: float = setting(0.999, "Decay of the generator's moving average.", low=0, high=1)
     ema_warmup: bool = setting(True, "Cap the decay at (1+t)/(10+t) after t steps, so that a short run's average does "
                                "not keep the initial weights. Without effect after 9,000 steps at 0.999.")
     precision: str = setting("float32", "Arithmetic of the networks; variables, losses, softmax, batch-norm statistics "
-                             "and logits stay float32.", choices=("float32", "mixed_bfloat16"))
+                             "and logits stay float32. mixed_float16 scales its losses dynamically.",
+                             choices=("float32", "mixed_float16", "mixed_bfloat16"))
+    accumulate: int = setting(1, "Parts in which each replica works its share of the batch off, one after the other: the "
+                              "whole batch's gradients (batch norm sees a part) in a part's memory.", low=1)
+    strategy: str = setting("one", "Devices: one; all GPUs of this machine (mirrored); several machines by TF_CONFIG "
+                            "(multi_worker). --batch is over all of them.", choices=("one", "mirrored", "multi_worker"))
+    sync_batch_norm: bool = setting(False, "Batch-norm statistics over all replicas instead of each one's own.")
+    jit_compile: bool = setting(False, "Compile with XLA: the whole step on one device, the networks on several.",
+                                harmless=True)
+    steps_per_call: int = setting(1, "Steps in one call of the compiled function; a signal waits for them.", low=1,
+                                  harmless=True)
     seed: int = setting(1, "Everything random is a function of this number and the step.", low=0)
     max_minutes: float = setting(0, "Save and stop after so many minutes of this process; 0: no limit.", low=0,
                                  harmless=True)
@@ -122,10 +146,31 @@ def check(config: Any) -> None:
         if config.pyramid != "fpam" and config.pyramid_kernels != default_kernels:
             raise UserError(f"--pyramid_kernels={config.pyramid_kernels} contradicts --pyramid={config.pyramid}: only "
                             "fpam has kernels. Leave one of the two out.")
+    if isinstance(config, TrainConfig):
+        check_training(config)
     for name in ("text_init_range", "text_forget_bias") if isinstance(config, TrainConfig) else ():
         if config.text_encoder and getattr(config, name) != TrainConfig.__dataclass_fields__[name].default:
             raise UserError(f"--{name}={getattr(config, name)} contradicts --text_encoder={config.text_encoder}: it sets "
                             "up an untrained encoder. Leave one of the two out.")
+
+
+def check_training(config: TrainConfig) -> None:
+    """Raises a UserError where two settings of the training contradict each other."""
+    if config.batch % config.accumulate or config.batch == config.accumulate > 1:
+        raise UserError(f"--accumulate={config.accumulate}: --batch={config.batch} must be a multiple of it, of two "
+                        "pictures a part at least, over which batch norm works.")
+    if bool(config.damsm_weight) != bool(config.image_encoder):
+        raise UserError(f"--damsm_weight={config.damsm_weight:g} and --image_encoder={config.image_encoder!r} need each "
+                        "other. Mend: give both, or neither.")
+    if config.damsm_weight and not config.text_encoder:
+        raise UserError("--damsm_weight needs the text encoder that the image encoder was trained with. Mend: "
+                        "--text_encoder=RUN/text_encoder of the same run.")
+    if config.sync_batch_norm and config.jit_compile and config.strategy != "one":
+        raise UserError("--sync_batch_norm and --jit_compile exclude each other on several devices: XLA compiles each "
+                        "replica by itself. Leave one of the two out.")
+    if config.strategy == "multi_worker" and config.steps_per_call > 1:
+        raise UserError(f"--steps_per_call={config.steps_per_call} is for one machine; leave it out with "
+                        "--strategy=multi_worker.")
 
 
 def define_flags(config_class: type, flag_values: flags.FlagValues = flags.FLAGS) -> None:

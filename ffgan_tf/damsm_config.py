@@ -44,6 +44,9 @@ class DamsmConfig:
                                  harmless=True)
     log_every: int = setting(20, "Steps between status and TensorBoard scalars.", low=1, harmless=True)
     validate_every: int = setting(200, "Steps between validations on the test split; each saves a checkpoint, and the "
-                                  "text encoder with the best R-precision is kept.", low=1, harmless=True)
+                                  "best encoders are kept.", low=1, harmless=True)
+    best_by: str = setting("r_precision", "What makes a validation the best. The loss where captions fit their pictures "
+                           "loosely, so that R-precision stays near chance.", choices=("r_precision", "loss"),
+                           harmless=True)
     keep_checkpoints: int = setting(3, "Newest checkpoints to keep.", low=1, harmless=True)
     attention_pictures: int = setting(6, "Test pictures in the attention sheet.", low=1, high=32, harmless=True)

@@ -116,17 +116,18 @@ def size_ratio(max_size: int, size: int, data_dir: str) -> int:
 
 
 def training_batches(split: Split, *, max_size: int, image_size: int, batch: int, max_words: int, noise_dim: int,
-                     seed: int, start_step: int = 0, replica: int = 0, replicas: int = 1,
+                     seed: int, start_step: int = 0, replica: int = 0, replicas: int = 1, split_by: int = 1,
                      image_at: Callable[[tf.Tensor, tf.Tensor], Any] | None = None) -> tf.data.Dataset:
     """Endless training batches from `start_step` on.
 
-    `batch` is the global batch; replica r of R gets its r-th contiguous part of it, so R replicas see what one would.
+    `batch` is the global batch; replica r of R gets its r-th contiguous part of it, so R replicas see what one would. A
+    worker with several devices asks for its own part, in `split_by` elements, one for each device in turn.
     Each element is a dict: image (b, S, S, 3) uint8, tokens (b, max_words) int32, lengths (b,) int32, classes (b,)
     int32, index (b,) int32, noise (b, noise_dim) float32 ~ N(0, 1). `image_at(index, mirrored)` replaces the random
     crop, by cached features of the picture, say.
     """
-    if batch % replicas:
-        raise UserError(f"--batch={batch} cannot be shared evenly by {replicas} replicas.")
+    if batch % (replicas * split_by):
+        raise UserError(f"--batch={batch} cannot be shared evenly by {replicas * split_by} replicas.")
     count, share = len(split.names), batch // replicas
     tokens, lengths = tf.constant(split.tokens), tf.constant(split.lengths)
     heights, widths = tf.constant(split.height), tf.constant(split.width)
@@ -150,7 +151,7 @@ def training_batches(split: Split, *, max_size: int, image_size: int, batch: int
 
     data = tf.data.Dataset.range(np.iinfo(np.int64).max)
     data = data.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return data.batch(share, drop_remainder=True).prefetch(2)
+    return data.batch(share // split_by, drop_remainder=True).prefetch(2 * split_by)
 
 
 def centre_images(split: Split, *, max_size: int, image_size: int, batch: int,

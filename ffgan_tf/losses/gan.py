@@ -5,6 +5,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 
+TINY = 1e-16  # under a square root, whose slope at 0 is infinite
+
+
 class DiscriminatorLogits(NamedTuple):
     """D's logits on its five inputs, each (B,)."""
 
@@ -61,6 +64,27 @@ def generator_loss(terms: dict[str, tf.Tensor], kl: tf.Tensor, kl_weight: float)
 def kl_divergence(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
     """−½ · mean(1 + log σ² − μ² − σ²) over batch and features, KL(N(μ, σ²) ‖ N(0, 1)) a feature. (B, c)² → scalar."""
     return -0.5 * tf.reduce_mean(1 + log_var - tf.square(mu) - tf.exp(log_var))
+
+
+def r1_penalty(gradient: tf.Tensor) -> tf.Tensor:
+    """E‖∇_t D(t)‖² of the unconditional logit on real pictures, of which R1 is γ/2 (Mescheder et al. 2018).
+
+    `gradient` of the logits' sum with respect to the pictures, (B, …) → scalar.
+    """
+    return tf.reduce_mean(_square_norm(gradient))
+
+
+def matching_aware_penalty(of_pictures: tf.Tensor, of_condition: tf.Tensor, power: float = 6.0) -> tf.Tensor:
+    """E[(‖∇_t D(t|I_s)‖ + ‖∇_I D(t|I_s)‖)⁶] on real pictures with their own sentences: MA-GP (DF-GAN, Tao et al. 2022).
+
+    Gradients of the conditional logits' sum with respect to pictures and condition, (B, …) each → scalar.
+    """
+    norm = tf.sqrt(_square_norm(of_pictures) + TINY) + tf.sqrt(_square_norm(of_condition) + TINY)
+    return tf.reduce_mean(norm ** power)
+
+
+def _square_norm(x: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.square(x), axis=list(range(1, x.shape.rank)))
 
 
 def mismatch_index(classes: tf.Tensor) -> tf.Tensor:

@@ -6,8 +6,9 @@ from typing import Iterator, NamedTuple
 import tensorflow as tf
 
 from ffgan_tf.config import ModelConfig
+from ffgan_tf.models import blocks
 from ffgan_tf.models.discriminator import Discriminator
-from ffgan_tf.models.generator import Generated, Generator
+from ffgan_tf.models.generator import Generator
 from ffgan_tf.models.text_encoder import TextEncoder
 
 TEXT_DIM = 256  # d: sentence and word features
@@ -24,19 +25,19 @@ def precision_scope(name: str) -> Iterator[None]:
         tf.keras.mixed_precision.set_global_policy(before)
 
 
-def build_generator(config: ModelConfig, precision: str = "float32") -> Generator:
-    """A generator with its variables."""
-    with precision_scope(precision):
+def build_generator(config: ModelConfig, precision: str = "float32", sync: bool = False) -> Generator:
+    """A generator with its variables; `sync`: batch norm over all replicas."""
+    with precision_scope(precision), blocks.synchronised_batch_norm(sync):
         model = Generator(config, name="generator")
         model(tf.zeros([2, TEXT_DIM]), tf.zeros([2, 3, TEXT_DIM]), tf.ones([2, 3], tf.bool),
               tf.zeros([2, config.z_dim]), tf.zeros([2, config.c_dim]))
     return model
 
 
-def build_discriminator(config: ModelConfig, precision: str = "float32") -> Discriminator:
-    """A discriminator with its variables."""
+def build_discriminator(config: ModelConfig, precision: str = "float32", sync: bool = False) -> Discriminator:
+    """A discriminator with its variables; `sync`: batch norm over all replicas."""
     size = TEXT_DIM if config.condition == "sentence" else config.c_dim
-    with precision_scope(precision):
+    with precision_scope(precision), blocks.synchronised_batch_norm(sync):
         model = Discriminator(config, name="discriminator")
         model(tf.zeros([2, config.image_size, config.image_size, 3]), tf.zeros([2, size]))
     return model
@@ -53,6 +54,15 @@ def build_text_encoder(n_words: int, init_range: float = 0.1, seed: int | None =
     return model
 
 
-def d_condition(kind: str, sentence: tf.Tensor, generated: Generated) -> tf.Tensor:
+def d_condition(kind: str, sentence: tf.Tensor, condition: tf.Tensor, mu: tf.Tensor) -> tf.Tensor:
     """What D is conditioned on (`--condition`), with the gradient stopped: `ca` I_s, `mu` its mean, `sentence` s."""
-    return tf.stop_gradient({"ca": generated.condition, "mu": generated.mu, "sentence": sentence}[kind])
+    return tf.stop_gradient({"ca": condition, "mu": mu, "sentence": sentence}[kind])
+
+
+def same_weights(source: tf.keras.Model, twin: tf.keras.Model) -> tf.keras.Model:
+    """Makes `twin`, of the same layers in another precision, compute with `source`'s variables; returns it."""
+    for own, other in zip(twin._flatten_layers(), source._flatten_layers()):
+        for name in ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"):
+            if getattr(other, name, None) is not None:
+                setattr(own, name, getattr(other, name))
+    return twin

@@ -6,14 +6,20 @@ from ffgan_tf.models import blocks
 
 
 class ConditioningAugmentation(tf.keras.layers.Layer):
-    """s (B, d) and ε ~ N(0, 1) (B, c) → I_s = μ + σ⊙ε, μ, log σ², each (B, c): one linear layer to 4c, GLU, split."""
+    """s (B, d) and ε ~ N(0, 1) (B, c) → I_s = μ + σ⊙ε, μ, log σ², each (B, c): one linear layer to 4c, GLU, split.
 
-    def __init__(self, c_dim: int, **kwargs):
+    `normalise`: s enters with a root mean square of 1 (ours).
+    """
+
+    def __init__(self, c_dim: int, normalise: bool = False, **kwargs):
         super().__init__(**kwargs)
+        self.normalise = normalise
         self.linear = blocks.dense(4 * c_dim, name="linear")
 
     def call(self, sentence, epsilon):
         # float32 at least: exp of a bfloat16 log-variance has two digits.
+        if self.normalise:
+            sentence = tf.math.l2_normalize(sentence, axis=-1) * sentence.shape[-1] ** 0.5
         h = self.linear(sentence)
         h = blocks.glu(h if h.dtype == tf.float64 else tf.cast(h, tf.float32))
         mu, log_var = tf.split(h, 2, axis=-1)

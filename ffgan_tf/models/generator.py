@@ -93,7 +93,7 @@ class Generator(tf.keras.Model):
         super().__init__(**kwargs)
         self.query_fused = config.attention_query == "f2f"
         self.learned = config.fusion == "learned"
-        self.augment = ConditioningAugmentation(config.c_dim, name="augment")
+        self.augment = ConditioningAugmentation(config.c_dim, config.normalise_sentence, name="augment")
         self.stage1 = Stage1(config, name="stage1")
         self.attend1, self.attend2 = WordAttention(name="attend1"), WordAttention(name="attend2")
         self.stage2, self.stage3 = Stage(config, name="stage2"), Stage(config, name="stage3")

@@ -143,8 +143,8 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 log.scalars(step, found)
                 sheet = validation.sheet()
                 log.pictures(step, sheet.tiles, sheet.labels, sheet.columns)
-                best = checkpoints.mark_best(step, "r_precision", found["validation/r_precision"],
-                                             lower_is_better=False)
+                best = checkpoints.mark_best(step, config.best_by, found[f"validation/{config.best_by}"],
+                                             lower_is_better=config.best_by == "loss")
                 if best or not (run / TEXT).exists():
                     save_encoders(run, damsm, vocabulary, step, found)
                 colour = f"  colour {found['validation/colour']:.3f} (chance {found['validation/colour_blind']:.3f})" \

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -13,11 +13,14 @@ from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
 from ffgan_tf.models import build
-from ffgan_tf.models.encoder_files import load_text_encoder
+from ffgan_tf.models.encoder_files import load_image_encoder, load_text_encoder
 from ffgan_tf.sampling import Sampler
 from ffgan_tf.training.checkpoints import Checkpoints
+from ffgan_tf.training.diagnose import first_non_finite
+from ffgan_tf.training.distribution import any_worker, compiled_steps, make_strategy, output_folder
 from ffgan_tf.training.evaluation import Evaluator
 from ffgan_tf.training.gan import METRICS, Gan
+from ffgan_tf.training.place import worker_place
 from ffgan_tf.training.signals import StopRequest
 from ffgan_tf.training.summaries import Log
 from ffgan_tf.utils.errors import UserError
@@ -42,16 +45,33 @@ def make_text_encoder(config: configs.TrainConfig, vocabulary: Vocabulary):
     return encoder
 
 
-def check_finite(metrics: np.ndarray, first_step: int, last_checkpoint: int | None) -> None:
-    """Raises UserError naming the first step and term that is not finite. `metrics` (steps, len(METRICS))."""
-    bad = np.argwhere(~np.isfinite(metrics))
+def make_image_encoder(config: configs.TrainConfig):
+    """DAMSM's image encoder, for `--damsm_weight`; None without one."""
+    if not config.damsm_weight:
+        return None
+    return load_image_encoder(config.image_encoder, config.inception_weights)
+
+
+def check_finite(metrics: np.ndarray, first_step: int, last_checkpoint: int | None,
+                 origin: Callable[[int], str | None] = lambda step: None) -> None:
+    """Raises UserError naming the first step and term that is not finite, and by `origin` the layer.
+
+    `metrics` (steps, len(METRICS)). Under a loss scale above 1, gradients too large for float16 are no divergence: the
+    optimiser leaves the step out and lowers the scale.
+    """
+    wrong = ~np.isfinite(metrics)
+    for network in "dg":
+        wrong[:, METRICS.index(f"grad_norm/{network}")] &= metrics[:, METRICS.index(f"loss_scale/{network}")] <= 1
+    bad = np.argwhere(wrong)
     if not len(bad):
         return
     step, term = first_step + int(bad[0][0]), METRICS[int(bad[0][1])]
+    where = origin(step)
     kept = f"The checkpoint of step {last_checkpoint} is kept." if last_checkpoint is not None else \
         "There was no checkpoint yet."
-    raise UserError(f"step {step}: {term} is {metrics[tuple(bad[0])]}; training has diverged and stops. {kept} Mend: a "
-                    "smaller --lr_d and --lr_g, or --precision=float32, with --allow_config_change.")
+    raise UserError(f"step {step}: {term} is {metrics[tuple(bad[0])]}{f' ({where})' if where else ''}; training has "
+                    f"diverged and stops. {kept} Mend: a smaller --lr_d and --lr_g, a --clip_norm, or --precision=float32, "
+                    "with --allow_config_change.")
 
 
 @contextlib.contextmanager
@@ -75,16 +95,20 @@ def explained(config: configs.TrainConfig) -> Iterator[None]:
 
 def train(config: configs.TrainConfig, run: str | Path) -> int:
     """Trains, or continues to train, in the folder `run`. Returns the exit code: 0 when done or stopped by a signal."""
-    run = Path(run)
+    strategy = make_strategy(config.strategy)
+    read_from, run = Path(run), output_folder(Path(run), config.strategy)  # one folder, but for workers after the first
+    replicas, workers = strategy.num_replicas_in_sync, worker_place()[1] if config.strategy == "multi_worker" else 1
+    if config.batch % (replicas * config.accumulate) or config.batch // (replicas * config.accumulate) < 2:
+        raise UserError(f"--batch={config.batch} cannot be shared by {replicas} devices in {config.accumulate} parts each, "
+                        "two pictures a part at least. Mend: a multiple, with --allow_config_change.")
     manifest = records.read_manifest(config.data)
     max_size = manifest["image"]["max_size"]
     size_ratio(max_size, config.image_size, config.data)
     vocabulary = Vocabulary.load(Path(config.data) / records.VOCABULARY)
     checkpoints = Checkpoints(run / "checkpoints", config.keep_checkpoints)
-    text_encoder = make_text_encoder(config, vocabulary)
-    resume_step = checkpoints.latest()
-    kept_vocabulary = run / "vocabulary.json"
-    if resume_step is not None and Vocabulary.load(kept_vocabulary).hash != vocabulary.hash:
+    kept = Checkpoints(read_from / "checkpoints")
+    resume_step = kept.latest()
+    if resume_step is not None and Vocabulary.load(read_from / "vocabulary.json").hash != vocabulary.hash:
         raise UserError(f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the run "
                         "was started with, or take another --run.")
     checkpoints.remove_leftovers()
@@ -97,35 +121,49 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
                         "(Eq. 4). Mend: convert with classes.")
     total = config.steps or -(-config.epochs * images // config.batch)
 
-    gan = Gan(config, text_encoder)
+    with strategy.scope():
+        gan = Gan(config, make_text_encoder(config, vocabulary), make_image_encoder(config))
     if resume_step is not None:
-        checkpoints.restore(gan.checkpoint(), resume_step)
+        kept.restore(gan.checkpoint(), resume_step)
         gan.optimizer_g.learning_rate, gan.optimizer_d.learning_rate = config.lr_g, config.lr_d  # it holds the old ones
         print(f"continuing at step {resume_step:,} of {total:,}", flush=True)
     # Now that they are known to fit: a run that refused its new settings goes on by its old ones.
-    write_atomic(kept_vocabulary, (Path(config.data) / records.VOCABULARY).read_bytes())
+    write_atomic(run / "vocabulary.json", (Path(config.data) / records.VOCABULARY).read_bytes())
     configs.save(config, run)
     step = start = int(gan.step.numpy())
-    batches = iter(training_batches(
-        train_split, max_size=max_size, image_size=config.image_size, batch=config.batch, max_words=config.max_words,
-        noise_dim=config.z_dim + config.c_dim, seed=config.seed, start_step=step))
-    train_step = tf.function(gan.train_step)
+
+    def data(start_step, **place):
+        return training_batches(
+            train_split, max_size=max_size, image_size=config.image_size, batch=config.batch, max_words=config.max_words,
+            noise_dim=config.z_dim + config.c_dim, seed=config.seed, start_step=start_step, **place)
+
+    def origin(step):
+        """The layer in which a step's first non-finite value arises, by doing it again."""
+        if replicas > 1:
+            return None
+        batch = next(iter(data(step - 1)))
+        return first_non_finite([gan.generator, gan.discriminator], lambda: gan.train_step(batch))
+
+    batches = iter(strategy.distribute_datasets_from_function(lambda place: data(
+        step, replica=place.input_pipeline_id, replicas=place.num_input_pipelines,
+        split_by=place.num_replicas_in_sync // place.num_input_pipelines)))
+    train_steps = compiled_steps(gan, strategy)
 
     # The grid: the same test sentences and noise at every step, by the EMA weights.
     chosen = np.linspace(0, len(test_split.names) - 1, min(config.grid_captions, len(test_split.names))).astype(int)
     sentences = [test_split.texts[i][0] for i in chosen]
     sentence_ids = [test_split.tokens[i, 0, :test_split.lengths[i, 0]] for i in chosen]
-    sampler = Sampler(gan.ema, gan.text_encoder, config.z_dim, config.c_dim, len(chosen))
+    shown = gan.shown()
+    sampler = Sampler(shown, gan.text_encoder, config.z_dim, config.c_dim, len(chosen))
     evaluator = None
-    if config.eval_every:
-        evaluator = Evaluator(config, run, vocabulary, gan.ema, gan.text_encoder)
+    if config.eval_every and run == read_from:
+        evaluator = Evaluator(config, run, vocabulary, shown, gan.text_encoder)
     log = Log(run, step)
     log.text("sentences", "\n".join(f"{i + 1}. {text}" for i, text in enumerate(sentences)), step)
     write_atomic(run / "samples" / "sentences.txt", "\n".join(sentences) + "\n")
-    devices = ", ".join(device.name.rpartition(":")[0].rpartition(":")[2] + " " + device.name[-1]
-                        for device in tf.config.list_logical_devices("GPU")) or "CPU"
-    print(f"{images:,} images, {total:,} steps of {config.batch}, {config.precision} on {devices}; TensorBoard: "
-          f"tensorboard --logdir={run}", flush=True)
+    device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    print(f"{images:,} images, {total:,} steps of {config.batch}, {config.precision} on {replicas} {device}"
+          f"{'s' if replicas > 1 else ''}; TensorBoard: tensorboard --logdir={run}", flush=True)
 
     began = interval_began = time.monotonic()
     pending: list[tf.Tensor] = []  # the metrics of steps since the last log, still on the device
@@ -133,23 +171,30 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     stop_reason = ""
     with StopRequest() as stop, explained(config):
         while step < total:
-            pending.append(train_step(next(batches)))
-            step += 1
+            # No call goes beyond a step at which something is due.
+            events = (config.log_every, config.sample_every, config.checkpoint_every, config.eval_every or total)
+            count = min(config.steps_per_call, total - step, *(event - step % event for event in events))
+            pending.append(train_steps(batches, count))
+            step += count
             if config.max_minutes and time.monotonic() - began > 60 * config.max_minutes:
                 stop_reason = f"--max_minutes={config.max_minutes:g} are over"
             stop_reason = f"{stop.asked} received" if stop.asked else stop_reason
+            if workers > 1:  # they stop at one step or none: what one is told, all learn at the next status
+                due = step % config.log_every == 0
+                stop_reason = (stop_reason or "another worker stopped") if due and any_worker(strategy, bool(stop_reason)) \
+                    else ""
             last = step == total or bool(stop_reason)
-            evaluate = evaluator is not None and (step == total or step % config.eval_every == 0)
+            evaluate = bool(config.eval_every) and (step == total or step % config.eval_every == 0)
             save = last or evaluate or step % config.checkpoint_every == 0
             sample = last or step % config.sample_every == 0
 
             report = save or sample or step % config.log_every == 0
             if report:
-                values = np.stack([metrics.numpy() for metrics in pending])  # the one wait for the device
-                check_finite(values, step - len(pending) + 1, saved)
+                values = np.concatenate([metrics.numpy() for metrics in pending])  # the one wait for the device
+                check_finite(values, step - len(values) + 1, saved, origin)
                 seconds = time.monotonic() - interval_began
                 means = dict(zip(METRICS, values.mean(axis=0).astype(float)))
-                speed = config.batch * len(pending) / max(seconds, 1e-9)
+                speed = config.batch * len(values) / max(seconds, 1e-9)
                 log.scalars(step, {**means, "speed/images_per_second": speed, "epoch": step * config.batch / images,
                                    "learning_rate/g": config.lr_g, "learning_rate/d": config.lr_d})
                 left = (time.monotonic() - began) / (step - start) * (total - step)
@@ -163,9 +208,11 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
             if save:  # first: who sent SIGTERM may not wait for pictures
                 checkpoints.save(gan.checkpoint(), step)
                 saved = step
+            if sample or evaluate:
+                gan.show(shown)
             if sample:
                 log.pictures(step, sampler(sentence_ids, config.seed), sentences)
-            if evaluate:
+            if evaluate and evaluator:
                 fid = evaluator(step)["fid"]
                 best = checkpoints.mark_best(step, "fid", fid)
                 print(f"step {step:,}: FID {fid:.2f} on {config.eval_samples:,} test captions"

@@ -8,6 +8,7 @@ from absl import flags
 from ffgan_tf import config as configs
 from ffgan_tf.data import records
 from ffgan_tf.training.lock import run_lock
+from ffgan_tf.training.place import worker_place
 from ffgan_tf.utils.errors import UserError
 
 
@@ -36,7 +37,8 @@ def opened_run(argv: list[str], config_class: type, command: str, example: str, 
         raise UserError("--data is missing: the folder of a converted data set. Mend: tools/make_demo_dataset.py and "
                         "tools/convert_cub.py make one.")
     records.read_manifest(config.data)  # before the run's folder is made
-    with run_lock(run):
+    chief = getattr(config, "strategy", "one") != "multi_worker" or worker_place()[0] == 0  # who alone writes there
+    with run_lock(run) if chief else contextlib.nullcontext():
         for name, (was, now) in changed.items():
             print(f"--{name}: {was!r} before, {now!r} from here on", flush=True)
         yield config, run

@@ -1,0 +1,78 @@
+"""Which devices a run computes on: `--strategy`, and what several workers must do alike."""
+
+import tempfile
+from pathlib import Path
+from typing import Callable
+
+import tensorflow as tf
+
+from ffgan_tf.training.place import worker_place
+from ffgan_tf.utils.errors import UserError
+
+
+def make_strategy(name: str) -> tf.distribute.Strategy:
+    """The strategy behind `--strategy`. Before anything else is computed: multi_worker meets the other workers here.
+
+    `one`: TensorFlow's default, the first GPU or the CPU. `mirrored`: all GPUs of this machine, or all logical CPUs where
+    there is none. `multi_worker`: all workers of TF_CONFIG with all their GPUs.
+    """
+    if name == "one":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if worker_place()[1] < 2:
+        raise UserError("--strategy=multi_worker needs TF_CONFIG, which names all workers and this one's place: "
+                        "TF_CONFIG='{\"cluster\": {\"worker\": [\"host1:2222\", \"host2:2222\"]}, \"task\": {\"type\": "
+                        "\"worker\", \"index\": 0}}', with index 1 on the second. For one machine: --strategy=mirrored.")
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def output_folder(run: Path, strategy_name: str) -> Path:
+    """Where this worker writes. All workers take part in saving, but only the chief's files are the run's: the others'
+    go to a folder of their own in the system's temporary one."""
+    if strategy_name != "multi_worker" or worker_place()[0] == 0:
+        return run
+    return Path(tempfile.mkdtemp(prefix=f"ffgan_tf-worker{worker_place()[0]}-"))
+
+
+def any_worker(strategy: tf.distribute.Strategy, flag: bool) -> bool:
+    """Whether the flag is set on any worker. With several, all must call it at the same step."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return flag
+    own = strategy.experimental_distribute_values_from_function(lambda _: tf.constant(float(flag)))
+    return bool(strategy.reduce(tf.distribute.ReduceOp.SUM, own, axis=None) > 0)
+
+
+def compiled_steps(gan, strategy: tf.distribute.Strategy) -> Callable:
+    """A function (iterator of batches, count) → metrics (count, M): `count` training steps on all replicas, the metrics
+    averaged over them; one unless `--steps_per_call`. The host is asked for nothing in between; one graph for any count.
+
+    With `--jit_compile`, XLA compiles the whole step on one device. Replicas must leave the compiled code to meet each
+    other, so there it compiles the networks and their losses.
+    """
+    step = gan.train_step
+    if gan.config.jit_compile:
+        if strategy.num_replicas_in_sync == 1:
+            step = tf.function(step, jit_compile=True)
+        else:
+            for name in ("_generate", "_d_gradients", "_g_loss"):
+                setattr(gan, name, tf.function(getattr(gan, name), jit_compile=True))
+
+    def one_step(batches):
+        return strategy.reduce(tf.distribute.ReduceOp.MEAN, strategy.run(step, args=(next(batches),)), axis=None)
+
+    @tf.function
+    def single(batches):
+        return one_step(batches)[None]
+
+    @tf.function
+    def several(batches, count):
+        metrics = tf.TensorArray(tf.float32, count)
+        for i in tf.range(count):
+            metrics = metrics.write(i, one_step(batches))
+        return metrics.stack()
+
+    # The loop's graph may round otherwise than the plain one: a run keeps to one of them, whatever the count.
+    return lambda batches, count: single(batches) if gan.config.steps_per_call == 1 else several(
+        batches, tf.constant(count))
