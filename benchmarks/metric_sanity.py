@@ -2,8 +2,9 @@
 
 On the real pictures of a converted data set: train against test; test against itself blurred, with noise, and through
 JPEG, at growing strength (both scores must grow at each step); halves of the training pictures against each other by
-their count N, which shows FID's bias and KID's lack of one. Features are cached: the second run takes seconds. Exit
-code 1 where a score does not grow.
+their count N, which shows FID's bias and KID's lack of one; train against test again with features in bfloat16, which
+says what --precision=bfloat16 costs. Features are cached: the second run takes seconds. Exit code 1 where a score does
+not grow.
 """
 
 import io
@@ -82,9 +83,10 @@ def main(argv: list[str]) -> int:
 
     warnings.filterwarnings("ignore", "FID from")  # the tables show the counts, the second one is about them
     given = flags.FLAGS
-    network = load_network(given.inception, given.inception_weights, batch_size=given.batch)
+    network, fast = (load_network(given.inception, given.inception_weights, dtype, batch_size=given.batch)
+                     for dtype in ("float32", "bfloat16"))
 
-    def features(pictures):
+    def features(pictures, network=network):
         return extract(pictures, [network], given.batch, given.cache_dir, pictures.what).arrays[0]["pool"]
 
     def scores(one, two):
@@ -99,6 +101,7 @@ def main(argv: list[str]) -> int:
     train = RecordPictures(given.data, "train", given.image_size, limit=given.train_count)
     real, other = features(test), features(train)
     rows = [row("test against itself", real, real)[0], row("train against test", other, real)[0]]
+    rows.append(row("train against test, both in bfloat16", features(train, fast), features(test, fast))[0])
     clear = RecordPictures(given.data, "test", given.image_size, limit=given.distorted_count)
     clear_features, fails = features(clear), []
     for name, (_, strengths) in DISTORTIONS.items():

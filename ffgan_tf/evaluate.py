@@ -165,6 +165,8 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | Non
     if given.inception and protocol.network and given.inception != protocol.network:
         notes.append(f"the features are those of `{given.inception}`; protocol {protocol.name} is defined with "
                      f"`{protocol.network}`.")
+    if given.precision == "bfloat16":
+        notes.append("features in bfloat16: FID moves a little, by how much stands in docs/evaluation.md.")
     for step in steps:
         if run:
             run = run if step == steps[0] else run_at(step)

@@ -92,9 +92,11 @@ def test_two_folders_from_one_command(folders, weights, tmp_path, capsys):
     assert "| FF-GAN (paper) | 4.48 ± 0.04 |" in printed.out and "does not compare" in printed.out
     assert "took" in printed.err and "no class head" in printed.out
 
-    assert call(f"--images={folders / 'mixed'}", f"--reference={folders / 'a'}", f"--output={out}", *network) == 0
+    assert call(f"--images={folders / 'mixed'}", f"--reference={folders / 'a'}", f"--output={out}", *network,
+                "--precision=bfloat16") == 0
     mixed = json.loads(out.read_text().splitlines()[1])
     assert mixed["fid"] > 0 and mixed["count"] == 6 and any("2 sizes" in note for note in mixed["notes"])
+    assert mixed["network"]["dtype"] == "bfloat16" and any("in bfloat16" in note for note in mixed["notes"])
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ def encoder_folders(given: str) -> tuple[Path, Path]:
     if comma:
         return Path(text), Path(image)
     if not (Path(given) / IMAGE).is_dir():
-        raise UserError(f"--damsm={given}: there is no {IMAGE} in it. Mend: name a run of ffgan_tf.train_damsm; an older "
-                        f"one gets that folder when it is continued: python -m ffgan_tf.train_damsm --run={given}")
+        raise UserError(f"--damsm={given}: there is no {IMAGE} in it. Mend: name a run of ffgan_tf.train_damsm; an "
+                        f"older one gets it when it is continued: python -m ffgan_tf.train_damsm --run={given}")
     return Path(given) / TEXT, Path(given) / IMAGE
 
 
@@ -46,7 +46,8 @@ class Damsm:
         self._protocol = {"network": "damsm", "text_encoder_sha256": about["text_encoder_sha256"],
                           "image_encoder_sha256": sha256_file(image / "weights.npz"), "trunk": about["trunk"],
                           "trunk_size": about["image_size"], "inception_sha256": about.get("inception_sha256"),
-                          "made_by": about["made_by"]}
+                          "made_by": {key: about["made_by"][key] for key in ("tool", "step", "seed")
+                                      if key in about["made_by"]}}
         self._codes = tf.function(lambda images: self._image(tf.cast(images, tf.float32) / 127.5 - 1)[1],
                                   reduce_retracing=True)
         self._sentences = tf.function(lambda tokens, lengths: self._text(tokens, lengths)[0], reduce_retracing=True)
