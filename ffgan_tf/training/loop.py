@@ -79,10 +79,11 @@ def explained(config: configs.TrainConfig) -> Iterator[None]:
     """What goes wrong inside a step and is the user's to mend, as a UserError."""
     try:
         yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise UserError(f"out of memory at --batch={config.batch}. Mend: --batch={max(2, config.batch // 2)} with "
-                        "--allow_config_change, or a smaller --image_size, --ngf or --ndf in a new run.") from error
-    except tf.errors.InvalidArgumentError as error:
+    except (tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError) as error:
+        # A constant that there is no room for, gradients' zeros say, is one that "cannot be parsed".
+        if isinstance(error, tf.errors.ResourceExhaustedError) or "Cannot parse tensor from proto" in str(error):
+            raise UserError(f"out of memory at --batch={config.batch}. Mend: --batch={max(2, config.batch // 2)} with "
+                            "--allow_config_change, or a smaller --image_size, --ngf or --ndf in a new run.") from error
         if "one class only" in str(error):
             raise UserError(f"a batch of {config.batch} pictures was of one class only, so no sentence was wrong for any of "
                             "them (Eq. 4). Mend: a larger --batch with --allow_config_change, or data of more "
