@@ -1,0 +1,363 @@
+"""The GAN's training step: images/s, multiplications, share of the convolution peak.   python benchmarks/train_step.py
+
+For each --batch and --precision a row for the whole step and one for each part of it, then what each rewrite of the
+mathematics gains over its plain form. All are called in turns, so that whatever else the machine does meets all alike;
+times are medians, with the fastest beside. CPU seconds are those of all threads of this process: they hardly change
+when other programs take the cores, and cores ÷ CPU seconds is what a quiet machine gives at best. Random pictures,
+captions and weights; --data=RECORDS times the input pipeline, too.
+
+Multiplications are counted on the step's own graph, those operations that its results need: convolutions, their two
+gradients, and matrix products, taps on padding included, one multiplication and addition = 2 FLOP; the text encoder's
+recurrence (below 0.02 %) and all elementwise work are left out. So the count is of what is computed, rewrites included.
+The peak is the fastest of three large 3×3 convolutions, forward, in the same run and type.
+"""
+
+import json
+import math
+import os
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Callable
+
+from absl import app, flags
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import ffgan_tf  # noqa: E402, F401 (settles which Keras)
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from ffgan_tf.config import TrainConfig  # noqa: E402
+from ffgan_tf.data import pipeline, records  # noqa: E402
+from ffgan_tf.losses import gan as losses  # noqa: E402
+from ffgan_tf.models import blocks, build  # noqa: E402
+from ffgan_tf.training.gan import Gan  # noqa: E402
+from ffgan_tf.utils.errors import exit_code_main  # noqa: E402
+
+flags.DEFINE_integer("image_size", 256, "S.")
+flags.DEFINE_list("batch", ["4", "16"], "Images a step; several, with commas.")
+flags.DEFINE_list("precision", ["float32", "mixed_bfloat16"], "Keras policies; several, with commas.")
+flags.DEFINE_boolean("jit_compile", False, "Compile with XLA, the parts too.")
+flags.DEFINE_integer("repeats", 5, "Calls of each to time, after one that compiles.", lower_bound=1)
+flags.DEFINE_boolean("parts", True, "Time the parts of the step.")
+flags.DEFINE_boolean("rewrites", True, "Time the rewrites and their plain forms, at the first --batch.")
+flags.DEFINE_string("data", "", "Folder of a converted data set: times the input pipeline.")
+flags.DEFINE_string("jsonl", "", "Append every row to this file.")
+
+WORDS, VOCABULARY = 18, 5450
+CORES = len(os.sched_getaffinity(0))
+GPUS = tf.config.list_physical_devices("GPU")
+
+
+def multiplications(graph: tf.Graph) -> int:
+    """Of the convolutions and matrix products in a function's graph that its outputs and side effects need."""
+    needed, waiting = set(), [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
+    while waiting:
+        op = waiting.pop()
+        if op not in needed:
+            needed.add(op)
+            waiting += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+    return sum(op_multiplications(op) for op in needed)
+
+
+def op_multiplications(op: tf.Operation) -> int:
+    """Of one operation. Raises ValueError where a shape that it needs is unknown."""
+    def size(tensor):
+        if not tensor.shape.is_fully_defined():
+            raise ValueError(f"{op.name}: its shape {tensor.shape} is unknown")
+        return math.prod(tensor.shape.as_list())
+
+    if op.type == "Conv2D":  # every output: kernel's height × width × channels
+        return size(op.outputs[0]) * size(op.inputs[1]) // op.inputs[1].shape[-1]
+    if op.type == "Conv2DBackpropInput":  # the same of the forward convolution, whose output is the third input
+        return size(op.inputs[2]) * size(op.inputs[1]) // op.inputs[1].shape[-1]
+    if op.type == "Conv2DBackpropFilter":
+        return size(op.inputs[2]) * size(op.outputs[0]) // op.outputs[0].shape[-1]
+    if op.type in ("MatMul", "BatchMatMul", "BatchMatMulV2"):
+        transposed = op.get_attr("transpose_a" if op.type == "MatMul" else "adj_x")
+        return size(op.outputs[0]) * op.inputs[0].shape[-2 if transposed else -1]
+    if op.type == "Einsum":
+        terms = op.get_attr("equation").decode().split("->")[0].split(",")
+        sides = {label: side for term, tensor in zip(terms, op.inputs) for label, side in zip(term, tensor.shape)}
+        return math.prod(sides.values()) if len(terms) > 1 else 0
+    return 0
+
+
+def compiled(function: Callable, jit: bool) -> Callable:
+    """`function` (no arguments, tensors or None) as a graph that returns all of it: what is not returned is not computed."""
+    return tf.function(lambda: [tensor for tensor in tf.nest.flatten(function()) if tensor is not None], jit_compile=jit)
+
+
+def waiting(graph: Callable) -> Callable:
+    """A call of it that waits for the device."""
+    def call():
+        graph()
+        tf.test.experimental.sync_devices()
+    return call
+
+
+def in_turns(calls: dict[str, Callable], repeats: int) -> dict[str, tuple[list[float], list[float]]]:
+    """Wall and CPU seconds of each call of each, one after the other in every round, after one that compiles."""
+    times = {name: ([], []) for name in calls}
+    for number in range(repeats + 1):
+        for name, call in calls.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            call()
+            if number:
+                times[name][0].append(time.perf_counter() - wall)
+                times[name][1].append(time.process_time() - cpu)
+    return times
+
+
+def peak_bytes(reset: bool = False) -> int:
+    """Most memory since the last reset: of the GPU's allocator, or this process's resident pages."""
+    if GPUS:
+        if reset:
+            tf.config.experimental.reset_memory_stats("GPU:0")
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    try:
+        if reset:
+            Path("/proc/self/clear_refs").write_text("5")
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+        return 1024 * int(line.split()[1])
+    except OSError:  # no Linux: since the process began
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def convolution_peak(dtype: tf.DType, repeats: int) -> tuple[float, float]:
+    """FLOP/s of the fastest large 3×3 convolution, forward: by the clock, and by CPU seconds on all cores."""
+    calls, flop = {}, {}
+    for side, channels in ((64, 128), (32, 256), (128, 64)):
+        batch = 4 if not GPUS else 64
+        x, kernel = (tf.cast(tf.random.normal(shape), dtype) for shape in ((batch, side, side, channels),
+                                                                          (3, 3, channels, channels)))
+        name = f"{side}²×{channels}"
+        calls[name] = compiled(lambda x=x, kernel=kernel: tf.nn.conv2d(x, kernel, 1, "SAME"), False)
+        flop[name] = 2 * batch * side ** 2 * 9 * channels ** 2
+    times = in_turns({name: waiting(call) for name, call in calls.items()}, 4 * repeats)
+    return (max(flop[name] / min(wall) for name, (wall, _) in times.items()),
+            max(flop[name] * CORES / min(cpu) for name, (_, cpu) in times.items()))
+
+
+def random_batch(config: TrainConfig) -> dict[str, tf.Tensor]:
+    """What `training_batches` would give: pictures, captions of 8 to 18 words, all of different classes."""
+    random, batch = np.random.default_rng(0), config.batch
+    return {"image": tf.constant(random.integers(0, 256, (batch, config.image_size, config.image_size, 3)), tf.uint8),
+            "tokens": tf.constant(random.integers(1, VOCABULARY, (batch, WORDS)), tf.int32),
+            "lengths": tf.constant(random.integers(8, WORDS + 1, batch), tf.int32), "classes": tf.range(batch),
+            "noise": tf.constant(random.normal(size=(batch, config.z_dim + config.c_dim)), tf.float32)}
+
+
+def parts_of(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, Callable]:
+    """The step and its parts, as functions of nothing that return what they compute."""
+    inputs = gan._inputs(batch)
+    fake = gan._generate(inputs).image
+    d_weights, g_weights = gan.discriminator.trainable_variables, gan.generator.trainable_variables
+    d_gradients, g_gradients = ([tf.random.normal(weight.shape, stddev=1e-3) for weight in weights]
+                                for weights in (d_weights, g_weights))
+
+    def g_step():
+        with tf.GradientTape() as tape:
+            loss, _ = gan._g_loss(inputs, gan._generate(inputs))
+        return tape.gradient(loss, g_weights)
+
+    def optimise():
+        norms = gan._apply(d_gradients, gan.discriminator, gan.optimizer_d), gan._apply(g_gradients, gan.generator,
+                                                                                       gan.optimizer_g)
+        gan._update_ema()
+        return norms
+
+    return {"whole step": lambda: gan.train_step(batch),
+            "text encoder": lambda: gan.text_encoder(batch["tokens"], batch["lengths"]),
+            "G forward": lambda: gan._generate(inputs),
+            "D's trunk and heads forward, real and fake": lambda: gan.discriminator(
+                inputs.real, inputs.condition, training=True) + gan.discriminator(fake, inputs.condition, training=True),
+            "D forward and backward": lambda: gan._d_gradients(inputs, fake),
+            "G and D forward, both backward to G": g_step,
+            "optimisers and EMA": optimise}
+
+
+def counted(function: Callable, batch: int) -> float | None:
+    """Multiplications per image; None where they cannot be counted."""
+    try:
+        return multiplications(compiled(function, False).get_concrete_function().graph) / batch
+    except ValueError as error:
+        print(f"not counted: {error}", file=sys.stderr)
+        return None
+
+
+def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, tuple[Callable, Callable]]:
+    """Name → (plain form, ours), forward and gradients, at the sizes of stage 3 and of the discriminator."""
+    dtype = tf.as_dtype(gan.generator.compute_dtype)
+    side, ngf, c, count = config.image_size // 2, config.ngf, config.c_dim, config.batch
+    maps, grown = 2 * ngf, 2 * ngf + config.dense_depth * config.dense_growth
+
+    def normal(*shape, kind=dtype):
+        return tf.cast(tf.random.normal(shape, stddev=0.1), kind)
+
+    def differentiated(function, *arguments):
+        def run():
+            with tf.GradientTape() as tape:
+                tape.watch(arguments)
+                y = function(*arguments)
+            return y, tape.gradient(y, arguments)  # of the sum: a gradient of ones
+        return run
+
+    def both(plain, ours, *arguments):
+        return differentiated(plain, *arguments), differentiated(ours, *arguments)
+
+    def nearest_conv(x, kernel):
+        return tf.nn.conv2d(blocks.nearest_up(x), tf.cast(kernel, x.dtype), 1, "SAME")
+
+    def tiled(x, vector):
+        return tf.concat([x, blocks.tile_vector(vector, x)], -1)
+
+    wide = [normal(count, side, side, maps + c), normal(3, 3, maps + c, 2 * ngf, kind=tf.float32)]
+    vector_conv = blocks.VectorConv(2 * ngf, 3, dtype=gan.generator.dtype_policy)
+    vector_conv.build(((count, side, side, maps), (count, c)))
+    up = blocks.UpConv(2 * ngf, dtype=gan.generator.dtype_policy)
+    up.build((None, None, None, maps + c))
+
+    def joined(x, vector, matrix):
+        # The layers one by one; the skip's part of the matrix costs no multiplication there, but an addition.
+        low = tf.nn.conv2d(tiled(x, vector), tf.cast(matrix, dtype)[None, None], 1, "SAME") + tiled(x[..., :maps], vector)
+        return blocks.up_conv(low, up.kernel)
+
+    def lateral(x, kernel):
+        return blocks.nearest_up(tf.nn.conv2d(x, kernel, 1, "SAME"))
+
+    def late_lateral(x, kernel):
+        return tf.nn.conv2d(blocks.nearest_up(x), kernel, 1, "SAME")
+
+    inputs, d = gan._inputs(batch), gan.discriminator
+    fake = tf.random.uniform(inputs.real.shape, -1, 1)
+
+    def three_trunks():
+        with tf.GradientTape() as tape:
+            once, twice, fakes = (d.features(x, training=True) for x in (inputs.real, inputs.real, fake))
+            loss = losses.discriminator_loss(losses.discriminator_terms(losses.DiscriminatorLogits(
+                d.unconditional(once), d.unconditional(fakes), d.conditional(once, inputs.condition, training=True),
+                d.conditional(fakes, inputs.condition, training=True), d.conditional(twice, inputs.wrong, training=True))))
+        return tape.gradient(loss, d.trainable_variables)
+
+    def generate_and_learn():
+        with tf.GradientTape() as tape:
+            image = gan._generate(inputs).image
+        return tape.gradient(image, gan.generator.trainable_variables)
+
+    deep = next(layer.conv for layer in reversed(d.trunk) if layer.conv.strides == (2, 2))
+    deep_kernel = tf.cast(tf.convert_to_tensor(deep.kernel), dtype)
+    return {
+        f"nearest ×2 → conv3×3, {side}²×{maps + c} → {2 * side}²×{2 * ngf}": both(nearest_conv, blocks.up_conv, *wide),
+        f"vector tiled through conv3×3, {side}²×({maps}+{c})": both(
+            lambda x, v: tf.nn.conv2d(tiled(x, v), tf.cast(tf.convert_to_tensor(vector_conv.kernel), dtype), 1, "SAME"),
+            lambda x, v: vector_conv((x, v)), normal(count, side, side, maps), normal(count, c)),
+        "1×1, skip and up as one linear map": both(
+            joined, lambda x, v, matrix: up((x, v, matrix)), normal(count, side, side, grown), normal(count, c),
+            normal(grown + c, maps + c, kind=tf.float32)),
+        "H_L2 twice at S² → once at (S/2)²": both(
+            lambda a, b, k: late_lateral(a, k) + late_lateral(b, k), lambda a, b, k: lateral(a + b, k),
+            normal(count, side, side, ngf), normal(count, side, side, ngf), normal(1, 1, ngf, ngf)),
+        "D's last stride-2 layer as a product (CPU)": both(
+            lambda x, k: tf.nn.conv2d(x, k, 2, "SAME"), lambda x, k: deep.convolution_op(x, k),
+            normal(count, 8, 8, deep_kernel.shape[2]), deep_kernel),
+        "D's step: trunk of real pictures once for the right and the wrong sentence": (
+            three_trunks, lambda: gan._d_gradients(inputs, fake)[0]),
+        "fakes made once for both steps, with their gradient": (
+            lambda: [gan._generate(inputs).image, generate_and_learn()], generate_and_learn)}
+
+
+def pipeline_row(config: TrainConfig, data: str, repeats: int) -> tuple[list[float], list[float]]:
+    """Wall and CPU seconds of a batch of the input pipeline, by itself."""
+    max_size = records.read_manifest(data)["image"]["max_size"]
+    batches = iter(pipeline.training_batches(
+        pipeline.load_split(data, "train"), max_size=max_size, image_size=config.image_size, batch=config.batch,
+        max_words=WORDS, noise_dim=config.z_dim + config.c_dim, seed=1))
+
+    def some():
+        for _ in range(50):  # read ahead as it is, single batches would be free
+            next(batches)
+
+    return tuple([value / 50 for value in values] for values in in_turns({"": some}, repeats)[""])
+
+
+def main(argv: list[str]) -> int:
+    """Prints the tables."""
+    del argv
+    given = flags.FLAGS
+    tf.get_logger().setLevel("ERROR")  # it warns of many graphs
+    device = ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in GPUS) \
+        or f"CPU, {CORES} cores"
+    print(f"S = {given.image_size}, TensorFlow {tf.__version__}, {device}{', XLA' if given.jit_compile else ''}; "
+          f"{given.repeats} rounds in turns, median (fastest)\n", flush=True)
+    rows, rewritten = [], []
+
+    def note(kind, **row):
+        if given.jsonl:
+            with open(given.jsonl, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"kind": kind, "image_size": given.image_size, "tensorflow": tf.__version__,
+                                       "device": device, "jit_compile": given.jit_compile, **row}) + "\n")
+
+    for precision in given.precision:
+        dtype = tf.as_dtype(precision.removeprefix("mixed_"))
+        peak, peak_cpu = convolution_peak(dtype, given.repeats)
+        note("peak", precision=precision, flops=peak, flops_by_cpu=peak_cpu)
+        rows.append(f"| **{precision}**: convolution peak | | | | | | {peak / 1e12:.2f} | {peak_cpu / 1e12:.2f} | 100 | |")
+        for number in map(int, given.batch):
+            peak_bytes(reset=True)
+            config = TrainConfig(image_size=given.image_size, batch=number, precision=precision)
+            gan = Gan(config, build.build_text_encoder(VOCABULARY, 1.0, 1, 2.0))
+            batch = random_batch(config)
+            parts = parts_of(gan, batch)
+            if not given.parts:
+                parts = {"whole step": parts["whole step"]}
+            calls = {name: waiting(compiled(part, given.jit_compile)) for name, part in parts.items()}
+            calls["whole step"]()
+            peak_bytes(reset=True)  # now of the step alone
+            calls["whole step"]()
+            memory = peak_bytes()
+            times = in_turns(calls, given.repeats)
+            if given.data and given.parts:
+                times["input pipeline"] = pipeline_row(config, given.data, given.repeats)
+            for name, (wall, cpu) in times.items():
+                count = counted(parts[name], number) if name in parts else 0
+                median, fastest, cpu_median = statistics.median(wall), min(wall), statistics.median(cpu)
+                flop, by_cpu = (2 * number * (count or 0) / value for value in (median, cpu_median / CORES))
+                share = 100 * (flop / peak if GPUS else by_cpu / peak_cpu)
+                whole = name == "whole step"
+                rows.append(f"| {f'**batch {number}: whole step**' if whole else name} | {number / median:.2f} "
+                            f"({number / fastest:.2f}) | {median * 1000:,.1f} ({fastest * 1000:,.1f}) | "
+                            f"{cpu_median * 1000:,.0f} | {number * CORES / cpu_median:.2f} | "
+                            + (f"{count / 1e9:.2f} | {flop / 1e12:.2f} | {by_cpu / 1e12:.2f} | {share:.0f}" if count
+                               else "| | |") + f" | {f'{memory / 2**30:.1f}' if whole else ''} |")
+                note("part", precision=precision, batch=number, name=name, wall=wall, cpu=cpu, multiplications=count,
+                     peak_bytes=memory if whole else None)
+            if given.rewrites and number == int(given.batch[0]):
+                pairs = rewrites_of(config, gan, batch)
+                times = in_turns({f"{form}{name}": waiting(compiled(function, given.jit_compile))
+                                  for name, pair in pairs.items() for form, function in zip("-+", pair)}, given.repeats)
+                for name, pair in pairs.items():
+                    plain, ours = (counted(function, number) or 0 for function in pair)
+                    before, after = times[f"-{name}"], times[f"+{name}"]
+                    wall, cpu = ([1000 * statistics.median(form[i]) for form in (before, after)] for i in (0, 1))
+                    rewritten.append(f"| {precision}, {number} | {name} | {plain / 1e9:.2f} → {ours / 1e9:.2f} | "
+                                     f"{wall[0]:,.1f} → {wall[1]:,.1f} | {cpu[0]:,.0f} → {cpu[1]:,.0f} | "
+                                     f"{cpu[0] / max(cpu[1], 1e-9) if not GPUS else wall[0] / wall[1]:.2f} |")
+                    note("rewrite", precision=precision, batch=number, name=name, before=before, after=after,
+                         multiplications=[plain, ours])
+            del gan, parts, calls
+    print("| | images/s | ms | CPU ms | images/s at best: cores ÷ CPU | 10⁹ multiplications an image | TFLOP/s | TFLOP/s "
+          "by CPU | % of peak | peak memory GiB |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print("\n".join(rows))
+    if rewritten:
+        print("\nForward and gradients, plain form → ours\n\n| | | 10⁹ multiplications an image | ms | CPU ms | times "
+              "faster |\n|---|---|---:|---:|---:|---:|")
+        print("\n".join(rewritten))
+    return 0
+
+
+if __name__ == "__main__":
+    app.run(exit_code_main(main))
