@@ -15,7 +15,9 @@ from ffgan_tf.damsm_config import DamsmConfig
 from ffgan_tf.data import pipeline
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.models.encoder_files import are_twins, load_image_encoder, load_text_encoder
+from ffgan_tf.training.checkpoints import Checkpoints
 from ffgan_tf.training.damsm import LOSSES, METRICS, Damsm
+from ffgan_tf.training.damsm_loop import mend_encoders
 from ffgan_tf.training.damsm_validation import Validation, lit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,6 +125,25 @@ def test_light_falls_where_a_word_looks():
     assert shown[52, 12].min() > 170 and shown[10, 50].max() == 50
 
 
+def test_missing_encoders_come_from_the_best_checkpoint(vocabulary, splits, tmp_path):
+    damsm, data = Damsm(CONFIG, len(vocabulary), images=24), batches(splits["train"])
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.save(damsm.checkpoint(), 1)
+    checkpoints.mark_best(1, "r_precision", 0.5, lower_is_better=False)
+    pictures = next(data)["image"]
+    regions, codes = damsm.heads(*damsm.look(pictures))
+    damsm.train_step(next(data))
+    checkpoints.save(damsm.checkpoint(), 2)
+    mend_encoders(tmp_path, damsm, vocabulary, checkpoints)
+    loaded = load_image_encoder(tmp_path / "image_encoder")
+    for ours, theirs in zip((regions, codes), loaded(tf.cast(pictures, tf.float32) / 127.5 - 1)):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
+    assert loaded.about["made_by"]["step"] == 1 and are_twins(tmp_path / "text_encoder", tmp_path / "image_encoder")
+    written = (tmp_path / "image_encoder" / "encoder.json").stat().st_mtime_ns
+    mend_encoders(tmp_path, damsm, vocabulary, checkpoints)  # a pair stays as it is
+    assert (tmp_path / "image_encoder" / "encoder.json").stat().st_mtime_ns == written
+
+
 def run(*flags):
     return subprocess.run([sys.executable, "-m", "ffgan_tf.train_damsm", *flags], cwd=ROOT, capture_output=True,
                           text=True, env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_HOME": "/nonexistent"},
@@ -138,15 +159,11 @@ def test_the_command_trains_continues_and_leaves_an_encoder(tiny_records, vocabu
     assert first.returncode == 0, first.stderr
     encoder, own = load_text_encoder(folder / "text_encoder")
     assert own.hash == vocabulary.hash and are_twins(folder / "text_encoder", folder / "image_encoder")
-    before = load_image_encoder(folder / "image_encoder")
     shutil.rmtree(folder / "image_encoder")  # as in a run from before there was one
-    second = run(f"--run={folder}", "--steps=3")  # nothing is left to train
-    assert second.returncode == 0 and "image_encoder from the best checkpoint" in second.stdout, second.stderr
-    assert are_twins(folder / "text_encoder", folder / "image_encoder")
-    after, pictures = load_image_encoder(folder / "image_encoder"), np.zeros((1, 64, 64, 3), np.float32)
-    np.testing.assert_array_equal(after(pictures)[1], before(pictures)[1])
     second = run(f"--run={folder}", "--steps=4")
     assert second.returncode == 0 and "continuing at step 3 of 4" in second.stdout, second.stderr
+    assert "image_encoder from the best checkpoint" in second.stdout
+    assert are_twins(folder / "text_encoder", folder / "image_encoder")
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss/total" in line] == [1, 2, 3, 4]
     assert [line["step"] for line in lines if "validation/loss" in line] == [2, 3, 4]
