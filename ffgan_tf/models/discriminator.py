@@ -7,6 +7,8 @@ import tensorflow as tf
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models import blocks
 
+SMALL_SIDE = 16  # pixels, of a layer's input: weights outweigh maps below
+
 
 class ConvNormLeaky(tf.keras.layers.Layer):
     """Convolution without bias → BN (unless told) → LeakyReLU 0.2."""
@@ -17,8 +19,16 @@ class ConvNormLeaky(tf.keras.layers.Layer):
         self.norm = blocks.batch_norm(name="norm") if norm else None
 
     def call(self, x, training=False):
-        x = self.conv(x)
+        return self.activate(self.conv(x), training)
+
+    def activate(self, x, training=False):
+        """All but the convolution."""
         return blocks.leaky_relu(x if self.norm is None else self.norm(x, training=training))
+
+    def of_both(self, x, y, training=False):
+        """The layer of two batches of one size, each by its own batch-norm statistics, in one convolution."""
+        x, y = tf.split(self.conv(tf.concat([x, y], axis=0)), 2)
+        return self.activate(x, training), self.activate(y, training)
 
 
 class Logit(tf.keras.layers.Layer):
@@ -55,6 +65,20 @@ class Discriminator(tf.keras.Model):
         for layer in self.trunk:
             x = layer(x, training=training)
         return x
+
+    def features_of_both(self, real, fake, training=False):
+        """`features` of two batches of one size, equal to two calls.
+
+        Where the weights outweigh the maps, from 16×16 on, one convolution serves both: the weights are read once, and
+        their gradients need no adding up.
+        """
+        x, y = (tf.cast(images, self.compute_dtype) for images in (real, fake))
+        for layer in self.trunk:
+            if x.shape[1] <= SMALL_SIDE:
+                x, y = layer.of_both(x, y, training)
+            else:
+                x, y = layer(x, training=training), layer(y, training=training)
+        return x, y
 
     def unconditional(self, features):
         """Map → logits (B,): is the picture real?"""

@@ -113,3 +113,23 @@ def test_condition_of_each_kind_stops_the_gradient(kind):
         condition = build.d_condition(kind, values["sentence"], values["ca"], values["mu"])
     assert float(condition[0]) == float(values[kind][0])
     assert tape.gradient(condition, list(values.values())) == [None] * 3
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_features_of_both_are_two_calls(training):
+    """Values, the gradients of every trunk weight and of the pictures, and the moving statistics afterwards."""
+    config, rng = tiny(), np.random.default_rng(4)
+    images = [tf.constant(rng.uniform(-1, 1, (3, 64, 64, 3))) for _ in range(2)]
+    weight, results = rng.normal(size=(2, 3, 4, 4, 8 * config.ndf)), []
+    for at_once in (True, False):
+        model = discriminator(config)
+        weights = [value for layer in model.trunk for value in layer.trainable_weights]
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            maps = model.features_of_both(*images, training=training) if at_once else [
+                model.features(image, training=training) for image in images]
+            loss = tf.reduce_sum(tf.stack(maps) * weight)
+        results.append([*maps, *tape.gradient(loss, [*images, *weights]), *model.non_trainable_variables])
+    assert len(results[0]) > 20
+    for ours, plain in zip(*results):
+        np.testing.assert_allclose(ours, plain, rtol=1e-10, atol=1e-10)
