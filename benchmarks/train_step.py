@@ -34,6 +34,7 @@ from ffgan_tf.config import TrainConfig  # noqa: E402
 from ffgan_tf.data import pipeline, records  # noqa: E402
 from ffgan_tf.losses import gan as losses  # noqa: E402
 from ffgan_tf.models import blocks, build  # noqa: E402
+from ffgan_tf.training.adam import FusedAdam  # noqa: E402
 from ffgan_tf.training.gan import Gan  # noqa: E402
 from ffgan_tf.utils.errors import exit_code_main  # noqa: E402
 
@@ -87,8 +88,8 @@ def op_multiplications(op: tf.Operation) -> int:
 
 
 def compiled(function: Callable, jit: bool) -> Callable:
-    """`function` (no arguments, tensors or None) as a graph that returns all of it: what is not returned is not computed."""
-    return tf.function(lambda: [tensor for tensor in tf.nest.flatten(function()) if tensor is not None], jit_compile=jit)
+    """`function` (no arguments, tensors or None) as a graph that returns it all: what is not returned is not made."""
+    return tf.function(lambda: [value for value in tf.nest.flatten(function()) if value is not None], jit_compile=jit)
 
 
 def waiting(graph: Callable) -> Callable:
@@ -173,17 +174,17 @@ def parts_of(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, Callable]:
     return {"whole step": lambda: gan.train_step(batch),
             "text encoder": lambda: gan.text_encoder(batch["tokens"], batch["lengths"]),
             "G forward": lambda: gan._generate(inputs),
-            "D's trunk and heads forward, real and fake": lambda: gan.discriminator(
-                inputs.real, inputs.condition, training=True) + gan.discriminator(fake, inputs.condition, training=True),
+            "D's trunk and heads forward, real and fake": lambda: [
+                gan.discriminator(images, inputs.condition, training=True) for images in (inputs.real, fake)],
             "D forward and backward": lambda: gan._d_gradients(inputs, fake),
             "G and D forward, both backward to G": g_step,
             "optimisers and EMA": optimise}
 
 
-def counted(function: Callable, batch: int) -> float | None:
-    """Multiplications per image; None where they cannot be counted."""
+def counted(graph: Callable, batch: int) -> float | None:
+    """Multiplications per image of a `compiled` function; None where they cannot be counted."""
     try:
-        return multiplications(compiled(function, False).get_concrete_function().graph) / batch
+        return multiplications(graph.get_concrete_function().graph) / batch
     except ValueError as error:
         print(f"not counted: {error}", file=sys.stderr)
         return None
@@ -223,8 +224,8 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
 
     def joined(x, vector, matrix):
         # The layers one by one; the skip's part of the matrix costs no multiplication there, but an addition.
-        low = tf.nn.conv2d(tiled(x, vector), tf.cast(matrix, dtype)[None, None], 1, "SAME") + tiled(x[..., :maps], vector)
-        return blocks.up_conv(low, up.kernel)
+        low = tf.nn.conv2d(tiled(x, vector), tf.cast(matrix, dtype)[None, None], 1, "SAME")
+        return blocks.up_conv(low + tiled(x[..., :maps], vector), up.kernel)
 
     def lateral(x, kernel):
         return blocks.nearest_up(tf.nn.conv2d(x, kernel, 1, "SAME"))
@@ -240,13 +241,29 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
             once, twice, fakes = (d.features(x, training=True) for x in (inputs.real, inputs.real, fake))
             loss = losses.discriminator_loss(losses.discriminator_terms(losses.DiscriminatorLogits(
                 d.unconditional(once), d.unconditional(fakes), d.conditional(once, inputs.condition, training=True),
-                d.conditional(fakes, inputs.condition, training=True), d.conditional(twice, inputs.wrong, training=True))))
+                d.conditional(fakes, inputs.condition, training=True),
+                d.conditional(twice, inputs.wrong, training=True))))
         return tape.gradient(loss, d.trainable_variables)
 
     def generate_and_learn():
         with tf.GradientTape() as tape:
             image = gan._generate(inputs).image
         return tape.gradient(image, gan.generator.trainable_variables)
+
+    trunk_weights = [weight for layer in d.trunk for weight in layer.trainable_weights]
+
+    def trunk(features):
+        def run():
+            with tf.GradientTape() as tape:
+                maps = features()
+            return tape.gradient(maps, trunk_weights)
+        return run
+
+    def optimiser(make):
+        weights = [tf.Variable(weight) for weight in d.trainable_variables]
+        optimizer, gradients = make(2e-4, beta_1=0.5), [tf.zeros_like(weight) for weight in weights]
+        optimizer.build(weights)
+        return lambda: optimizer.apply_gradients(zip(gradients, weights))
 
     deep = next(layer.conv for layer in reversed(d.trunk) if layer.conv.strides == (2, 2))
     deep_kernel = tf.cast(tf.convert_to_tensor(deep.kernel), dtype)
@@ -266,6 +283,10 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
             normal(count, 8, 8, deep_kernel.shape[2]), deep_kernel),
         "D's step: trunk of real pictures once for the right and the wrong sentence": (
             three_trunks, lambda: gan._d_gradients(inputs, fake)[0]),
+        "D's trunk of real and fake: small maps in one convolution": (
+            trunk(lambda: [d.features(x, training=True) for x in (inputs.real, fake)]),
+            trunk(lambda: d.features_of_both(inputs.real, fake, training=True))),
+        "Adam of D, in one pass": (optimiser(tf.keras.optimizers.Adam), optimiser(FusedAdam)),
         "fakes made once for both steps, with their gradient": (
             lambda: [gan._generate(inputs).image, generate_and_learn()], generate_and_learn)}
 
@@ -305,7 +326,8 @@ def main(argv: list[str]) -> int:
         dtype = tf.as_dtype(precision.removeprefix("mixed_"))
         peak, peak_cpu = convolution_peak(dtype, given.repeats)
         note("peak", precision=precision, flops=peak, flops_by_cpu=peak_cpu)
-        rows.append(f"| **{precision}**: convolution peak | | | | | | {peak / 1e12:.2f} | {peak_cpu / 1e12:.2f} | 100 | |")
+        rows.append(f"| **{precision}**: convolution peak | | | | | | {peak / 1e12:.2f} | {peak_cpu / 1e12:.2f} | 100 "
+                    "| |")
         for number in map(int, given.batch):
             peak_bytes(reset=True)
             config = TrainConfig(image_size=given.image_size, batch=number, precision=precision)
@@ -314,7 +336,8 @@ def main(argv: list[str]) -> int:
             parts = parts_of(gan, batch)
             if not given.parts:
                 parts = {"whole step": parts["whole step"]}
-            calls = {name: waiting(compiled(part, given.jit_compile)) for name, part in parts.items()}
+            graphs = {name: compiled(part, given.jit_compile) for name, part in parts.items()}
+            calls = {name: waiting(graph) for name, graph in graphs.items()}
             calls["whole step"]()
             peak_bytes(reset=True)  # now of the step alone
             calls["whole step"]()
@@ -323,7 +346,7 @@ def main(argv: list[str]) -> int:
             if given.data and given.parts:
                 times["input pipeline"] = pipeline_row(config, given.data, given.repeats)
             for name, (wall, cpu) in times.items():
-                count = counted(parts[name], number) if name in parts else 0
+                count = counted(graphs[name], number) if name in graphs else 0
                 median, fastest, cpu_median = statistics.median(wall), min(wall), statistics.median(cpu)
                 flop, by_cpu = (2 * number * (count or 0) / value for value in (median, cpu_median / CORES))
                 share = 100 * (flop / peak if GPUS else by_cpu / peak_cpu)
@@ -337,10 +360,11 @@ def main(argv: list[str]) -> int:
                      peak_bytes=memory if whole else None)
             if given.rewrites and number == int(given.batch[0]):
                 pairs = rewrites_of(config, gan, batch)
-                times = in_turns({f"{form}{name}": waiting(compiled(function, given.jit_compile))
-                                  for name, pair in pairs.items() for form, function in zip("-+", pair)}, given.repeats)
-                for name, pair in pairs.items():
-                    plain, ours = (counted(function, number) or 0 for function in pair)
+                graphs = {f"{form}{name}": compiled(function, given.jit_compile)
+                          for name, pair in pairs.items() for form, function in zip("-+", pair)}
+                times = in_turns({name: waiting(graph) for name, graph in graphs.items()}, given.repeats)
+                for name in pairs:
+                    plain, ours = (counted(graphs[form + name], number) or 0 for form in "-+")
                     before, after = times[f"-{name}"], times[f"+{name}"]
                     wall, cpu = ([1000 * statistics.median(form[i]) for form in (before, after)] for i in (0, 1))
                     rewritten.append(f"| {precision}, {number} | {name} | {plain / 1e9:.2f} → {ours / 1e9:.2f} | "
@@ -348,9 +372,9 @@ def main(argv: list[str]) -> int:
                                      f"{cpu[0] / max(cpu[1], 1e-9) if not GPUS else wall[0] / wall[1]:.2f} |")
                     note("rewrite", precision=precision, batch=number, name=name, before=before, after=after,
                          multiplications=[plain, ours])
-            del gan, parts, calls
-    print("| | images/s | ms | CPU ms | images/s at best: cores ÷ CPU | 10⁹ multiplications an image | TFLOP/s | TFLOP/s "
-          "by CPU | % of peak | peak memory GiB |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+            del gan, parts, graphs, calls
+    print("| | images/s | ms | CPU ms | images/s at best: cores ÷ CPU | 10⁹ multiplications an image | TFLOP/s | "
+          "TFLOP/s by CPU | % of peak | peak memory GiB |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     print("\n".join(rows))
     if rewritten:
         print("\nForward and gradients, plain form → ours\n\n| | | 10⁹ multiplications an image | ms | CPU ms | times "
