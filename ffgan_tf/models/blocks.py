@@ -17,8 +17,8 @@ _synchronised = False  # see synchronised_batch_norm
 class UnitOrthogonal(tf.keras.initializers.Initializer):
     """Orthogonal matrix, gain 1, computed in float32 and cast: LAPACK has no bfloat16.
 
-    The Q of a Gaussian A = QR, R's diagonal positive. A long A is so well conditioned that Q = A·L⁻ᵀ with L·Lᵀ = AᵀA has
-    full accuracy: matrix products, ten times faster than Householder's QR, which took the larger part of a start.
+    The Q of a Gaussian A = QR, R's diagonal positive. For a long A, which is well conditioned, Q = A·L⁻ᵀ with L·Lᵀ = AᵀA
+    has full accuracy: matrix products, ten times faster than Householder's QR, which took the larger part of a start.
     """
 
     def __call__(self, shape, dtype=None, **kwargs):

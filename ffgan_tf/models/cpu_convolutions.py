@@ -71,7 +71,7 @@ def neighbour_sums(y: tf.Tensor, count: int, width: int) -> list[tf.Tensor]:
             even + tf.pad(odd[:, :-1], [[0, 0], [1, 0], [0, 0]])]
 
 
-def with_up_gradients(forward: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def with_up_gradients(forward: Callable) -> Callable:
     """`forward`, which is nearest ×2 → 3×3 convolution of x by `kernel`, with faster gradients.
 
     With u[r] = x[⌊r/2⌋] and y[r] = Σ_i k[i]·u[r+i−1] along an axis, both gradients need dy only as z_i[p] =

@@ -64,7 +64,7 @@ class Stage(tf.keras.layers.Layer):
         condition = tf.cast(condition, features.dtype)
         # The order of F_d's channels is free; I_s last lets the dense block treat it apart.
         maps = tf.concat([features, context], axis=-1)
-        # H_dense ends with a 1×1 convolution, and H begins with a convolution: one linear map, the addition of F_d in it.
+        # H_dense ends with a 1×1 convolution, and H begins with a convolution: one linear map, F_d's addition too.
         grown = self.dense((maps, condition), training=training, join=False)
         return self.up((grown, condition, self.dense.residual_matrix()), training=training)
 
