@@ -9,11 +9,12 @@ endif
 # What pytest is told besides, as in: make test ARGS="tests/models -x"
 ARGS :=
 
-.PHONY: help venv venv-new test test-new demo pins clean-venv parity
+.PHONY: help venv venv-new test test-new workers demo pins clean-venv parity
 
 help:
 	@echo 'make test        set up .venv, run every test'
 	@echo 'make test-new    set up .venv-new (TensorFlow 2.21 on any Python from 3.11), run the fast tests'
+	@echo 'make workers     set up .venv, train on two and on three worker processes and compare with one device'
 	@echo 'make demo        set up .venv, then the whole chain on rendered birds: data, training, samples'
 	@echo 'make parity      set up .venv-parity (PyTorch, torch-fidelity, prdc), compare networks and scores with them'
 	@echo 'make pins        dry runs: do the pins resolve on each Python found (PYTHONS=... names them instead)'
@@ -32,7 +33,11 @@ test: venv
 
 test-new: venv-new
 	@echo 'test-new: the fast tests on the newer stack, in .venv-new'
-	@.venv-new/bin/python -m pytest -m 'not slow' $(ARGS)
+	@.venv-new/bin/python -m pytest -m 'not slow and not workers' $(ARGS)
+
+workers: venv
+	@echo 'workers: two and three worker processes against one device, in .venv'
+	@.venv/bin/python -m pytest -m workers $(ARGS)
 
 demo: venv
 	@PYTHON="$(CURDIR)/.venv/bin/python" bash tools/demo.sh

@@ -59,8 +59,14 @@ def compiled_steps(gan, strategy: tf.distribute.Strategy) -> Callable:
             for name in ("_generate", "_d_gradients", "_g_loss"):
                 setattr(gan, name, tf.function(getattr(gan, name), jit_compile=True))
 
+    def on_replica(batch):
+        metrics, context = step(batch), tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            metrics = context.all_reduce(tf.distribute.ReduceOp.MEAN, metrics)
+        return metrics
+
     def one_step(batches):
-        return strategy.reduce(tf.distribute.ReduceOp.MEAN, strategy.run(step, args=(next(batches),)), axis=None)
+        return strategy.experimental_local_results(strategy.run(on_replica, args=(next(batches),)))[0]
 
     @tf.function
     def single(batches):

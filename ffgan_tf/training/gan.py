@@ -10,6 +10,7 @@ from ffgan_tf.losses import gan as losses
 from ffgan_tf.models import build
 from ffgan_tf.models.generator import Generated, Generator
 from ffgan_tf.models.text_encoder import TextEncoder
+from ffgan_tf.training.adam import FusedAdam
 
 # What a step reports, in this order. `D/…` are D's mean outputs, as probabilities, on its five inputs.
 TERMS = ("real", "fake", "real_matching", "fake_matching", "real_mismatching")
@@ -39,7 +40,7 @@ def to_unit(images: tf.Tensor) -> tf.Tensor:
 
 def adam(config: TrainConfig, rate: float) -> tf.keras.optimizers.Optimizer:
     """Adam with the recipe's settings. Keras adds ε beside the uncorrected √v; at 1e-8 the two forms are one."""
-    return tf.keras.optimizers.Adam(rate, beta_1=config.beta1, beta_2=config.beta2, epsilon=config.adam_epsilon)
+    return FusedAdam(rate, beta_1=config.beta1, beta_2=config.beta2, epsilon=config.adam_epsilon)
 
 
 class Gan(tf.Module):
@@ -120,11 +121,13 @@ class Gan(tf.Module):
         everyone, own = condition, tf.range(tf.shape(condition)[0])
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync > 1:
-            everyone, classes_of_all = context.all_gather(condition, 0), context.all_gather(classes, 0)
+            # (An identity, because gathering wants to know a tensor's device, and the pipeline's have none.)
+            everyone, classes_of_all = (context.all_gather(tf.identity(value), 0) for value in (condition, classes))
             own += context.replica_id_in_sync_group * tf.shape(condition)[0]
         else:
             classes_of_all = classes
         wrong = tf.gather(everyone, tf.gather(losses.mismatch_index(classes_of_all), own))
+        wrong = tf.ensure_shape(wrong, condition.shape)  # which gathering forgets
         return Inputs(real, sentence, words, tf.sequence_mask(lengths, tokens.shape[1]), noise, epsilon, condition, wrong,
                       classes)
 
@@ -174,7 +177,7 @@ class Gan(tf.Module):
         """Gradients of Eq. 4 on a part, scaled as `_scaled` says, and D_METRICS."""
         d, config = self.discriminator, self.config
         with tf.GradientTape() as tape:
-            real_features, fake_features = d.features(inputs.real, training=True), d.features(fake, training=True)
+            real_features, fake_features = d.features_of_both(inputs.real, fake, training=True)
             logits = losses.DiscriminatorLogits(
                 d.unconditional(real_features), d.unconditional(fake_features),
                 d.conditional(real_features, inputs.condition, training=True),

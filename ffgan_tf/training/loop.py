@@ -13,7 +13,7 @@ from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
 from ffgan_tf.models import build
-from ffgan_tf.models.encoder_files import load_image_encoder, load_text_encoder
+from ffgan_tf.models.encoder_files import are_twins, load_image_encoder, load_text_encoder
 from ffgan_tf.sampling import Sampler
 from ffgan_tf.training.checkpoints import Checkpoints
 from ffgan_tf.training.diagnose import first_non_finite
@@ -49,7 +49,10 @@ def make_image_encoder(config: configs.TrainConfig):
     """DAMSM's image encoder, for `--damsm_weight`; None without one."""
     if not config.damsm_weight:
         return None
-    return load_image_encoder(config.image_encoder, config.inception_weights)
+    if not are_twins(config.text_encoder, config.image_encoder):
+        raise UserError(f"--image_encoder={config.image_encoder} was not trained with --text_encoder={config.text_encoder}: "
+                        "their features do not compare. Mend: both folders of one run of train_damsm.")
+    return load_image_encoder(config.image_encoder, config.inception_weights, "--inception_weights")
 
 
 def check_finite(metrics: np.ndarray, first_step: int, last_checkpoint: int | None,
