@@ -46,10 +46,10 @@ class ModelConfig:
                                    choices=("f2", "f2f"))
     fusion: str = setting("fixed", "Coefficients of the sums in Eq. 7 and 9: fixed at 1, or learned from 1.",
                           choices=("fixed", "learned"))
-    condition: str = setting("sentence", "What D's conditional head sees: I_s (ca), its mean (mu), or the sentence "
+    condition: str = setting("ca", "What D's conditional head sees: I_s (ca), its mean (mu), or the sentence "
                              "vector s.", choices=("ca", "mu", "sentence"))
-    normalise_sentence: bool = setting(False, "Bring s to a root mean square of 1 before conditioning augmentation "
-                                       "(ours).")
+    normalise_sentence: bool = setting(True, "Bring s to a root mean square of 1 before conditioning augmentation (ours: "
+                                       "without it, I_s was not seen to learn the sentence).")
 
     @property
     def kernels(self) -> tuple[int, ...]:

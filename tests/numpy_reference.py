@@ -125,6 +125,8 @@ def text_encoder(tokens, lengths, model):
 
 def augment(sentence, epsilon, layer):
     """F_ca: I_s, μ, log σ²."""
+    if layer.normalise:
+        sentence = sentence / np.sqrt((sentence ** 2).mean(-1, keepdims=True))
     h = glu(sentence @ array(layer.linear.kernel) + array(layer.linear.bias))
     mu, log_var = np.split(h, 2, axis=-1)
     return mu + np.sqrt(np.exp(log_var)) * epsilon, mu, log_var

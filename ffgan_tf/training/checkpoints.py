@@ -40,6 +40,8 @@ class Checkpoints:
                 checkpoint.write(str(temporary / "state"))
                 files = {path.name: sha256_file(path) for path in sorted(temporary.iterdir())}
                 write_json(temporary / META, {"format": 1, "step": step, "files": files})
+        except (tf.errors.UnavailableError, tf.errors.AbortedError):
+            raise  # another worker's, not the disk's
         except (OSError, tf.errors.OpError) as error:
             before = ", ".join(map(str, self.steps())) or "none"
             raise cannot_write(self.path(step), error, f"Whole checkpoints: steps {before}. ") from error

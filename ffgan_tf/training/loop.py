@@ -82,6 +82,11 @@ def explained(config: configs.TrainConfig) -> Iterator[None]:
     """What goes wrong inside a step and is the user's to mend, as a UserError."""
     try:
         yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        if config.strategy != "multi_worker":
+            raise
+        raise UserError(f"another worker is gone ({str(error).splitlines()[0][-160:]}). Mend: start all workers again, each "
+                        "with its command; they continue from the newest checkpoint.") from error
     except (tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError) as error:
         # A constant that there is no room for, gradients' zeros say, is one that "cannot be parsed".
         if isinstance(error, tf.errors.ResourceExhaustedError) or "Cannot parse tensor from proto" in str(error):

@@ -44,3 +44,12 @@ def test_out_of_memory_names_a_batch_to_try():
 def test_mistakes_of_our_own_keep_their_traceback():
     with pytest.raises(tf.errors.InvalidArgumentError), explained(CONFIG):
         tf.matmul(tf.ones([2, 3]), tf.ones([2, 3]))
+
+
+def test_a_lost_worker():
+    lost = tf.errors.UnavailableError(None, None, "Collective ops is aborted by: Connection reset by peer\nmore")
+    with pytest.raises(UserError, match="another worker is gone .*reset by peer.* start all workers again"):
+        with explained(TrainConfig(strategy="multi_worker")):
+            raise lost
+    with pytest.raises(tf.errors.UnavailableError), explained(CONFIG):
+        raise lost
