@@ -186,7 +186,7 @@ def test_a_full_disk_stops_the_run_with_the_last_checkpoint_whole(tiny_records, 
     disk, copy = tmp_path / "disk", tmp_path / "copy"
     disk.mkdir()
     training = command("train", f"--run={disk / 'run'}", f"--data={tiny_records}", *SETTINGS, "--checkpoint_every=1",
-                       "--steps=6")
+                       "--condition=sentence", "--steps=6")
     script = (f'"$@" 2> {tmp_path}/first.txt; echo $?; cp -r {disk}/run {copy}; mount -o remount,size=64m {disk}; '
               f'"$@" > {tmp_path}/second.txt 2>&1; echo $?; ls -A {disk}/run/checkpoints')
     result = small_disk(disk, "18m", ["sh", "-c", script, "sh", *training])
