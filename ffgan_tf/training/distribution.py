@@ -1,5 +1,7 @@
 """Which devices a run computes on: `--strategy`, and what several workers must do alike."""
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Callable
@@ -33,7 +35,9 @@ def output_folder(run: Path, strategy_name: str) -> Path:
     go to a folder of their own in the system's temporary one."""
     if strategy_name != "multi_worker" or worker_place()[0] == 0:
         return run
-    return Path(tempfile.mkdtemp(prefix=f"ffgan_tf-worker{worker_place()[0]}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"ffgan_tf-worker{worker_place()[0]}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def any_worker(strategy: tf.distribute.Strategy, flag: bool) -> bool:
