@@ -16,8 +16,9 @@ from ffgan_tf.models.image_encoder import InceptionTrunk, inception_weights_path
 from ffgan_tf.training.checkpoints import Checkpoints
 from ffgan_tf.training.damsm import METRICS, Damsm
 from ffgan_tf.training.damsm_validation import Validation
+from ffgan_tf.training.diagnose import check_finite
 from ffgan_tf.training.feature_cache import Stopped, cached_features, key_of
-from ffgan_tf.training.signals import StopRequest
+from ffgan_tf.training.signals import StopRequest, stopped
 from ffgan_tf.training.summaries import Log
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic
@@ -111,7 +112,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
 
         began = interval_began = time.monotonic()
         pending: list[tf.Tensor] = []  # the metrics of steps since the last log, still on the device
-        stop_reason = ""
+        saved, stop_reason = resume_step, ""
         while step < total:
             pending.append(train_step(next(batches)))
             step += 1
@@ -124,9 +125,8 @@ def train(config: DamsmConfig, run: str | Path) -> int:
             report = validate or bool(stop_reason) or step % config.log_every == 0
             if report:
                 values = np.stack([metrics.numpy() for metrics in pending])  # the one wait for the device
-                if not np.all(np.isfinite(values)):
-                    raise UserError(f"step {step}: a loss or gradient is not finite; training has diverged and stops. "
-                                    "Mend: a smaller --lr, with --allow_config_change.")
+                check_finite(values, METRICS, step - len(values) + 1, saved,
+                             "a smaller --lr, with --allow_config_change")
                 means = dict(zip(METRICS, values.mean(axis=0).astype(float)))
                 speed = len(pending) / max(time.monotonic() - interval_began, 1e-9)
                 log.scalars(step, {**means, "speed/steps_per_second": speed, "epoch": step * config.batch / images})
@@ -138,6 +138,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 pending.clear()
             if validate or stop_reason:
                 checkpoints.save(damsm.checkpoint(), step)
+                saved = step
             if validate:
                 found = validation()
                 log.scalars(step, found)
@@ -158,8 +159,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 break
     log.close()
     if step < total:
-        print(f"stopped at step {step:,} of {total:,} ({stop_reason}); saved. Continue: python -m ffgan_tf.train_damsm "
-              f"--run={run}", flush=True)
+        print(stopped("ffgan_tf.train_damsm", run, step, total, stop_reason), flush=True)
     else:
         print(f"done: {step:,} steps in {format_duration(time.monotonic() - began)}.", flush=True)
     if (run / TEXT).exists():

@@ -1,9 +1,12 @@
-"""Where a step's first NaN or infinity comes from."""
+"""Divergence: which term of which step is not finite, and where in it the first NaN or infinity comes from."""
 
 import contextlib
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
+import numpy as np
 import tensorflow as tf
+
+from ffgan_tf.utils.errors import UserError
 
 
 class _Found(Exception):
@@ -111,3 +114,23 @@ def first_non_finite(modules: Iterable[tf.keras.layers.Layer], run_step: Callabl
     except (_Found, tf.errors.ResourceExhaustedError):
         pass
     return watch.found
+
+
+def check_finite(metrics: np.ndarray, names: Sequence[str], first_step: int, last_checkpoint: int | None, mend: str,
+                 origin: Callable[[int], str | None] = lambda step: None, excused: np.ndarray | None = None) -> None:
+    """Raises UserError naming the first step and term that is not finite, and by `origin` the layer.
+
+    `metrics` (steps, len(names)), the first row that of `first_step`; `excused`, of their shape: those that need not be.
+    """
+    wrong = ~np.isfinite(metrics)
+    if excused is not None:
+        wrong &= ~excused
+    bad = np.argwhere(wrong)
+    if not len(bad):
+        return
+    step, term = first_step + int(bad[0][0]), names[int(bad[0][1])]
+    where = origin(step)
+    kept = f"The checkpoint of step {last_checkpoint} is kept." if last_checkpoint is not None else \
+        "There was no checkpoint yet."
+    raise UserError(f"step {step}: {term} is {metrics[tuple(bad[0])]}{f' ({where})' if where else ''}; training has "
+                    f"diverged and stops. {kept} Mend: {mend}.")

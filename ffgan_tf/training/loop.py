@@ -16,17 +16,18 @@ from ffgan_tf.models import build
 from ffgan_tf.models.encoder_files import are_twins, load_image_encoder, load_text_encoder
 from ffgan_tf.sampling import Sampler
 from ffgan_tf.training.checkpoints import Checkpoints
-from ffgan_tf.training.diagnose import first_non_finite
+from ffgan_tf.training.diagnose import check_finite, first_non_finite
 from ffgan_tf.training.distribution import any_worker, compiled_steps, make_strategy, output_folder
 from ffgan_tf.training.evaluation import Evaluator
 from ffgan_tf.training.gan import METRICS, Gan
 from ffgan_tf.training.place import worker_place
-from ffgan_tf.training.signals import StopRequest
+from ffgan_tf.training.signals import StopRequest, stopped
 from ffgan_tf.training.summaries import Log
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic
 from ffgan_tf.utils.progress import format_duration
 
+MEND = "a smaller --lr_d and --lr_g, a --clip_norm, or --precision=float32, with --allow_config_change"
 COLLAPSED_SPREAD = 0.02  # a batch's μ differ by less than this, σ being near 1: I_s says nothing of the sentence
 
 
@@ -55,26 +56,13 @@ def make_image_encoder(config: configs.TrainConfig):
     return load_image_encoder(config.image_encoder, config.inception_weights, "--inception_weights")
 
 
-def check_finite(metrics: np.ndarray, first_step: int, last_checkpoint: int | None,
-                 origin: Callable[[int], str | None] = lambda step: None) -> None:
-    """Raises UserError naming the first step and term that is not finite, and by `origin` the layer.
-
-    `metrics` (steps, len(METRICS)). Under a loss scale above 1, gradients too large for float16 are no divergence: the
-    optimiser leaves the step out and lowers the scale.
-    """
-    wrong = ~np.isfinite(metrics)
+def skipped(metrics: np.ndarray) -> np.ndarray:
+    """Which of METRICS (steps, len(METRICS)) need not be finite, boolean: under a loss scale above 1, gradients too large
+    for float16 are no divergence; the optimiser leaves the step out and lowers the scale."""
+    found = np.zeros(metrics.shape, bool)
     for network in "dg":
-        wrong[:, METRICS.index(f"grad_norm/{network}")] &= metrics[:, METRICS.index(f"loss_scale/{network}")] <= 1
-    bad = np.argwhere(wrong)
-    if not len(bad):
-        return
-    step, term = first_step + int(bad[0][0]), METRICS[int(bad[0][1])]
-    where = origin(step)
-    kept = f"The checkpoint of step {last_checkpoint} is kept." if last_checkpoint is not None else \
-        "There was no checkpoint yet."
-    raise UserError(f"step {step}: {term} is {metrics[tuple(bad[0])]}{f' ({where})' if where else ''}; training has "
-                    f"diverged and stops. {kept} Mend: a smaller --lr_d and --lr_g, a --clip_norm, or --precision=float32, "
-                    "with --allow_config_change.")
+        found[:, METRICS.index(f"grad_norm/{network}")] = metrics[:, METRICS.index(f"loss_scale/{network}")] > 1
+    return found
 
 
 @contextlib.contextmanager
@@ -200,7 +188,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
             report = save or sample or step % config.log_every == 0
             if report:
                 values = np.concatenate([metrics.numpy() for metrics in pending])  # the one wait for the device
-                check_finite(values, step - len(values) + 1, saved, origin)
+                check_finite(values, METRICS, step - len(values) + 1, saved, MEND, origin, skipped(values))
                 seconds = time.monotonic() - interval_began
                 means = dict(zip(METRICS, values.mean(axis=0).astype(float)))
                 speed = config.batch * len(values) / max(seconds, 1e-9)
@@ -232,8 +220,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
                 break
     log.close()
     if step < total:
-        print(f"stopped at step {step:,} of {total:,} ({stop_reason}); saved. Continue: python -m ffgan_tf.train "
-              f"--run={run}", flush=True)
+        print(stopped("ffgan_tf.train", run, step, total, stop_reason), flush=True)
     else:
         print(f"done: {step:,} steps in {format_duration(time.monotonic() - began)}. Pictures: {run / 'samples'}; "
               f"sentences of your own: python -m ffgan_tf.sample --run={run} --text=\"…\"", flush=True)

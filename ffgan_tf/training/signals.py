@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 from types import FrameType
 
 
@@ -27,3 +28,8 @@ class StopRequest:
         self.asked = signal.Signals(number).name
         # os.write, because print is not safe in the midst of another print.
         os.write(2, f"{self.asked}: saving after this step\n".encode())
+
+
+def stopped(command: str, run: str | Path, step: int, total: int, reason: str) -> str:
+    """The last line of a training that ends before its last step, and how to go on."""
+    return f"stopped at step {step:,} of {total:,} ({reason}); saved. Continue: python -m {command} --run={run}"

@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.models import build
-from ffgan_tf.training.diagnose import first_non_finite
+from ffgan_tf.training.diagnose import check_finite, first_non_finite
 from ffgan_tf.training.gan import Gan
+from ffgan_tf.utils.errors import UserError
 
 CONFIG = TrainConfig(image_size=64, ngf=4, ndf=4, z_dim=10, c_dim=12, dense_depth=3, dense_growth=8, batch=4,
                      max_words=7)
@@ -147,3 +148,21 @@ def test_mistakes_in_the_step_come_through(restored):
     with pytest.raises(tf.errors.InvalidArgumentError, match="one class only"):
         named(restored, batch)
     assert not tf.config.functions_run_eagerly()
+
+
+def test_the_first_term_of_the_first_bad_step_is_named():
+    names, metrics = ("loss", "norm", "rate"), np.ones([4, 3], np.float32)
+    check_finite(metrics, names, 11, 10, "mend")
+    metrics[2, 1] = np.inf
+    metrics[3] = np.nan
+    with pytest.raises(UserError, match="step 13: norm is inf \\(of 13\\);.* checkpoint of step 10 is kept. Mend: less"):
+        check_finite(metrics, names, 11, 10, "less", lambda step: f"of {step}")
+    metrics[2, 0] = np.nan
+    with pytest.raises(UserError, match="step 13: loss is nan; .* no checkpoint yet"):
+        check_finite(metrics, names, 11, None, "mend")
+    excused = np.zeros([4, 3], bool)
+    excused[2] = True
+    with pytest.raises(UserError, match="step 14: loss is nan"):
+        check_finite(metrics, names, 11, None, "mend", excused=excused)
+    excused[3] = True
+    check_finite(metrics, names, 11, None, "mend", excused=excused)
