@@ -73,8 +73,10 @@ def explained(config: configs.TrainConfig) -> Iterator[None]:
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         if config.strategy != "multi_worker":
             raise
-        raise UserError(f"another worker is gone ({str(error).splitlines()[0][-160:]}). Mend: start all workers again, each "
-                        "with its command; they continue from the newest checkpoint.") from error
+        # The reason stands below "Graph execution error:" and a traceback of the graph's own.
+        reason = next((line.strip() for line in str(error).splitlines() if "abort" in line), type(error).__name__)
+        raise UserError(f"another worker is gone ({reason[:160]}). Mend: start all workers again, each with its command; "
+                        "they continue from the newest checkpoint.") from error
     except (tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError) as error:
         # A constant that there is no room for, gradients' zeros say, is one that "cannot be parsed".
         if isinstance(error, tf.errors.ResourceExhaustedError) or "Cannot parse tensor from proto" in str(error):

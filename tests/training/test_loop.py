@@ -46,8 +46,9 @@ def test_mistakes_of_our_own_keep_their_traceback():
 
 
 def test_a_lost_worker():
-    lost = tf.errors.UnavailableError(None, None, "Collective ops is aborted by: Connection reset by peer\nmore")
-    with pytest.raises(UserError, match="another worker is gone .*reset by peer.* start all workers again"):
+    lost = tf.errors.UnavailableError(None, None, "Graph execution error:\n\nDetected at node reduce\n"
+                                      "Collective ops is aborted by: Connection reset by peer\nmore")
+    with pytest.raises(UserError, match=r"another worker is gone \(Collective.*reset by peer.* start all workers again"):
         with explained(TrainConfig(strategy="multi_worker")):
             raise lost
     with pytest.raises(tf.errors.UnavailableError), explained(CONFIG):
