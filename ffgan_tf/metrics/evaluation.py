@@ -60,7 +60,8 @@ def evaluate_pictures(pictures: Pictures, reference: Pictures | None, network: N
 
 
 def evaluate_generator(generate: Callable[[np.ndarray], np.ndarray], count: int, source: Any,
-                       reference: Pictures | None, network: Network, protocol: Protocol, *, what: str = "generated", **options: Any) -> dict:
+                       reference: Pictures | None, network: Network, protocol: Protocol, *, what: str = "generated",
+                       **options: Any) -> dict:
     """The report of a generator, for the training loop: `generate(indices)` → uint8 [n, S, S, 3], picture i a function
     of i and of `source` alone (a JSON value: run, step, seed …). `options` are those of `evaluate_pictures`.
     """
