@@ -1,0 +1,92 @@
+"""How much of a picture's colour its captions tell.   python benchmarks/caption_colours.py --data=DIR --labels=FILE
+
+No generator can agree with the colours more often than the captions allow. Linear classifiers (multinomial logistic
+regression) learn the training pictures' colours from their captions and are asked for the test pictures': one reads
+which words occur, one, with --text_encoder=DIR, the frozen encoder's sentence feature s.
+"""
+
+import os
+import sys
+
+import numpy as np
+import scipy.optimize
+import scipy.special
+from absl import app, flags
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import ffgan_tf  # noqa: E402, F401 (settles which Keras)
+import tensorflow as tf  # noqa: E402
+
+from ffgan_tf.data.pipeline import Split, load_split  # noqa: E402
+from ffgan_tf.metrics.colour import read_colour_labels, record_key  # noqa: E402
+from ffgan_tf.models.encoder_files import load_text_encoder  # noqa: E402
+from ffgan_tf.utils.errors import UserError, exit_code_main  # noqa: E402
+
+flags.DEFINE_string("data", "", "Folder of a converted data set.")
+flags.DEFINE_string("labels", "", "CSV of the pictures' colours.")
+flags.DEFINE_string("text_encoder", "", "Folder of a trained text encoder, with the data set's vocabulary.")
+flags.DEFINE_integer("captions", 2, "Captions of a training picture to learn from; of a test picture it is the first.")
+flags.DEFINE_integer("max_words", 18, "Words of a caption that are read.")
+
+WEIGHT_DECAY = 1e-4
+
+
+def fit(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+    """Weights (F + 1, classes) of the least mean cross-entropy + WEIGHT_DECAY·‖W‖², the last row the biases."""
+    x, onehot = np.hstack([x, np.ones([len(x), 1])]), np.eye(classes)[y]
+
+    def objective(flat):
+        weights = flat.reshape(-1, classes)
+        logits = x @ weights
+        loss = np.mean(scipy.special.logsumexp(logits, axis=1) - logits[np.arange(len(y)), y])
+        decayed = np.vstack([weights[:-1], np.zeros([1, classes])])
+        gradient = x.T @ (scipy.special.softmax(logits, axis=1) - onehot) / len(x) + 2 * WEIGHT_DECAY * decayed
+        return loss + WEIGHT_DECAY * np.sum(decayed ** 2), gradient.ravel()
+
+    found = scipy.optimize.minimize(objective, np.zeros(x.shape[1] * classes), jac=True, method="L-BFGS-B",
+                                    options={"maxiter": 300})
+    return found.x.reshape(-1, classes)
+
+
+def captions(split: Split, count: int, max_words: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens (count·N, max_words), 0 beyond a caption's end, and lengths: all first captions, then all second ones …"""
+    tokens = np.concatenate([split.tokens[:, k, :max_words] for k in range(count)])
+    lengths = np.concatenate([np.minimum(split.lengths[:, k], max_words) for k in range(count)])
+    return np.where(np.arange(tokens.shape[1]) < lengths[:, None], tokens, 0), lengths
+
+
+def main(argv: list[str]) -> int:
+    """Prints one line a classifier."""
+    del argv
+    given = flags.FLAGS
+    if not given.data or not given.labels:
+        raise UserError("--data and --labels are needed: a converted data set, and the CSV of its pictures' colours.")
+    labels, splits = read_colour_labels(given.labels), [load_split(given.data, name) for name in ("train", "test")]
+    missing = [name for split in splits for name in split.names if record_key(name) not in labels]
+    if missing:
+        raise UserError(f"--labels={given.labels}: no colour for {missing[0]}, and {len(missing) - 1:,} more.")
+    colours = sorted(set(labels.values()))
+    texts = [captions(split, count, given.max_words) for split, count in zip(splits, (given.captions, 1))]
+    wanted = [np.tile([colours.index(labels[record_key(name)]) for name in split.names], count)
+              for split, count in zip(splits, (given.captions, 1))]
+    words = 1 + max(int(tokens.max()) for tokens, _ in texts)
+    readers = {"which words occur": lambda tokens, _: np.stack([np.bincount(row, minlength=words) > 0 for row in tokens])}
+    if given.text_encoder:
+        encoder, _ = load_text_encoder(given.text_encoder)
+        readers["s of the text encoder"] = lambda tokens, lengths: np.concatenate([
+            encoder(tf.constant(tokens[i:i + 512], tf.int32), tf.constant(lengths[i:i + 512], tf.int32))[0].numpy()
+            for i in range(0, len(tokens), 512)])
+    for name, read in readers.items():
+        train, test = (read(*text).astype(np.float64) for text in texts)
+        mean, deviation = train.mean(0), np.maximum(train.std(0), 0.1)  # the floor: rare words are not to count more
+        weights = fit((train - mean) / deviation, wanted[0], len(colours))
+        right = [np.mean(np.argmax((x - mean) / deviation @ weights[:-1] + weights[-1], axis=1) == y)
+                 for x, y in zip((train, test), wanted)]
+        print(f"{name}: {right[1]:.3f} of {len(wanted[1]):,} test captions tell the colour ({right[0]:.3f} of the training "
+              f"ones; chance {1 / len(colours):.3f})", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    app.run(exit_code_main(main))
