@@ -48,7 +48,7 @@ def test_ctrl_c_is_exit_code_130_without_a_traceback():
 
 
 def test_a_full_disk_is_the_users_to_mend_wherever_it_is_met(tmp_path):
-    result = run("open('/dev/full', 'w', buffering=1).write('\\n')")  # a write's error names no file
+    result = run("import os; os.write(os.open('/dev/full', os.O_WRONLY), b'x')")  # a write's error names no file
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == ("error: a file: cannot be written ([Errno 28] No space left on device). Mend: make room "
                              "on that disk, then run the same command again.\n")
