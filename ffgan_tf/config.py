@@ -18,10 +18,14 @@ from ffgan_tf.utils.files import write_json
 
 
 def setting(default: Any, help_text: str, choices: Sequence | None = None, low: float | None = None,
-            high: float | None = None, harmless: bool = False) -> Any:
-    """A dataclass field with its flag's help, its allowed values and whether a resumed run may change it freely."""
+            high: float | None = None, harmless: bool = False, before: Any = None) -> Any:
+    """A dataclass field with its flag's help, its allowed values and whether a resumed run may change it freely.
+
+    `before`: what a run was trained with whose folder does not name the setting, where that is not the default.
+    """
     return dataclasses.field(default=default, metadata={
-        "help": help_text, "choices": choices, "low": low, "high": high, "harmless": harmless})
+        "help": help_text, "choices": choices, "low": low, "high": high, "harmless": harmless,
+        "before": default if before is None else before})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +53,7 @@ class ModelConfig:
     condition: str = setting("ca", "What D's conditional head sees: I_s (ca), its mean (mu), or the sentence "
                              "vector s.", choices=("ca", "mu", "sentence"))
     normalise_sentence: bool = setting(True, "Bring s to a root mean square of 1 before conditioning augmentation (ours: "
-                                       "without it, I_s was not seen to learn the sentence).")
+                                       "without it, I_s was not seen to learn the sentence).", before=False)
 
     @property
     def kernels(self) -> tuple[int, ...]:
@@ -239,8 +243,10 @@ def load(config_class: type, run: str | Path) -> Any:
         raise UserError(f"{path} is missing: --run={run} is not the folder of a run. Train one first: "
                         "python -m ffgan_tf.train --flagfile=experiments/demo.cfg")
     try:
-        config = config_class(**json.loads(path.read_text(encoding="utf-8")))
-        for field in dataclasses.fields(config):
+        fields = dataclasses.fields(config_class)
+        before = {field.name: field.metadata["before"] for field in fields}
+        config = config_class(**{**before, **json.loads(path.read_text(encoding="utf-8"))})
+        for field in fields:
             value = getattr(config, field.name)
             if type(value) not in ((int, float) if field.type is float else (field.type,)):
                 raise TypeError(f"{field.name}: {value!r}")

@@ -154,6 +154,16 @@ def test_settings_survive_the_folder(tmp_path):
     assert set(written) == {field.name for field in dataclasses.fields(TrainConfig)}  # all of them, defaults too
 
 
+def test_a_run_from_before_a_setting_existed_stays_what_it_was(tmp_path):
+    configs.save(TrainConfig(ngf=8), tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    del settings["normalise_sentence"], settings["kl_warmup"]
+    (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    config = configs.load(TrainConfig, tmp_path)
+    assert config == TrainConfig(ngf=8, normalise_sentence=False)
+    assert TrainConfig().normalise_sentence  # or this would show nothing
+
+
 def test_a_new_run_takes_the_flags(tmp_path):
     config, changed = resolved(tmp_path, "--ngf=8", "--data=x")
     assert config == TrainConfig(ngf=8, data="x")
