@@ -8,6 +8,9 @@ PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; 
 endif
 # What pytest is told besides, as in: make test ARGS="tests/models -x"
 ARGS :=
+# Test files at a time, 0 for none apart. A file stays whole: its tests share what they have trained.
+JOBS := 2
+PARALLEL := -n $(JOBS) --dist loadfile
 
 .PHONY: help venv venv-new test test-new workers demo pins clean-venv parity
 
@@ -20,6 +23,7 @@ help:
 	@echo 'make pins        dry runs: do the pins resolve on each Python found (PYTHONS=... names them instead)'
 	@echo 'make clean-venv  remove the virtual environments'
 	@echo 'PYTHON=...       which Python to use (3.10 to 3.13; now: $(PYTHON)); ARGS=... more arguments for pytest'
+	@echo 'JOBS=...         test files at a time (now: $(JOBS)); 0: everything in one process'
 
 venv:
 	@bash tools/setup_venv.sh .venv requirements.txt "$(PYTHON)"
@@ -29,11 +33,11 @@ venv-new:
 
 test: venv
 	@echo 'test: every test, in .venv'
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 test-new: venv-new
 	@echo 'test-new: the fast tests on the newer stack, in .venv-new'
-	@.venv-new/bin/python -m pytest -m 'not slow and not workers' $(ARGS)
+	@.venv-new/bin/python -m pytest $(PARALLEL) -m 'not slow and not workers' $(ARGS)
 
 workers: venv
 	@echo 'workers: two and three worker processes against one device, in .venv'

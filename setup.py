@@ -40,7 +40,7 @@ setup(
     ],
     extras_require={
         "gpu": [f"tensorflow[and-cuda]==2.15.1 ; {OLD}", f"tensorflow[and-cuda]>=2.21,<2.22 ; {NEW}"],
-        "test": ["pytest>=8"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5"],
     },
     classifiers=[
         "Programming Language :: Python :: 3",
