@@ -7,6 +7,7 @@ which words occur, one, with --text_encoder=DIR, the frozen encoder's sentence f
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import scipy.optimize
@@ -18,9 +19,12 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import ffgan_tf  # noqa: E402, F401 (settles which Keras)
 import tensorflow as tf  # noqa: E402
 
+from ffgan_tf.config import TrainConfig  # noqa: E402
+from ffgan_tf.data import records  # noqa: E402
+from ffgan_tf.data.captions import Vocabulary  # noqa: E402
 from ffgan_tf.data.pipeline import Split, load_split  # noqa: E402
-from ffgan_tf.metrics.colour import read_colour_labels, record_key  # noqa: E402
-from ffgan_tf.models.encoder_files import load_text_encoder  # noqa: E402
+from ffgan_tf.metrics.colour import labels_of, read_colour_labels  # noqa: E402
+from ffgan_tf.training.loop import make_text_encoder  # noqa: E402
 from ffgan_tf.utils.errors import UserError, exit_code_main  # noqa: E402
 
 flags.DEFINE_string("data", "", "Folder of a converted data set.")
@@ -38,11 +42,10 @@ def fit(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
 
     def objective(flat):
         weights = flat.reshape(-1, classes)
-        logits = x @ weights
-        loss = np.mean(scipy.special.logsumexp(logits, axis=1) - logits[np.arange(len(y)), y])
+        log_p = scipy.special.log_softmax(x @ weights, axis=1)
         decayed = np.vstack([weights[:-1], np.zeros([1, classes])])
-        gradient = x.T @ (scipy.special.softmax(logits, axis=1) - onehot) / len(x) + 2 * WEIGHT_DECAY * decayed
-        return loss + WEIGHT_DECAY * np.sum(decayed ** 2), gradient.ravel()
+        gradient = x.T @ (np.exp(log_p) - onehot) / len(x) + 2 * WEIGHT_DECAY * decayed
+        return -np.mean(log_p[np.arange(len(y)), y]) + WEIGHT_DECAY * np.sum(decayed ** 2), gradient.ravel()
 
     found = scipy.optimize.minimize(objective, np.zeros(x.shape[1] * classes), jac=True, method="L-BFGS-B",
                                     options={"maxiter": 300})
@@ -63,17 +66,15 @@ def main(argv: list[str]) -> int:
     if not given.data or not given.labels:
         raise UserError("--data and --labels are needed: a converted data set, and the CSV of its pictures' colours.")
     labels, splits = read_colour_labels(given.labels), [load_split(given.data, name) for name in ("train", "test")]
-    missing = [name for split in splits for name in split.names if record_key(name) not in labels]
-    if missing:
-        raise UserError(f"--labels={given.labels}: no colour for {missing[0]}, and {len(missing) - 1:,} more.")
     colours = sorted(set(labels.values()))
     texts = [captions(split, count, given.max_words) for split, count in zip(splits, (given.captions, 1))]
-    wanted = [np.tile([colours.index(labels[record_key(name)]) for name in split.names], count)
+    wanted = [np.tile([colours.index(colour) for colour in labels_of(split.names, labels, f"--labels={given.labels}")], count)
               for split, count in zip(splits, (given.captions, 1))]
     words = 1 + max(int(tokens.max()) for tokens, _ in texts)
     readers = {"which words occur": lambda tokens, _: np.stack([np.bincount(row, minlength=words) > 0 for row in tokens])}
     if given.text_encoder:
-        encoder, _ = load_text_encoder(given.text_encoder)
+        encoder = make_text_encoder(TrainConfig(data=given.data, text_encoder=given.text_encoder),
+                                    Vocabulary.load(Path(given.data) / records.VOCABULARY))
         readers["s of the text encoder"] = lambda tokens, lengths: np.concatenate([
             encoder(tf.constant(tokens[i:i + 512], tf.int32), tf.constant(lengths[i:i + 512], tf.int32))[0].numpy()
             for i in range(0, len(tokens), 512)])

@@ -329,7 +329,6 @@ def main(argv: list[str]) -> int:
         rows.append(f"| **{precision}**: convolution peak | | | | | | {peak / 1e12:.2f} | {peak_cpu / 1e12:.2f} | 100 "
                     "| |")
         for number in map(int, given.batch):
-            peak_bytes(reset=True)
             config = TrainConfig(image_size=given.image_size, batch=number, precision=precision)
             gan = Gan(config, build.build_text_encoder(VOCABULARY, 1.0, 1, 2.0))
             batch = random_batch(config)

@@ -61,6 +61,18 @@ def read_colour_labels(path: str | os.PathLike) -> dict[str, str]:
     return labels
 
 
+def labels_of(names: Sequence[str], labels: dict[str, str], given: str, what: str = "pictures") -> list[str]:
+    """The colour of each picture, by its name in the records; `labels` as read, `given` the flag they came by.
+
+    Raises UserError where a picture has none.
+    """
+    missing = [name for name in names if record_key(name) not in labels]
+    if missing:
+        raise UserError(f"{given}: {len(missing):,} of {len(names):,} {what} have no colour there; the first is "
+                        f"{missing[0]}. Mend: give the labels of this data set.")
+    return [labels[record_key(name)] for name in names]
+
+
 def srgb_to_lab(pixels: np.ndarray) -> np.ndarray:
     """sRGB in 0…255 [..., 3] → CIE L*a*b* (D65), float32."""
     x = np.asarray(pixels, np.float32) / 255

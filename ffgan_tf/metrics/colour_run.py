@@ -26,14 +26,6 @@ class ColourResult(NamedTuple):
     found: list[str]
 
 
-def _labels_of(split: pipeline.Split, labels: dict[str, str], labels_csv: str) -> list[str]:
-    missing = [name for name in split.names if colour.record_key(name) not in labels]
-    if missing:
-        raise UserError(f"--labels={labels_csv}: {len(missing):,} of {len(split.names):,} pictures have no colour there; "
-                        f"the first is {missing[0]}. Mend: give the labels of this data set.")
-    return [labels[colour.record_key(name)] for name in split.names]
-
-
 def _pictures(split: pipeline.Split, max_size: int, image_size: int) -> np.ndarray:
     batches = pipeline.centre_images(split, max_size=max_size, image_size=image_size, batch=256)
     return np.concatenate([batch.numpy() for batch in batches])
@@ -53,14 +45,14 @@ def evaluate_colours(generate: Generate, data_dir: str, labels_csv: str, image_s
     pipeline.size_ratio(max_size, image_size, data_dir)
     labels = colour.read_colour_labels(labels_csv)
     test = pipeline.load_split(data_dir, "test")
-    test_labels = _labels_of(test, labels, labels_csv)
+    test_labels = colour.labels_of(test.names, labels, f"--labels={labels_csv}")
 
     sources = {"labels_sha256": sha256_file(labels_csv), "data_sha256": sha256_file(Path(data_dir) / records.MANIFEST)}
     key = hashlib.sha256(repr((*sources.values(), image_size)).encode()).hexdigest()
     probe = _stored(probe_path, key)
     if probe is None:
         train = pipeline.load_split(data_dir, "train")
-        train_labels = _labels_of(train, labels, labels_csv)
+        train_labels = colour.labels_of(train.names, labels, f"--labels={labels_csv}")
         print(f"fitting the colour probe on {len(train_labels):,} pictures …", flush=True)
         probe = colour.ColourProbe.fit(_pictures(train, max_size, image_size), train_labels, key=key)
         if probe_path:

@@ -18,7 +18,7 @@ from ffgan_tf.training.damsm import METRICS, Damsm
 from ffgan_tf.training.damsm_validation import Validation
 from ffgan_tf.training.diagnose import check_finite
 from ffgan_tf.training.feature_cache import Stopped, cached_features, key_of
-from ffgan_tf.training.signals import StopRequest, stopped
+from ffgan_tf.training.signals import StopRequest, stop_line
 from ffgan_tf.training.summaries import Log
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic
@@ -29,13 +29,9 @@ def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None
     """The colours of the test pictures, by name; None without --colour_labels."""
     if not config.colour_labels:
         return None
-    from ffgan_tf.metrics.colour import read_colour_labels, record_key
-    labels = read_colour_labels(config.colour_labels)
-    unknown = [name for name in names if record_key(name) not in labels]
-    if unknown:
-        raise UserError(f"--colour_labels={config.colour_labels}: {len(unknown):,} of {len(names):,} test pictures "
-                        f"have no colour there; the first is {unknown[0]}. Mend: give the labels of this data set.")
-    return {name: labels[record_key(name)] for name in names}
+    from ffgan_tf.metrics.colour import labels_of, read_colour_labels
+    labels, given = read_colour_labels(config.colour_labels), f"--colour_labels={config.colour_labels}"
+    return dict(zip(names, labels_of(names, labels, given, "test pictures")))
 
 
 def save_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, step: int, found: dict[str, float]) -> None:
@@ -159,7 +155,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 break
     log.close()
     if step < total:
-        print(stopped("ffgan_tf.train_damsm", run, step, total, stop_reason), flush=True)
+        print(stop_line("ffgan_tf.train_damsm", run, step, total, stop_reason), flush=True)
     else:
         print(f"done: {step:,} steps in {format_duration(time.monotonic() - began)}.", flush=True)
     if (run / TEXT).exists():

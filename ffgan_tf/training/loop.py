@@ -21,7 +21,7 @@ from ffgan_tf.training.distribution import any_worker, compiled_steps, make_stra
 from ffgan_tf.training.evaluation import Evaluator
 from ffgan_tf.training.gan import METRICS, Gan
 from ffgan_tf.training.place import worker_place
-from ffgan_tf.training.signals import StopRequest, stopped
+from ffgan_tf.training.signals import StopRequest, stop_line
 from ffgan_tf.training.summaries import Log
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic
@@ -222,7 +222,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
                 break
     log.close()
     if step < total:
-        print(stopped("ffgan_tf.train", run, step, total, stop_reason), flush=True)
+        print(stop_line("ffgan_tf.train", run, step, total, stop_reason), flush=True)
     else:
         print(f"done: {step:,} steps in {format_duration(time.monotonic() - began)}. Pictures: {run / 'samples'}; "
               f"sentences of your own: python -m ffgan_tf.sample --run={run} --text=\"…\"", flush=True)

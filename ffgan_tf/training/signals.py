@@ -30,6 +30,6 @@ class StopRequest:
         os.write(2, f"{self.asked}: saving after this step\n".encode())
 
 
-def stopped(command: str, run: str | Path, step: int, total: int, reason: str) -> str:
+def stop_line(command: str, run: str | Path, step: int, total: int, reason: str) -> str:
     """The last line of a training that ends before its last step, and how to go on."""
     return f"stopped at step {step:,} of {total:,} ({reason}); saved. Continue: python -m {command} --run={run}"

@@ -13,8 +13,9 @@ import pytest
 from ffgan_tf.training.gan import METRICS
 from ffgan_tf.training.place import worker_place
 from ffgan_tf.utils.errors import UserError
+from runs import ROOT
 
-ROOT, SCRIPT = Path(__file__).parents[2], Path(__file__).with_name("twenty_steps.py")
+SCRIPT = Path(__file__).with_name("twenty_steps.py")
 TOLERANCE = 1e-12  # 20 steps of rounding in another order: 7e-15 was seen
 
 

@@ -3,7 +3,6 @@
     python twenty_steps.py one|mirrored|multi_worker RECORDS OUT.npz [STEPS]
 """
 
-import dataclasses
 import sys
 
 import numpy as np
@@ -17,9 +16,8 @@ from ffgan_tf.models import build
 from ffgan_tf.training.distribution import compiled_steps, make_strategy
 from ffgan_tf.training.gan import Gan
 
-CONFIG = dataclasses.replace(
-    TrainConfig(image_size=64, ngf=4, ndf=4, z_dim=6, c_dim=5, dense_depth=1, dense_growth=4, pyramid="none", batch=12,
-                max_words=5, sync_batch_norm=True, condition="ca"), precision="float64")
+CONFIG = TrainConfig(image_size=64, ngf=4, ndf=4, z_dim=6, c_dim=5, dense_depth=1, dense_growth=4, pyramid="none",
+                     batch=12, max_words=5, sync_batch_norm=True, condition="ca", precision="float64")
 
 
 def main(kind: str, records: str, out: str, steps: str = "20") -> None:
