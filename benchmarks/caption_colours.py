@@ -23,8 +23,8 @@ from ffgan_tf.config import TrainConfig  # noqa: E402
 from ffgan_tf.data import records  # noqa: E402
 from ffgan_tf.data.captions import Vocabulary  # noqa: E402
 from ffgan_tf.data.pipeline import Split, load_split  # noqa: E402
-from ffgan_tf.metrics.colour import labels_of, read_colour_labels  # noqa: E402
-from ffgan_tf.training.loop import make_text_encoder  # noqa: E402
+from ffgan_tf.evaluation.colour_probe import labels_of, read_colour_labels  # noqa: E402
+from ffgan_tf.training.gan_loop import make_text_encoder  # noqa: E402
 from ffgan_tf.utils.errors import UserError, exit_code_main  # noqa: E402
 
 flags.DEFINE_string("data", "", "Folder of a converted data set.")

@@ -22,7 +22,7 @@ import tensorflow as tf  # noqa: E402
 from ffgan_tf.damsm_config import DamsmConfig  # noqa: E402
 from ffgan_tf.losses import damsm as losses  # noqa: E402
 from ffgan_tf.models.image_encoder import LOCAL_SHAPE, POOLED_SIZE, InceptionTrunk  # noqa: E402
-from ffgan_tf.training.damsm import Damsm  # noqa: E402
+from ffgan_tf.training.damsm_step import Damsm  # noqa: E402
 from ffgan_tf.training.feature_cache import PER_FOLDER, Features  # noqa: E402
 from ffgan_tf.utils.errors import exit_code_main  # noqa: E402
 

@@ -54,8 +54,8 @@ def features_table(rounds: int, batch: int, size: int) -> list[str]:
         raise UserError(f"{error}. Mend: make parity, then .venv-parity/bin/python benchmarks/evaluate.py") from error
     from inception_references import Weights, test_images
 
-    from ffgan_tf.metrics.inception import load_network
-    from ffgan_tf.metrics.inception_graph import CONVS
+    from ffgan_tf.evaluation.inception.networks import load_network
+    from ffgan_tf.evaluation.inception.graph import CONVS
 
     images = test_images(batch, size, size)
     with tempfile.TemporaryDirectory() as folder:

@@ -18,9 +18,9 @@ from PIL import Image, ImageFilter
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from ffgan_tf.metrics.evaluation import CACHE  # noqa: E402
-from ffgan_tf.metrics.pictures import RecordPictures, digest  # noqa: E402
-from ffgan_tf.metrics.report import format_table  # noqa: E402
+from ffgan_tf.evaluation.engine import CACHE  # noqa: E402
+from ffgan_tf.evaluation.images import RecordPictures, digest  # noqa: E402
+from ffgan_tf.evaluation.report import format_table  # noqa: E402
 from ffgan_tf.utils.errors import exit_code_main  # noqa: E402
 
 flags.DEFINE_string("data", None, "Folder of a converted data set.", required=True)
@@ -76,9 +76,9 @@ def main(argv: list[str]) -> int:
     """Prints two tables."""
     import warnings
 
-    from ffgan_tf.metrics.features import extract
+    from ffgan_tf.evaluation.features import extract
     from ffgan_tf.metrics.fid import fid
-    from ffgan_tf.metrics.inception import load_network
+    from ffgan_tf.evaluation.inception.networks import load_network
     from ffgan_tf.metrics.kid import kid
 
     warnings.filterwarnings("ignore", "FID from")  # the tables show the counts, the second one is about them

@@ -35,7 +35,7 @@ from ffgan_tf.data import pipeline, records  # noqa: E402
 from ffgan_tf.losses import gan as losses  # noqa: E402
 from ffgan_tf.models import blocks, build  # noqa: E402
 from ffgan_tf.training.adam import FusedAdam  # noqa: E402
-from ffgan_tf.training.gan import Gan  # noqa: E402
+from ffgan_tf.training.gan_step import Gan  # noqa: E402
 from ffgan_tf.utils.errors import exit_code_main  # noqa: E402
 
 flags.DEFINE_integer("image_size", 256, "S.")

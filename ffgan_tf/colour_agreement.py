@@ -34,7 +34,7 @@ PER_COLOUR = 10  # pictures of each colour on the sheet
 
 def tables(report: dict) -> str:
     """The figures for people: overall, then by colour with what was found instead."""
-    from ffgan_tf.metrics.report import format_table
+    from ffgan_tf.evaluation.report import format_table
     rows = []
     for label, name in (("generated pictures", "generated_detail"), ("real test pictures", "real_detail")):
         detail = report[name]
@@ -72,9 +72,9 @@ def main(argv: list[str]) -> int:
             raise UserError(f"--{name} is missing. See python -m ffgan_tf.colour_agreement --help")
     from ffgan_tf.data import records
     from ffgan_tf.data.captions import Vocabulary
-    from ffgan_tf.metrics.colour_run import evaluate_colours
-    from ffgan_tf.metrics.report import append_json_line
-    from ffgan_tf.sampling import load_run
+    from ffgan_tf.evaluation.colour_agreement import evaluate_colours
+    from ffgan_tf.evaluation.report import append_json_line
+    from ffgan_tf.run.sampler import load_run
     from ffgan_tf.utils.files import write_atomic
     from ffgan_tf.utils.grid import png
 

@@ -21,9 +21,9 @@ from typing import Iterator
 from absl import app, flags
 
 from ffgan_tf import config as configs
-from ffgan_tf.metrics.evaluation import CACHE, evaluate_pictures, run_pictures
-from ffgan_tf.metrics.paper_table import DATASETS, table
-from ffgan_tf.metrics.protocols import PROTOCOLS, Protocol, get_protocol
+from ffgan_tf.evaluation.engine import CACHE, evaluate_pictures, run_pictures
+from ffgan_tf.evaluation.paper_table import DATASETS, table
+from ffgan_tf.evaluation.protocols import PROTOCOLS, Protocol, get_protocol
 from ffgan_tf.utils.errors import UserError, exit_code_main
 
 NETWORKS = ("fid2015", "keras", "stackgan_birds", "stackgan_flowers")
@@ -81,7 +81,7 @@ def _steps(given: flags.FlagValues) -> list[int | None]:
     """The checkpoints to evaluate, ascending; [None] is the newest of --run, or --images."""
     if not given.steps:
         return [given.step]
-    from ffgan_tf.training.checkpoints import Checkpoints
+    from ffgan_tf.run.checkpoints import Checkpoints
 
     kept = Checkpoints(Path(given.run) / "checkpoints").steps()
     if given.steps == ["all"]:
@@ -120,14 +120,14 @@ def _check(given: flags.FlagValues, protocol: Protocol) -> None:
 
 def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | None]) -> Iterator[tuple[dict, str]]:
     """The report of each step, with the data set's name."""
-    from ffgan_tf.metrics.inception import load_network
-    from ffgan_tf.metrics.pictures import FolderPictures, RecordPictures
+    from ffgan_tf.evaluation.inception.networks import load_network
+    from ffgan_tf.evaluation.images import FolderPictures, RecordPictures
 
     notes, data, image_size, dataset = [], given.data, given.image_size, given.dataset or ""
     batch = given.batch
 
     def run_at(step):
-        from ffgan_tf.sampling import load_run
+        from ffgan_tf.run.sampler import load_run
         return load_run(given.run, step=step, ema=protocol.weights == "ema", batch=batch)
 
     run = run_at(steps[0]) if given.run else None
@@ -150,7 +150,7 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | Non
         notes.append("no reference (--reference or --data): the Inception Score alone.")
     retrieval = None
     if given.damsm:
-        from ffgan_tf.metrics.retrieval import Damsm, retrieval_of
+        from ffgan_tf.evaluation.retrieval import Damsm, retrieval_of
         retrieval = retrieval_of(Damsm(given.damsm, given.damsm_inception_weights), data, protocol, given.num_samples,
                                  given.seed)
 
@@ -190,7 +190,7 @@ def _only_size(pictures) -> int:
 
 
 def _write(given: flags.FlagValues, report: dict) -> None:
-    from ffgan_tf.metrics.report import append_json_line, write_tensorboard
+    from ffgan_tf.evaluation.report import append_json_line, write_tensorboard
 
     output = given.output or (Path(given.run) / "metrics.jsonl" if given.run else "")
     if output:
@@ -201,7 +201,7 @@ def _write(given: flags.FlagValues, report: dict) -> None:
 
 def _print(given: flags.FlagValues, reports: list[dict], dataset: str) -> None:
     """Scores (those of all steps where there are several), what the last report's depend on, notes, Table 2."""
-    from ffgan_tf.metrics.report import curve_table, format_table, protocol_rows, score_rows
+    from ffgan_tf.evaluation.report import curve_table, format_table, protocol_rows, score_rows
 
     report = reports[-1]
     if len(reports) > 1:

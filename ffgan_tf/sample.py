@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
     if not values.run:
         raise UserError("--run is missing: the folder of a trained run.")
     sentences = read_sentences(values.text, values.text_file)
-    from ffgan_tf.sampling import load_run
+    from ffgan_tf.run.sampler import load_run
     from ffgan_tf.utils import grid
     from ffgan_tf.utils.files import write_atomic
     run = load_run(values.run, step=values.step, ema=values.ema, batch=min(32, len(sentences) * values.count))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ffgan_tf.data.convert import Item, Settings, Source, convert
+from ffgan_tf.data.convert.conversion import Item, Settings, Source, convert
 
 ROOT = Path(__file__).parents[1]
 UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec")

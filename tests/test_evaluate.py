@@ -9,7 +9,7 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from ffgan_tf import evaluate
-from ffgan_tf.metrics import protocols
+from ffgan_tf.evaluation import protocols
 from ffgan_tf.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -107,7 +107,7 @@ def run(tiny_records, tmp_path):
     from ffgan_tf.config import TrainConfig, save
     from ffgan_tf.data.captions import Vocabulary
     from ffgan_tf.models import build
-    from ffgan_tf.training.checkpoints import Checkpoints
+    from ffgan_tf.run.checkpoints import Checkpoints
 
     config = TrainConfig(data=str(tiny_records), image_size=64, ngf=4, z_dim=5, c_dim=6, dense_depth=1)
     folder, vocabulary = tmp_path / "run", Vocabulary.load(tiny_records / "vocabulary.json")
@@ -129,7 +129,7 @@ def test_the_curve_of_a_run_with_r_precision(run, tiny_records, weights, tmp_pat
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     from ffgan_tf.data.captions import Vocabulary
-    from ffgan_tf.metrics import retrieval
+    from ffgan_tf.evaluation import retrieval
 
     damsm = make_damsm(tmp_path / "damsm", Vocabulary.load(tiny_records / "vocabulary.json"))
     monkeypatch.setattr(retrieval, "WRONG", 40)  # all that eight test pictures have

@@ -10,7 +10,7 @@ from ffgan_tf import sample
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.models import build
-from ffgan_tf.sampling import MAX_WORDS, Sampler, load_run, truncated
+from ffgan_tf.run.sampler import MAX_WORDS, Sampler, load_run, truncated
 from ffgan_tf.utils import grid
 from ffgan_tf.utils.errors import UserError
 

@@ -7,7 +7,7 @@ and class_info.pickle. tools/make_demo_dataset.py makes such a folder without a 
 
 from absl import app, flags
 
-from ffgan_tf.data import converter_flags, cub
+from ffgan_tf.data.convert import converter_flags, cub
 from ffgan_tf.utils.errors import exit_code_main
 
 _CUB = flags.DEFINE_string("cub", None, "ROOT, the folder of the published files.", required=True)

@@ -7,7 +7,7 @@ file of names relative to ROOT, one a line) or drawn by --test_ratio and --seed.
 
 from absl import app, flags
 
-from ffgan_tf.data import converter_flags, folder
+from ffgan_tf.data.convert import converter_flags, folder
 from ffgan_tf.utils.errors import UserError, exit_code_main
 
 _FOLDER = flags.DEFINE_string("folder", None, "ROOT, the folder of the images.", required=True)

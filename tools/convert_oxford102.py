@@ -9,7 +9,7 @@ prepared, or is with --download); the captions still come from ROOT/text_c10.
 
 from absl import app, flags
 
-from ffgan_tf.data import converter_flags, oxford102
+from ffgan_tf.data.convert import converter_flags, oxford102
 from ffgan_tf.utils.errors import exit_code_main
 
 _OXFORD = flags.DEFINE_string("oxford", None, "ROOT, the folder of the published files.", required=True)

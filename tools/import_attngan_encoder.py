@@ -25,8 +25,8 @@ def main(argv):
     if out.exists() and not (_OVERWRITE.value and (out / "encoder.json").is_file()):
         raise UserError(f"--out={out} is there already. Mend: take another folder, or --overwrite if it is a text "
                         "encoder's.")
-    from ffgan_tf.models.attngan_import import import_text_encoder
-    from ffgan_tf.models.encoder_files import save_text_encoder
+    from ffgan_tf.run.attngan_import import import_text_encoder
+    from ffgan_tf.run.encoder_files import save_text_encoder
     from ffgan_tf.utils.files import sha256_file
 
     encoder, vocabulary = import_text_encoder(weights, captions)

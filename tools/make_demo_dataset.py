@@ -8,7 +8,7 @@ The same seed gives the same bytes, under the same versions of NumPy and Pillow.
 
 from absl import app, flags
 
-from ffgan_tf.data.demo_birds import make_demo_dataset
+from ffgan_tf.demo.birds import make_demo_dataset
 from ffgan_tf.utils.errors import exit_code_main
 
 _OUT = flags.DEFINE_string("out", None, "Folder to make; must not exist yet.", required=True)

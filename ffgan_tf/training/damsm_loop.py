@@ -11,15 +11,15 @@ from ffgan_tf.damsm_config import DamsmConfig
 from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
-from ffgan_tf.models.encoder_files import IMAGE, TEXT, are_twins, save_image_encoder, save_text_encoder
+from ffgan_tf.run.encoder_files import IMAGE, TEXT, are_twins, save_image_encoder, save_text_encoder
 from ffgan_tf.models.image_encoder import InceptionTrunk, inception_weights_path
-from ffgan_tf.training.checkpoints import Checkpoints
-from ffgan_tf.training.damsm import METRICS, Damsm
+from ffgan_tf.run.checkpoints import Checkpoints
+from ffgan_tf.training.damsm_step import METRICS, Damsm
 from ffgan_tf.training.damsm_validation import Validation
 from ffgan_tf.training.diagnose import check_finite
 from ffgan_tf.training.feature_cache import Stopped, cached_features, key_of
-from ffgan_tf.training.signals import StopRequest, stop_line
-from ffgan_tf.training.summaries import Log
+from ffgan_tf.run.signals import StopRequest, stop_line
+from ffgan_tf.run.log import Log
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic
 from ffgan_tf.utils.progress import format_duration
@@ -29,7 +29,7 @@ def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None
     """The colours of the test pictures, by name; None without --colour_labels."""
     if not config.colour_labels:
         return None
-    from ffgan_tf.metrics.colour import labels_of, read_colour_labels
+    from ffgan_tf.evaluation.colour_probe import labels_of, read_colour_labels
     labels, given = read_colour_labels(config.colour_labels), f"--colour_labels={config.colour_labels}"
     return dict(zip(names, labels_of(names, labels, given, "test pictures")))
 

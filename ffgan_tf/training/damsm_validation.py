@@ -11,7 +11,7 @@ from ffgan_tf.data.pipeline import Split, centre_images
 from ffgan_tf.losses.damsm import own_attention
 from ffgan_tf.metrics.colour_retrieval import colour_retrieval
 from ffgan_tf.metrics.r_precision import r_precision
-from ffgan_tf.training.damsm import Damsm
+from ffgan_tf.training.damsm_step import Damsm
 from ffgan_tf.utils.errors import UserError
 
 MAX_WORDS = 25  # a longer caption keeps its first 25 words, as when sampling

@@ -8,7 +8,7 @@ from typing import Callable
 
 import tensorflow as tf
 
-from ffgan_tf.training.place import worker_place
+from ffgan_tf.training.cluster import worker_place
 from ffgan_tf.utils.errors import UserError
 
 

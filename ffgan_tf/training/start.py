@@ -7,8 +7,8 @@ from absl import flags
 
 from ffgan_tf import config as configs
 from ffgan_tf.data import records
-from ffgan_tf.training.lock import run_lock
-from ffgan_tf.training.place import worker_place
+from ffgan_tf.run.lock import run_lock
+from ffgan_tf.training.cluster import worker_place
 from ffgan_tf.utils.errors import UserError
 
 

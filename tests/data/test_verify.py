@@ -5,8 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from ffgan_tf.data import folder, records
-from ffgan_tf.data.convert import Settings, convert
+from ffgan_tf.data.convert import folder
+from ffgan_tf.data import records
+from ffgan_tf.data.convert.conversion import Settings, convert
 from ffgan_tf.data.verify import verify
 from ffgan_tf.utils.errors import UserError
 

@@ -51,7 +51,7 @@ def test_missing_weights_say_what_to_fetch_and_where_to_put_it(tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_inception_is_the_evaluation_s_own_network(tmp_path):
-    from ffgan_tf.metrics.inception import load_network
+    from ffgan_tf.evaluation.inception.networks import load_network
 
     network = tf.keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(299, 299, 3))
     random, path = np.random.default_rng(0), tmp_path / "weights_notop.h5"

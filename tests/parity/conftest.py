@@ -4,15 +4,12 @@ Left out, not skipped: `make parity` on an environment without them then finds n
 """
 
 import importlib.util
-import sys
-from pathlib import Path
 
 import pytest
 
 REFERENCES = ("torch", "torch_fidelity", "prdc")
 MISSING = [name for name in REFERENCES if importlib.util.find_spec(name) is None]
 collect_ignore_glob = ["test_*.py"] if MISSING else []
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "metrics"))  # inception_references
 TABLE = pytest.StashKey[list]()
 
 

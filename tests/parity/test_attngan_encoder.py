@@ -5,7 +5,7 @@ import pytest
 import torch
 from attngan_files import write_captions
 
-from ffgan_tf.models.attngan_import import import_text_encoder
+from ffgan_tf.run.attngan_import import import_text_encoder
 
 WORDS = 450
 

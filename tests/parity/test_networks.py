@@ -9,9 +9,9 @@ from inception_references import Weights, test_images
 import ffgan_tf  # noqa: F401  settles which Keras, before TensorFlow
 import tensorflow as tf
 
-from ffgan_tf.metrics.inception import load_network
-from ffgan_tf.metrics.inception_graph import CONVS
-from ffgan_tf.metrics.preprocessing import PREPROCESSING
+from ffgan_tf.evaluation.inception.networks import load_network
+from ffgan_tf.evaluation.inception.graph import CONVS
+from ffgan_tf.evaluation.inception.preprocessing import PREPROCESSING
 from ffgan_tf.utils.torch_files import load_state_dict
 
 BOUNDS = {"float32": 1e-4, "float64": 1e-9}

@@ -14,9 +14,9 @@ import tensorflow as tf
 from ffgan_tf.damsm_config import DamsmConfig
 from ffgan_tf.data import pipeline
 from ffgan_tf.data.captions import Vocabulary
-from ffgan_tf.models.encoder_files import are_twins, load_image_encoder, load_text_encoder
-from ffgan_tf.training.checkpoints import Checkpoints
-from ffgan_tf.training.damsm import LOSSES, METRICS, Damsm
+from ffgan_tf.run.encoder_files import are_twins, load_image_encoder, load_text_encoder
+from ffgan_tf.run.checkpoints import Checkpoints
+from ffgan_tf.training.damsm_step import LOSSES, METRICS, Damsm
 from ffgan_tf.training.damsm_loop import mend_encoders
 from ffgan_tf.training.damsm_validation import Validation, lit
 

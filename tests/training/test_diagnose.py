@@ -7,7 +7,7 @@ import tensorflow as tf
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.models import build
 from ffgan_tf.training.diagnose import check_finite, first_non_finite
-from ffgan_tf.training.gan import Gan
+from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.utils.errors import UserError
 
 CONFIG = TrainConfig(image_size=64, ngf=4, ndf=4, z_dim=10, c_dim=12, dense_depth=3, dense_growth=8, batch=4,

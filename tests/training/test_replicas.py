@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffgan_tf.training.gan import METRICS
-from ffgan_tf.training.place import worker_place
+from ffgan_tf.training.gan_step import METRICS
+from ffgan_tf.training.cluster import worker_place
 from ffgan_tf.utils.errors import UserError
 from runs import ROOT
 

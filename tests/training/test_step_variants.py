@@ -9,7 +9,7 @@ import tensorflow as tf
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.models import build
 from ffgan_tf.training.distribution import compiled_steps
-from ffgan_tf.training.gan import METRICS, Gan
+from ffgan_tf.training.gan_step import METRICS, Gan
 
 SMALL = TrainConfig(image_size=64, ngf=4, ndf=4, z_dim=6, c_dim=5, dense_depth=1, dense_growth=4, pyramid="none", batch=4,
                     max_words=5)

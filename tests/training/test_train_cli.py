@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from ffgan_tf.training.gan import METRICS
+from ffgan_tf.training.gan_step import METRICS
 from runs import ROOT, SETTINGS, assert_equal_state, command, run, state
 
 

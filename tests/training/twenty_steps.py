@@ -14,7 +14,7 @@ from ffgan_tf.config import TrainConfig
 from ffgan_tf.data.pipeline import load_split, training_batches
 from ffgan_tf.models import build
 from ffgan_tf.training.distribution import compiled_steps, make_strategy
-from ffgan_tf.training.gan import Gan
+from ffgan_tf.training.gan_step import Gan
 
 CONFIG = TrainConfig(image_size=64, ngf=4, ndf=4, z_dim=6, c_dim=5, dense_depth=1, dense_growth=4, pyramid="none",
                      batch=12, max_words=5, sync_batch_norm=True, condition="ca", precision="float64")

@@ -1,0 +1,1 @@
+"""Published data sets, and any folder of captioned images, into records."""

@@ -1,0 +1,221 @@
+"""The conversion engine: checks and encodes every image on all cores, then writes the records, or only a report."""
+
+import collections
+import concurrent.futures.process
+import contextlib
+import dataclasses
+import functools
+import multiprocessing
+import os
+import platform
+import shlex
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Iterable, Iterator, Sequence
+
+import PIL
+
+import ffgan_tf
+from ffgan_tf.data import records
+from ffgan_tf.data.convert.attngan_captions import check_agreement
+from ffgan_tf.data.captions import CAPTIONS_PER_IMAGE, Vocabulary, read_captions
+from ffgan_tf.data.images import FILTER, Box, encode_image, shorter_side
+from ffgan_tf.data.problems import Problem, Unusable, format_report
+from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import directory_atomic, sha256_file
+from ffgan_tf.utils.progress import Progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One image to convert: where its bytes (or file) and captions are, and what is known of it."""
+
+    split: str
+    name: str  # <class>/<image>, without extension
+    image: Path | bytes
+    class_id: int
+    captions: Path
+    box: Box | None = None
+    token_ids: tuple[tuple[int, ...], ...] | None = None  # of an imported vocabulary, instead of the converter's
+    fault: Problem | None = None  # what its reader already found; the files are checked all the same
+
+
+@dataclasses.dataclass
+class Source:
+    """A data set as its reader found it: what to convert, and what is already known to be unusable."""
+
+    name: str
+    location: str
+    items: list[Item]
+    class_names: dict[int, str]
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+    crop: str = "none"
+    least_captions: int = CAPTIONS_PER_IMAGE
+    vocabulary: Vocabulary | None = None  # None: all words of the captions, both splits
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to convert: largest S in pixels, JPEG quality, what to do with the unusable, processes, shard size."""
+
+    image_size: int = 256
+    quality: int = 95
+    skip_bad: bool = False
+    workers: int = 0  # 0: one a core
+    images_per_shard: int = 1000
+    overwrite: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class _Prepared:
+    encoded: bytes
+    width: int
+    height: int
+    texts: tuple[str, ...]
+    notes: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def _prepare(item: Item, image_size: int, quality: int, least: int) -> _Prepared:
+    """Everything that one image needs, in a worker process. Both of its files are checked even if the first fails."""
+    encoded, width, height, texts, notes = b"", 0, 0, [], []
+    problems = [item.fault] if item.fault else []
+    try:
+        image = encode_image(item.image, image_size, quality, item.box)
+        encoded, width, height = image.encoded, image.width, image.height
+        notes += image.notes
+    except Unusable as error:
+        file = item.name if isinstance(item.image, bytes) else str(item.image)
+        problems.append(Problem(file, error.reason, error.mend))
+    try:
+        texts, caption_notes = read_captions(item.captions, least)
+        notes += caption_notes
+    except Unusable as error:
+        problems.append(Problem(str(item.captions), error.reason, error.mend))
+    return _Prepared(encoded, width, height, tuple(texts), tuple(notes), tuple(problems))
+
+
+def _disagreement(item: Item, prepared: _Prepared, vocabulary: Vocabulary | None) -> Sequence[Problem]:
+    """The problem, if any, of imported token ids that are not those of the caption file."""
+    try:
+        if item.token_ids is not None:
+            check_agreement(item.token_ids, prepared.texts, vocabulary)
+        return ()
+    except Unusable as error:
+        return [Problem(str(item.captions), error.reason, error.mend)]
+
+
+@contextlib.contextmanager
+def _mapper(workers: int):
+    """Yields a `map` in the items' order over `workers` processes (spawned: forking TensorFlow's threads can hang)."""
+    if workers == 1:
+        yield map
+        return
+    pool = concurrent.futures.ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    try:
+        yield functools.partial(pool.map, chunksize=8)
+    except concurrent.futures.process.BrokenProcessPool:
+        raise UserError("a worker process died, most likely for want of memory. Nothing was written. Mend: fewer "
+                        "--workers.") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, Any]:
+    """Converts `source` into the records folder `out` and returns the manifest.
+
+    Every image is decoded once: the encoded bytes wait in an unnamed file beside `out` until all are known to be good.
+    Raises UserError with one report of everything unusable, before anything is written; with `skip_bad` those are left
+    out and counted. The shards' bytes depend on the input and the settings only, not on the number of workers.
+    """
+    out = Path(out)
+    if out.exists() and not settings.overwrite:
+        raise UserError(f"{out} exists. Mend: choose another --out, or replace it with --overwrite.")
+    problems, notes = list(source.problems), collections.Counter()
+    prepare = functools.partial(_prepare, image_size=settings.image_size, quality=settings.quality,
+                                least=source.least_captions)
+    kept: list[tuple[Item, _Prepared, int]] = []  # the encoded bytes replaced by their number
+    out.parent.mkdir(parents=True, exist_ok=True)
+    progress = Progress("converting", len(source.items), "images")
+    with tempfile.TemporaryFile(dir=out.parent) as spill:
+        with _mapper(settings.workers or os.cpu_count() or 1) as parallel_map:
+            for done, (item, prepared) in enumerate(zip(source.items, parallel_map(prepare, source.items)), 1):
+                found = prepared.problems or _disagreement(item, prepared, source.vocabulary)
+                problems += found
+                if not found:
+                    notes.update(prepared.notes)
+                    kept.append((item, dataclasses.replace(prepared, encoded=b""), len(prepared.encoded)))
+                    spill.write(prepared.encoded)
+                progress.update(done)
+        progress.close()
+        _report(source, problems, notes, kept, settings)
+        vocabulary = source.vocabulary or Vocabulary.from_captions(
+            text for _, prepared, _ in kept for text in prepared.texts)
+        with directory_atomic(out, replace=settings.overwrite) as folder:
+            manifest = _write(folder, source, settings, vocabulary, kept, notes, spill)
+    return manifest
+
+
+def _report(source: Source, problems: Sequence[Problem], notes: collections.Counter, kept: Sequence,
+            settings: Settings) -> None:
+    """Says what was normalised and what is unusable; raises UserError unless that is to be left out."""
+    for note in source.notes:
+        print(f"note: {note}", file=sys.stderr)
+    for note, count in sorted(notes.items()):
+        print(f"note: {count:,} × {note}", file=sys.stderr)
+    full, left = {item.class_id for item in source.items}, {item.class_id for item, _, _ in kept}
+    empty = [Problem(source.class_names.get(class_id, str(class_id)), "none of the class's images is usable",
+                     "mend its images, or leave the class out") for class_id in sorted(full - left)]
+    problems = [*problems, *empty]
+    if problems and not settings.skip_bad:
+        raise UserError(f"nothing was written.\n{format_report(problems)}\n"
+                        "Mend the files above, or leave them out with --skip_bad.")
+    if problems:
+        print(f"{format_report(problems)}\n--skip_bad: left out {len(source.items) - len(kept):,} of "
+              f"{len(source.items):,} listed images ({len(problems):,} problems)", file=sys.stderr)
+    if not kept:
+        raise UserError(f"{source.location}: no usable image. Nothing was written.")
+
+
+def _write(folder: Path, source: Source, settings: Settings, vocabulary: Vocabulary, kept: Sequence,
+           notes: collections.Counter, spill) -> dict[str, Any]:
+    """Writes shards, vocabulary and manifest into `folder`."""
+    offsets, position = {}, 0
+    for item, _, size in kept:
+        offsets[item.name] = position
+        position += size
+
+    def split_records(chosen: Iterable) -> Iterator[records.Record]:
+        for item, prepared, size in chosen:
+            spill.seek(offsets[item.name])
+            token_ids = item.token_ids or [vocabulary.encode(text)[0] for text in prepared.texts]
+            yield records.Record(item.name, item.class_id, spill.read(size), prepared.height, prepared.width,
+                                 prepared.texts, token_ids)
+
+    splits = {}
+    for split in records.SPLITS:
+        chosen = [entry for entry in kept if entry[0].split == split]
+        splits[split] = records.write_split(folder, split, split_records(chosen), len(chosen),
+                                            settings.images_per_shard)
+    vocabulary.save(folder / records.VOCABULARY)
+    used = {item.class_id for item, _, _ in kept}
+    manifest = {
+        "format": records.FORMAT,
+        "name": source.name,
+        "splits": splits,
+        "class_names": {str(key): name for key, name in sorted(source.class_names.items()) if key in used},
+        "image": {"max_size": settings.image_size, "shorter_side": shorter_side(settings.image_size),
+                  "quality": settings.quality, "crop": source.crop, "filter": FILTER.name.lower()},
+        "vocabulary": {"file": records.VOCABULARY, "words": len(vocabulary), "hash": vocabulary.hash,
+                       "sha256": sha256_file(folder / records.VOCABULARY), "source": vocabulary.source},
+        "made_by": {"command": shlex.join(sys.argv), "version": ffgan_tf.__version__,
+                    "python": platform.python_version(), "pillow": PIL.__version__, "source": source.location,
+                    "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                    "left_out": len(source.items) - len(kept), "normalised": dict(sorted(notes.items()))}}
+    records.write_manifest(folder, manifest)
+    return manifest

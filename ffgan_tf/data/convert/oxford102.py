@@ -1,0 +1,83 @@
+"""Oxford-102 Flowers with ten captions an image, as published (spec section 8).
+
+Classes 1–20 are the 1,155 test images and 21–102 the 7,034 training images: the labels alone give the split of the
+paper's Table 1. `setid.mat`, which splits within the classes, is not used.
+"""
+
+from pathlib import Path
+
+from ffgan_tf.data.convert.conversion import Item, Source
+from ffgan_tf.data.problems import Problem
+from ffgan_tf.utils.errors import UserError
+
+LAST_TEST_CLASS = 20
+_LAYOUT = ("Mend: point --oxford at the folder that holds jpg/image_XXXXX.jpg, imagelabels.mat and "
+           "text_c10/class_XXXXX/image_XXXXX.txt.")
+
+
+def read_labels(path: Path) -> dict[int, int]:
+    """Image number (from 1) → class (1–102) from `imagelabels.mat` (`labels`, 1 × N). Raises UserError."""
+    import scipy.io
+    if not path.is_file():
+        raise UserError(f"{path} is missing. {_LAYOUT}")
+    try:
+        labels = scipy.io.loadmat(path)["labels"].ravel()
+        return {index: int(label) for index, label in enumerate(labels, 1)}
+    except Exception as error:  # SciPy raises nearly anything on a file that is not MATLAB's
+        raise UserError(f"{path}: not Oxford-102's label file ({error}). {_LAYOUT}") from None
+
+
+def from_files(root: str | Path) -> Source:
+    """The published files under `root`. An image without a label and a label without an image are problems."""
+    root = Path(root)
+    labels = read_labels(root / "imagelabels.mat")
+    _need_captions(root)
+    images = {number: root / "jpg" / f"image_{number:05d}.jpg" for number in labels}
+    source = _source(root, labels, images)
+    known = set(images.values())
+    source.problems += [
+        Problem(str(path), "no label in imagelabels.mat", "remove the image, or use the label file it belongs to")
+        for path in sorted((root / "jpg").glob("*.jpg")) if path not in known]
+    return source
+
+
+def from_tfds(root: str | Path, data_dir: str | None, download: bool) -> Source:
+    """Images and labels of tensorflow-datasets' `oxford_flowers102`, its three splits joined; captions under `root`.
+
+    Nothing is downloaded unless `download`. Raises UserError where tfds has no such data in `data_dir` (None: its own
+    default).
+    """
+    import tensorflow_datasets as tfds
+    root = Path(root)
+    _need_captions(root)
+    builder = tfds.builder("oxford_flowers102", data_dir=data_dir)
+    if download:
+        builder.download_and_prepare()
+    elif not builder.info.splits:
+        raise UserError(f"{builder.data_dir}: tensorflow-datasets has no oxford_flowers102 there. Mend: set --tfds_dir,"
+                        " let it be fetched with --download, or use --source=files.")
+    labels, images = {}, {}
+    for split in sorted(builder.info.splits):
+        for example in builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}):
+            file = example["file_name"].numpy().decode("utf-8")  # image_00001.jpg
+            number = int(Path(file).stem.rpartition("_")[2])
+            labels[number] = int(example["label"].numpy()) + 1  # tfds counts classes from 0
+            images[number] = example["image"].numpy()
+    return _source(root, labels, images)
+
+
+def _need_captions(root: Path) -> None:
+    if not (root / "text_c10").is_dir():
+        raise UserError(f"{root / 'text_c10'}: the captions are missing. {_LAYOUT}")
+
+
+def _source(root: Path, labels: dict[int, int], images: dict[int, Path | bytes]) -> Source:
+    items = [Item(split="test" if label <= LAST_TEST_CLASS else "train",
+                  name=f"class_{label:05d}/image_{number:05d}", image=images[number], class_id=label,
+                  captions=root / "text_c10" / f"class_{label:05d}" / f"image_{number:05d}.txt")
+             for number, label in sorted(labels.items())]
+    names = {label: f"class_{label:05d}" for label in labels.values()}
+    empty = [Problem(str(folder), "a class without images", "add its images and labels, or remove the folder")
+             for folder in sorted((root / "text_c10").iterdir())
+             if folder.is_dir() and folder.name not in set(names.values())]
+    return Source("oxford102", str(root), items, names, empty)

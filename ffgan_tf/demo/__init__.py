@@ -1,0 +1,1 @@
+"""Birds drawn by this project, in CUB's own layout."""

@@ -1,0 +1,92 @@
+"""Colour agreement on a data set: fits the probe on its real pictures, then asks it about generated ones."""
+
+import hashlib
+from pathlib import Path
+from typing import Callable, NamedTuple, Sequence
+
+import numpy as np
+
+from ffgan_tf.data import pipeline, records
+from ffgan_tf.evaluation import colour_probe as colour
+from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import sha256_file
+from ffgan_tf.utils.progress import Progress
+
+# (captions, their token ids, numbers of the noise vectors, seed) → uint8 pictures [N,S,S,3]
+Generate = Callable[[Sequence[str], Sequence[Sequence[int]], Sequence[int], int], np.ndarray]
+
+
+class ColourResult(NamedTuple):
+    """`report` is one JSON line; the lists have one entry for each picture [N,S,S,3] uint8."""
+
+    report: dict
+    images: np.ndarray
+    captions: list[str]
+    wanted: list[str]
+    found: list[str]
+
+
+def _pictures(split: pipeline.Split, max_size: int, image_size: int) -> np.ndarray:
+    batches = pipeline.centre_images(split, max_size=max_size, image_size=image_size, batch=256)
+    return np.concatenate([batch.numpy() for batch in batches])
+
+
+def evaluate_colours(generate: Generate, data_dir: str, labels_csv: str, image_size: int, num_samples: int = 0,
+                     seed: int = 1, probe_path: str | Path | None = None) -> ColourResult:
+    """How often a picture shows the colour that belongs to its test sentence.
+
+    The probe learns from the centre crops of the train split (kept at `probe_path`, and used again for the same data,
+    labels and size) and is tried on those of the test split: that is `real`, the most that a generator can be credited
+    with. Sample i takes test image i, and again from the first, and one of its captions, drawn from `seed`; the colour
+    wanted is the label of that image. `num_samples` 0: one for each test image.
+    Raises UserError where a label is missing, or the records are too small for `image_size`.
+    """
+    max_size = records.read_manifest(data_dir)["image"]["max_size"]
+    pipeline.size_ratio(max_size, image_size, data_dir)
+    labels = colour.read_colour_labels(labels_csv)
+    test = pipeline.load_split(data_dir, "test")
+    test_labels = colour.labels_of(test.names, labels, f"--labels={labels_csv}")
+
+    sources = {"labels_sha256": sha256_file(labels_csv), "data_sha256": sha256_file(Path(data_dir) / records.MANIFEST)}
+    key = hashlib.sha256(repr((*sources.values(), image_size)).encode()).hexdigest()
+    probe = _stored(probe_path, key)
+    if probe is None:
+        train = pipeline.load_split(data_dir, "train")
+        train_labels = colour.labels_of(train.names, labels, f"--labels={labels_csv}")
+        print(f"fitting the colour probe on {len(train_labels):,} pictures …", flush=True)
+        probe = colour.ColourProbe.fit(_pictures(train, max_size, image_size), train_labels, key=key)
+        if probe_path:
+            probe.save(probe_path)
+    real = colour.agreement(probe.predict(_pictures(test, max_size, image_size)), test_labels, probe.colours)
+
+    count = num_samples or len(test_labels)
+    places = np.arange(count) % len(test_labels)
+    which = np.random.default_rng(seed).integers(test.captions[places])
+    captions = [test.texts[i][j] for i, j in zip(places, which)]
+    tokens = [test.tokens[i, j, :test.lengths[i, j]].tolist() for i, j in zip(places, which)]
+    progress, images = Progress("generating", count, "images"), []
+    for start in range(0, count, 128):
+        end = min(start + 128, count)
+        images.append(generate(captions[start:end], tokens[start:end], range(start, end), seed))
+        progress.update(end)
+    progress.close()
+    images = np.concatenate(images)
+    wanted, found = [test_labels[i] for i in places], probe.predict(images)
+    result = colour.agreement(found, wanted, probe.colours)
+    report = {"measure": "colour_agreement", "colour_agreement": result["accuracy"], "real": real["accuracy"],
+              "chance": result["chance"], "chance_matched": result["chance_matched"], "count": count, "seed": seed,
+              "image_size": image_size, "protocol": {"captions": "test, one at random", "probe": colour.FEATURES,
+                                                     "crop": "centre"},
+              **sources, "generated_detail": result, "real_detail": real}
+    return ColourResult(report, images, captions, wanted, found)
+
+
+def _stored(path: str | Path | None, key: str) -> colour.ColourProbe | None:
+    """The probe at `path` if there is one that was fitted on the same."""
+    if not path or not Path(path).is_file():
+        return None
+    try:
+        probe = colour.ColourProbe.load(path)
+    except UserError:  # of an older version, or damaged: fitted anew
+        return None
+    return probe if probe.key == key else None

@@ -1,0 +1,102 @@
+"""Features of many pictures: one pass over them for all networks, cached in chunks, so that a dead run continues."""
+
+import io
+import itertools
+import os
+import zipfile
+from pathlib import Path
+from typing import NamedTuple, Protocol, Sequence
+
+import numpy as np
+
+from ffgan_tf.evaluation.images import Pictures, digest
+from ffgan_tf.utils.files import write_atomic, write_json
+from ffgan_tf.utils.progress import Progress
+
+CHUNK = 512  # pictures a cache file: 4 MB of 2,048 float32 features; a run that dies loses fewer than this
+
+
+TAPS = {"2048": "pool", "probabilities": "probs", "codes": "codes"}  # what the scores are made from
+
+
+class Network(Protocol):
+    """What extraction needs of `inception.Network` or `retrieval.Damsm`."""
+
+    def features(self, images: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
+        """uint8 [N, H, W, 3], or N arrays [H, W, 3] of any sizes → {tap: [N, channels]}."""
+
+    def protocol(self) -> dict:
+        """All that the features depend on besides the pixels, as JSON values."""
+
+
+class Features(NamedTuple):
+    """Of N pictures, one entry a network: "pool" [N, 2048] and, with a class head, "probs" [N, K], or DAMSM's "codes"
+    [N, d]; its cache files."""
+
+    arrays: list[dict[str, np.ndarray]]
+    files: list[list[Path]]
+
+
+def extract(pictures: Pictures, networks: list[Network], batch: int, cache_dir: str | os.PathLike,
+            what: str = "features") -> Features:
+    """Features of all `pictures` by each of `networks`. Every picture is read once; chunks that are cached, not at all.
+
+    Raises UserError where a picture is damaged, and where features come out as NaN or infinity.
+    """
+    folders = []
+    for network in networks:
+        protocol = network.protocol()
+        folder = Path(cache_dir).expanduser() / digest(protocol)[:24]
+        if not (folder / "network.json").is_file():
+            write_json(folder / "network.json", protocol)
+        folders.append(folder)
+    files: list[list[Path]] = [[] for _ in networks]
+    parts: list[list[dict]] = [[] for _ in networks]
+    progress, computed = None, 0
+    for start in range(0, pictures.count, CHUNK):
+        stop = min(start + CHUNK, pictures.count)
+        name = f"{pictures.identity(start, stop)[:32]}.npz"
+        chunk = [_load(folder / name, stop - start) for folder in folders]
+        missing = [index for index, arrays in enumerate(chunk) if arrays is None]
+        if missing:
+            progress = progress or Progress(what, pictures.count, "images", start=start)
+            made: list[list] = [[] for _ in networks]
+            images, done = pictures.read(start, stop), start
+            while together := list(itertools.islice(images, batch)):
+                for index in missing:
+                    taps = networks[index].features(_stacked(together))
+                    made[index].append({key: taps[tap] for tap, key in TAPS.items() if tap in taps})
+                done += len(together)
+                progress.update(done)
+            for index in missing:
+                chunk[index] = {key: np.concatenate([part[key] for part in made[index]]) for key in made[index][0]}
+                _save(folders[index] / name, chunk[index])
+            computed += stop - start
+        for index, folder in enumerate(folders):
+            files[index].append(folder / name)
+            parts[index].append(chunk[index])
+    if progress:
+        progress.close(f"{pictures.count - computed:,} from the cache" if computed < pictures.count else "")
+    arrays = [{key: np.concatenate([part[key] for part in own]) for key in own[0]} for own in parts]
+    return Features(arrays, files)
+
+
+def _stacked(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
+    """One array where all are of one size, for speed; the network resizes others one by one."""
+    return np.stack(images) if len({image.shape for image in images}) == 1 else images
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_atomic(path, buffer.getvalue())
+
+
+def _load(path: Path, count: int) -> dict[str, np.ndarray] | None:
+    """The arrays of a cache file; None where it is missing or damaged: it is then made again."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
+    return arrays if arrays and all(len(array) == count for array in arrays.values()) else None

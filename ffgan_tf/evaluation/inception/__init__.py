@@ -1,0 +1,1 @@
+"""The Inception networks that scores are defined by."""

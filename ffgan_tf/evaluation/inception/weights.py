@@ -1,0 +1,146 @@
+"""Converters from each published form of Inception-v3 weights to `InceptionWeights`.
+
+Every variable of the source is used or is on a short list of what inference does not need, and every weight of the
+model comes from the source; anything else is an error that lists the names.
+"""
+
+import re
+
+import h5py
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from ffgan_tf.evaluation.inception.graph import CONVS, Conv, ConvWeights, InceptionWeights
+from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.torch_files import load_state_dict
+
+FEATURES = 2048
+
+
+class _Source:
+    """A source's variables by name, handed out once each and checked for shape; `finish` accounts for all of them."""
+
+    def __init__(self, path: str, what: str, variables: dict[str, np.ndarray]):
+        self._path, self._what, self._left = path, what, dict(variables)
+        self._missing: list[str] = []
+        self._misshapen: list[str] = []
+
+    def take(self, name: str, shape: tuple) -> np.ndarray:
+        """The variable, removed from what is left; zeros where it is missing or misshapen, which `finish` reports."""
+        value = self._left.pop(name, None)
+        if value is None:
+            self._missing.append(name)
+        elif value.shape != tuple(shape):
+            self._misshapen.append(f"{name} {list(value.shape)}, not {list(shape)}")
+        else:
+            return value
+        return np.zeros(shape, np.float32)
+
+    def ignore(self, pattern: str) -> None:
+        """Drops the variables whose whole name matches."""
+        self._left = {name: value for name, value in self._left.items() if not re.fullmatch(pattern, name)}
+
+    def finish(self) -> None:
+        """UserError unless everything fitted and nothing is left."""
+        problems = [f"{len(names)} {kind} ({', '.join(sorted(names)[:3])}{', …' if len(names) > 3 else ''})"
+                    for kind, names in (("missing", self._missing), ("of another shape", self._misshapen),
+                                        ("left over", list(self._left))) if names]
+        if problems:
+            raise UserError(f"{self._path}: not {self._what}: variables {'; '.join(problems)}. "
+                            "Mend: the network asked for and the weights file must be one and the same.")
+
+
+def _conv_weights(source: _Source, conv: Conv, names: tuple, gamma: str | None = None) -> ConvWeights:
+    kernel, beta, mean, variance = names
+    width = (conv.filters,)
+    return ConvWeights(source.take(kernel, (*conv.kernel, conv.inputs, conv.filters)), source.take(beta, width),
+                       source.take(mean, width), source.take(variance, width),
+                       source.take(gamma, width) if gamma else None)
+
+
+def from_graph_def(path: str) -> InceptionWeights:
+    """Reads `classify_image_graph_def.pb`. A γ counts only where its node says `scale_after_normalization`."""
+    try:
+        with open(path, "rb") as file:
+            graph = tf.compat.v1.GraphDef.FromString(file.read())
+    except DecodeError as error:
+        raise UserError(f"{path}: neither a whole GraphDef nor a PyTorch file ({error}). "
+                        "Mend: fetch it again.") from error
+    constants = {node.name: tf.make_ndarray(node.attr["value"].tensor) for node in graph.node if node.op == "Const"}
+    unscaled = {node.name for node in graph.node if node.op == "BatchNormWithGlobalNormalization"
+                and not node.attr["scale_after_normalization"].b}
+    source = _Source(path, "the 2015 Inception-v3 GraphDef", {
+        name: value for name, value in constants.items()
+        if value.ndim and value.dtype.kind == "f"})  # the others are the graph's settings: sizes, axes, 128
+    convs = {}
+    for conv in CONVS:
+        norm = f"{conv.graph}/batchnorm"
+        convs[conv.name] = weights = _conv_weights(
+            source, conv, (f"{conv.graph}/conv2d_params", f"{norm}/beta", f"{norm}/moving_mean",
+                           f"{norm}/moving_variance"), f"{norm}/gamma")
+        if norm in unscaled:
+            weights.gamma = None
+    head = source.take("softmax/weights", (FEATURES, 1008)), source.take("softmax/biases", (1008,))
+    source.finish()
+    return InceptionWeights(convs, head, "max")
+
+
+def from_state_dict(path: str) -> InceptionWeights:
+    """Reads torch-fidelity's or pytorch-fid's `.pth` of the same network; no torch needed."""
+    state = {name: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
+             for name, value in load_state_dict(path).items()}
+    source = _Source(path, "torch-fidelity's state dict of the 2015 Inception-v3", state)
+    source.ignore(r".*\.bn\.num_batches_tracked")  # a step counter
+    convs = {conv.name: _conv_weights(
+        source, conv, (f"{conv.name}.conv.weight", f"{conv.name}.bn.bias", f"{conv.name}.bn.running_mean",
+                       f"{conv.name}.bn.running_var"), f"{conv.name}.bn.weight") for conv in CONVS}
+    head = source.take("fc.weight", (1008, FEATURES)).T, source.take("fc.bias", (1008,))
+    source.finish()
+    return InceptionWeights(convs, head, "max")
+
+
+def from_slim_checkpoint(path: str, classes: int) -> InceptionWeights:
+    """Reads StackGAN's TF-slim checkpoint: `classes` counts the background; moving averages stand for raw values."""
+    try:
+        reader = tf.train.load_checkpoint(path)
+        shapes = reader.get_variable_to_shape_map()
+        averaged = {name for name in shapes if name.endswith("/ExponentialMovingAverage")}
+        values = {name.removesuffix("/ExponentialMovingAverage"): reader.get_tensor(name) for name in averaged}
+        values |= {name: reader.get_tensor(name) for name in shapes.keys() - averaged if name not in values}
+    except (tf.errors.OpError, ValueError) as error:
+        raise UserError(f"{path}: not a TensorFlow checkpoint, or not a whole one ({error}). Mend: name it without "
+                        "`.index` or `.data-…`, and keep its files together.") from error
+    source = _Source(path, f"a TF-slim Inception-v3 checkpoint with {classes} classes", values)
+    source.ignore(r"aux_logits/.*|global_step|.*/(RMSProp|RMSProp_1|Momentum|Adam|Adam_1)")  # training's
+    convs = {conv.name: _conv_weights(
+        source, conv, (f"{conv.slim}/weights", f"{conv.slim}/BatchNorm/beta", f"{conv.slim}/BatchNorm/moving_mean",
+                       f"{conv.slim}/BatchNorm/moving_variance")) for conv in CONVS}
+    head = source.take("logits/logits/weights", (FEATURES, classes)), source.take("logits/logits/biases", (classes,))
+    source.finish()
+    return InceptionWeights(convs, head, "avg")
+
+
+def from_keras_h5(path: str) -> InceptionWeights:
+    """Reads a weights file of `tf.keras.applications.InceptionV3`, with its top or `_notop`, through that model."""
+    try:
+        with h5py.File(path, "r") as file:
+            names = [name.decode() if isinstance(name, bytes) else name for name in file.attrs["layer_names"]]
+        top = "predictions" in names
+        model = tf.keras.applications.InceptionV3(include_top=top, weights=str(path))
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path}: not a weights file of tf.keras.applications.InceptionV3 ({error}). "
+                        "Mend: the network asked for and the weights file must be one and the same.") from error
+
+    def in_order(kind):
+        # Keras numbers layers of a class as they are made, and it makes these branch by branch, as CONVS lists them.
+        found = [layer for layer in model.layers if type(layer).__name__ == kind]
+        return sorted(found, key=lambda layer: int((re.search(r"_(\d+)$", layer.name) or [0, 0])[1]))
+
+    norms = in_order("BatchNormalization")
+    convs = {}
+    for conv, layer, norm in zip(CONVS, in_order("Conv2D"), norms, strict=True):
+        (kernel,), (beta, mean, variance) = layer.get_weights(), norm.get_weights()
+        convs[conv.name] = ConvWeights(kernel, beta, mean, variance)
+    head = tuple(model.get_layer("predictions").get_weights()) if top else None
+    return InceptionWeights(convs, head, "avg")

@@ -1,0 +1,75 @@
+"""Evaluation protocols by name. Figures across protocols do not compare, so every report carries all fields of its own.
+
+docs/evaluation.md says line by line what each is taken from, and where it differs from its namesake.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from ffgan_tf.utils.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """What is compared with what. The fields from `reference_split` on matter when a run or --data is evaluated:
+    folders of pictures are taken as they are, whole, whatever made them."""
+
+    name: str
+    network: str  # for the features, unless --inception names another; "": must be named
+    preprocessing: str  # resize to 299×299 and scaling (evaluation/inception/preprocessing.py); "": the network's own
+    reference_split: str  # the real pictures: "test" or "train"; "": none, only the Inception Score is measured
+    reference_crop: str  # "centre": S×S of the middle; "random_flip": training's random crop and flip, seeded
+    num_samples: int  # pictures to generate at most; 0: ten for each test image
+    captions: str  # "each_once", "cycle" (again from the first, with new noise), or "random" (ten random ones an image)
+    truncation: float  # of the generator's noise, see run/sampler.py; 0: none
+    weights: str = "ema"  # the generator's moving average; "raw": the weights that are trained
+    quantise: str = "round"  # [−1, 1] → uint8: to the nearest; no file format and no JPEG in between
+    splits: int = 10  # of the Inception Score, after a seeded shuffle
+
+
+PROTOCOLS = {protocol.name: protocol for protocol in (
+    Protocol("ours", "fid2015", "", "test", "centre", 30_000, "each_once", 0.0),
+    Protocol("ttur", "fid2015", "tf1", "train", "centre", 50_000, "cycle", 0.0),
+    Protocol("pytorch_fid", "fid2015", "pytorch_fid", "test", "centre", 30_000, "each_once", 0.0),
+    Protocol("clean", "fid2015", "clean", "test", "centre", 50_000, "cycle", 0.0),
+    Protocol("dfgan", "fid2015", "pytorch_fid", "test", "random_flip", 0, "random", 0.88),
+    Protocol("stackgan_is", "", "", "", "", 30_000, "cycle", 0.0),
+)}
+
+
+def get_protocol(name: str) -> Protocol:
+    """The protocol called `name`, or a UserError that lists them."""
+    if name not in PROTOCOLS:
+        raise UserError(f"--protocol={name}: there is no such protocol. Mend: one of {', '.join(PROTOCOLS)}.")
+    return PROTOCOLS[name]
+
+
+def caption_plan(captions: np.ndarray, protocol: Protocol, num_samples: int, seed: int) -> np.ndarray:
+    """Which (image, caption) each generated picture is made from: int [N, 2], a function of the arguments only.
+
+    captions [I]: how many captions each test image has. `num_samples` > 0 beats the protocol's count. Fewer samples
+    than captions are a seeded choice among all: the first N would leave out the last classes.
+    """
+    captions = np.asarray(captions)
+    every = np.array([(image, caption) for image, count in enumerate(captions) for caption in range(count)], np.int64)
+    limit = num_samples or protocol.num_samples or len(every)
+    random = np.random.default_rng(seed)
+    if protocol.captions == "random":
+        images = np.tile(np.arange(len(captions)), 10)
+        if num_samples and num_samples < len(images):
+            images = images[np.sort(random.choice(len(images), num_samples, replace=False))]
+        return np.stack([images, random.integers(captions[images])], axis=1)
+    if limit < len(every):
+        return every[np.sort(random.choice(len(every), limit, replace=False))]
+    if protocol.captions == "cycle":
+        return every[np.arange(limit) % len(every)]
+    return every
+
+
+def markdown_table() -> str:
+    """The protocols as the table of docs/evaluation.md."""
+    names = [field.name for field in dataclasses.fields(Protocol)]
+    rows = [[str(getattr(protocol, name)) or "–" for name in names] for protocol in PROTOCOLS.values()]
+    lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])

@@ -1,0 +1,34 @@
+"""Statistics of the reference pictures, cached beside their features under the digest of both's content."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ffgan_tf.evaluation.features import Network, extract
+from ffgan_tf.evaluation.images import Pictures, digest
+from ffgan_tf.metrics.statistics import FeatureStatistics
+from ffgan_tf.utils.errors import UserError
+
+
+def reference_features(pictures: Pictures, network: Network, batch: int,
+                       cache_dir: str | os.PathLike) -> tuple[np.ndarray, FeatureStatistics | None]:
+    """Features [N, D] of the reference, and their statistics where the covariance can have full rank (N > D).
+
+    The cache file's name is a digest of the chunks' names, which are digests of the pictures' content, in a folder
+    named by the digest of the network's protocol (weights' SHA-256 among it): what was changed is made again.
+    """
+    found = extract(pictures, [network], batch, cache_dir, f"reference {pictures.what}")
+    features = found.arrays[0]["pool"]
+    if len(features) <= features.shape[1]:
+        return features, None  # FID takes the features themselves then
+    files = found.files[0]
+    path = Path(files[0]).parent / f"statistics-{digest([file.name for file in files])[:32]}.npz"
+    if path.is_file():
+        try:
+            return features, FeatureStatistics.load(path)
+        except UserError:
+            pass  # damaged: made again below
+    statistics = FeatureStatistics.of(features)
+    statistics.save(path)
+    return features, statistics

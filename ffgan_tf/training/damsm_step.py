@@ -1,0 +1,99 @@
+"""What DAMSM trains, and one step of it (spec section 9)."""
+
+from typing import Callable, NamedTuple
+
+import tensorflow as tf
+
+from ffgan_tf.damsm_config import DamsmConfig
+from ffgan_tf.data.pipeline import DROPOUT, seed_of
+from ffgan_tf.losses.damsm import damsm_losses
+from ffgan_tf.models import build
+from ffgan_tf.models.image_encoder import Heads, SmallTrunk
+from ffgan_tf.models.text_encoder import DROPOUT as DROPOUT_RATE
+from ffgan_tf.training.gan_step import adam, to_unit
+
+LOSSES = ("w0", "w1", "s0", "s1")
+METRICS = (*(f"loss/{name}" for name in LOSSES), "loss/total", "grad_norm/text", "grad_norm/image", "learning_rate")
+
+
+class Encoded(NamedTuple):
+    """B pictures and B captions in the common space."""
+
+    regions: tf.Tensor  # (B, R, d), row by row
+    codes: tf.Tensor  # (B, d)
+    words: tf.Tensor  # (B, T, d)
+    sentences: tf.Tensor  # (B, d)
+    mask: tf.Tensor  # (B, T) bool
+
+
+class Damsm(tf.Module):
+    """Text encoder, image encoder, Adam, the step: all that a checkpoint holds.
+
+    `frozen`: the frozen trunk, pictures in [−1, 1] → (local, pooled); None trains the small one. `images`: training
+    pictures, which make an epoch of the learning rate's.
+    """
+
+    def __init__(self, config: DamsmConfig, words: int, images: int, frozen: Callable | None = None):
+        super().__init__(name="damsm")
+        self.config, self._images, self.frozen = config, images, frozen
+        self.text_encoder = build.build_text_encoder(words, config.text_init_range, config.seed)
+        self.heads = Heads(seed=config.seed, name="heads")
+        self.trunk = None if frozen else SmallTrunk(config.image_size, config.seed, name="trunk")
+        self.heads(*self.look(tf.zeros([1, config.image_size, config.image_size, 3], tf.uint8)))
+        self.image_variables = [*self.heads.trainable_variables]
+        if self.trunk:
+            self.image_variables += self.trunk.trainable_variables
+        self.optimizer = adam(config, config.lr)
+        self.optimizer.build([*self.text_encoder.trainable_variables, *self.image_variables])
+        self.step = tf.Variable(0, dtype=tf.int64, name="step")
+
+    def checkpoint(self) -> tf.train.Checkpoint:
+        """What is saved and restored: not the frozen trunk, which is a file of its own."""
+        parts = {"text_encoder": self.text_encoder, "heads": self.heads, "optimizer": self.optimizer, "step": self.step}
+        return tf.train.Checkpoint(**parts, **({"trunk": self.trunk} if self.trunk else {}))
+
+    def look(self, image, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Pictures (B, S, S, 3) uint8, or their cached features (local, pooled), → local, pooled, float32."""
+        if isinstance(image, tuple):
+            return tuple(tf.cast(part, tf.float32) for part in image)
+        if self.trunk:
+            return self.trunk(to_unit(image), training=training)
+        return tuple(tf.stop_gradient(part) for part in self.frozen(to_unit(image)))
+
+    def encode(self, image, tokens: tf.Tensor, lengths: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> Encoded:
+        """Pictures (or cached features) and captions (B, T), (B,); with dropout where its seed (2,) is given."""
+        training = dropout_seed is not None
+        embedded = self.text_encoder.embedding(tokens)
+        if training:  # not the layer's own dropout: its random state would not survive a restart
+            embedded = tf.nn.experimental.stateless_dropout(embedded, DROPOUT_RATE, dropout_seed)
+        sentences, words = self.text_encoder.read(embedded, lengths)
+        regions, codes = self.heads(*self.look(image, training))
+        return Encoded(regions, codes, words, sentences, tf.sequence_mask(lengths, tf.shape(tokens)[1]))
+
+    def losses(self, encoded: Encoded, classes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The four losses with this run's γ."""
+        config = self.config
+        return damsm_losses(*encoded, classes, gamma1=config.gamma1, gamma2=config.gamma2, gamma3=config.gamma3)
+
+    def learning_rate(self) -> tf.Tensor:
+        """lr · decay^epoch, never below its floor."""
+        config = self.config
+        epoch = tf.cast(self.step * config.batch // self._images, tf.float32)
+        return config.lr * tf.maximum(config.lr_decay ** epoch, config.lr_floor)
+
+    def train_step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        """One step on a batch of `training_batches`; returns METRICS, float32."""
+        seed = seed_of(self.config.seed, DROPOUT, self.step)
+        with tf.GradientTape() as tape:
+            encoded = self.encode(batch["image"], batch["tokens"], batch["lengths"], seed)
+            losses = self.losses(encoded, batch["classes"])
+            total = tf.add_n(list(losses.values()))
+        text, image = tape.gradient(total, (self.text_encoder.trainable_variables, self.image_variables))
+        # Dense first: the norm of an embedding's sparse gradient would count a word that comes twice wrongly.
+        text, text_norm = tf.clip_by_global_norm([tf.convert_to_tensor(part) for part in text], self.config.rnn_clip)
+        rate = self.learning_rate()
+        self.optimizer.learning_rate.assign(rate)
+        self.optimizer.apply_gradients(zip([*text, *image], [*self.text_encoder.trainable_variables,
+                                                            *self.image_variables]))
+        self.step.assign_add(1)
+        return tf.stack([*(losses[name] for name in LOSSES), total, text_norm, tf.linalg.global_norm(image), rate])

@@ -1,0 +1,229 @@
+"""The training loop of the GAN, top to bottom."""
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from ffgan_tf import config as configs
+from ffgan_tf.data import records
+from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
+from ffgan_tf.models import build
+from ffgan_tf.run.encoder_files import are_twins, load_image_encoder, load_text_encoder
+from ffgan_tf.run.sampler import Sampler
+from ffgan_tf.run.checkpoints import Checkpoints
+from ffgan_tf.training.diagnose import check_finite, first_non_finite
+from ffgan_tf.training.distribution import any_worker, compiled_steps, make_strategy, output_folder
+from ffgan_tf.training.periodic_fid import Evaluator
+from ffgan_tf.training.gan_step import METRICS, Gan
+from ffgan_tf.training.cluster import worker_place
+from ffgan_tf.run.signals import StopRequest, stop_line
+from ffgan_tf.run.log import Log
+from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import write_atomic
+from ffgan_tf.utils.progress import format_duration
+
+MEND = "a smaller --lr_d and --lr_g, a --clip_norm, or --precision=float32, with --allow_config_change"
+COLLAPSED_SPREAD = 0.02  # a batch's μ differ by less than this, σ being near 1: I_s says nothing of the sentence
+
+
+def make_text_encoder(config: configs.TrainConfig, vocabulary: Vocabulary):
+    """The run's frozen text encoder: the trained one of --text_encoder, or an untrained one drawn from the seed.
+
+    Raises UserError where the encoder and the records do not share their vocabulary: token ids would mean other words.
+    """
+    if not config.text_encoder:
+        return build.build_text_encoder(len(vocabulary), config.text_init_range, config.seed, config.text_forget_bias)
+    encoder, own = load_text_encoder(config.text_encoder)
+    if own.hash != vocabulary.hash:
+        raise UserError(f"--text_encoder={config.text_encoder} has another vocabulary ({len(own):,} words) than "
+                        f"--data={config.data} ({len(vocabulary):,} words). Mend: convert the data with the encoder's "
+                        "captions (convert_cub.py --captions_pickle=…), or take an encoder trained on these records.")
+    return encoder
+
+
+def make_image_encoder(config: configs.TrainConfig):
+    """DAMSM's image encoder, for `--damsm_weight`; None without one."""
+    if not config.damsm_weight:
+        return None
+    if not are_twins(config.text_encoder, config.image_encoder):
+        raise UserError(f"--image_encoder={config.image_encoder} was not trained with --text_encoder={config.text_encoder}: "
+                        "their features do not compare. Mend: both folders of one run of train_damsm.")
+    return load_image_encoder(config.image_encoder, config.inception_weights, "--inception_weights")
+
+
+def skipped(metrics: np.ndarray) -> np.ndarray:
+    """Which of METRICS (steps, len(METRICS)) need not be finite, boolean: under a loss scale above 1, gradients too large
+    for float16 are no divergence; the optimiser leaves the step out and lowers the scale."""
+    found = np.zeros(metrics.shape, bool)
+    for network in "dg":
+        found[:, METRICS.index(f"grad_norm/{network}")] = metrics[:, METRICS.index(f"loss_scale/{network}")] > 1
+    return found
+
+
+@contextlib.contextmanager
+def explained(config: configs.TrainConfig) -> Iterator[None]:
+    """What goes wrong inside a step and is the user's to mend, as a UserError."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        if config.strategy != "multi_worker":
+            raise
+        # The reason stands below "Graph execution error:" and a traceback of the graph's own.
+        reason = next((line.strip() for line in str(error).splitlines() if "abort" in line), type(error).__name__)
+        raise UserError(f"another worker is gone ({reason[:160]}). Mend: start all workers again, each with its command; "
+                        "they continue from the newest checkpoint.") from error
+    except (tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError) as error:
+        # A constant that there is no room for, gradients' zeros say, is one that "cannot be parsed".
+        if isinstance(error, tf.errors.ResourceExhaustedError) or "Cannot parse tensor from proto" in str(error):
+            raise UserError(f"out of memory at --batch={config.batch}. Mend: --batch={max(2, config.batch // 2)} with "
+                            "--allow_config_change, or a smaller --image_size, --ngf or --ndf in a new run.") from error
+        if "one class only" in str(error):
+            raise UserError(f"a batch of {config.batch} pictures was of one class only, so no sentence was wrong for any of "
+                            "them (Eq. 4). Mend: a larger --batch with --allow_config_change, or data of more "
+                            "classes.") from error
+        if "JPEG" in str(error):
+            raise UserError(f"--data={config.data}: a picture cannot be decoded. Mend: tools/verify_records.py "
+                            f"--data={config.data} says where the damage is; convert again.") from error
+        raise
+
+
+def train(config: configs.TrainConfig, run: str | Path) -> int:
+    """Trains, or continues to train, in the folder `run`. Returns the exit code: 0 when done or stopped by a signal."""
+    strategy = make_strategy(config.strategy)
+    read_from, run = Path(run), output_folder(Path(run), config.strategy)  # one folder, but for workers after the first
+    replicas, workers = strategy.num_replicas_in_sync, worker_place()[1] if config.strategy == "multi_worker" else 1
+    if config.batch % (replicas * config.accumulate) or config.batch // (replicas * config.accumulate) < 2:
+        raise UserError(f"--batch={config.batch} cannot be shared by {replicas} devices in {config.accumulate} parts each, "
+                        "two pictures a part at least. Mend: a multiple, with --allow_config_change.")
+    manifest = records.read_manifest(config.data)
+    max_size = manifest["image"]["max_size"]
+    size_ratio(max_size, config.image_size, config.data)
+    vocabulary = Vocabulary.load(Path(config.data) / records.VOCABULARY)
+    checkpoints = Checkpoints(run / "checkpoints", config.keep_checkpoints)
+    kept = Checkpoints(read_from / "checkpoints")
+    resume_step = kept.latest()
+    if resume_step is not None and Vocabulary.load(read_from / "vocabulary.json").hash != vocabulary.hash:
+        raise UserError(f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the run "
+                        "was started with, or take another --run.")
+    checkpoints.remove_leftovers()
+
+    print(f"reading {config.data}", flush=True)
+    train_split, test_split = load_split(config.data, "train"), load_split(config.data, "test")
+    images = len(train_split.names)
+    if len(set(train_split.classes.tolist())) < 2:
+        raise UserError(f"--data={config.data}: all training images are of one class, so no sentence is wrong for any "
+                        "(Eq. 4). Mend: convert with classes.")
+    total = config.steps or -(-config.epochs * images // config.batch)
+
+    with strategy.scope():
+        gan = Gan(config, make_text_encoder(config, vocabulary), make_image_encoder(config))
+    if resume_step is not None:
+        kept.restore(gan.checkpoint(), resume_step)
+        gan.optimizer_g.learning_rate, gan.optimizer_d.learning_rate = config.lr_g, config.lr_d  # it holds the old ones
+        print(f"continuing at step {resume_step:,} of {total:,}", flush=True)
+    # Now that they are known to fit: a run that refused its new settings goes on by its old ones.
+    write_atomic(run / "vocabulary.json", (Path(config.data) / records.VOCABULARY).read_bytes())
+    configs.save(config, run)
+    step = start = int(gan.step.numpy())
+
+    def data(start_step, **place):
+        return training_batches(
+            train_split, max_size=max_size, image_size=config.image_size, batch=config.batch, max_words=config.max_words,
+            noise_dim=config.z_dim + config.c_dim, seed=config.seed, start_step=start_step, **place)
+
+    def origin(step):
+        """The layer in which a step's first non-finite value arises, by doing it again."""
+        if replicas > 1:
+            return None
+        batch = next(iter(data(step - 1)))
+        return first_non_finite([gan.generator, gan.discriminator], lambda: gan.train_step(batch))
+
+    batches = iter(strategy.distribute_datasets_from_function(lambda place: data(
+        step, replica=place.input_pipeline_id, replicas=place.num_input_pipelines,
+        split_by=place.num_replicas_in_sync // place.num_input_pipelines)))
+    train_steps = compiled_steps(gan, strategy)
+
+    # The grid: the same test sentences and noise at every step, by the EMA weights.
+    chosen = np.linspace(0, len(test_split.names) - 1, min(config.grid_captions, len(test_split.names))).astype(int)
+    sentences = [test_split.texts[i][0] for i in chosen]
+    sentence_ids = [test_split.tokens[i, 0, :test_split.lengths[i, 0]] for i in chosen]
+    shown = gan.shown()
+    sampler = Sampler(shown, gan.text_encoder, config.z_dim, config.c_dim, len(chosen))
+    evaluator = None
+    if config.eval_every and run == read_from:
+        evaluator = Evaluator(config, run, vocabulary, shown, gan.text_encoder)
+    log = Log(run, step)
+    log.text("sentences", "\n".join(f"{i + 1}. {text}" for i, text in enumerate(sentences)), step)
+    write_atomic(run / "samples" / "sentences.txt", "\n".join(sentences) + "\n")
+    device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    print(f"{images:,} images, {total:,} steps of {config.batch}, {config.precision} on {replicas} {device}"
+          f"{'s' if replicas > 1 else ''}; TensorBoard: tensorboard --logdir={run}", flush=True)
+
+    began = interval_began = time.monotonic()
+    pending: list[tf.Tensor] = []  # the metrics of steps since the last log, still on the device
+    saved = resume_step
+    stop_reason = ""
+    with StopRequest() as stop, explained(config):
+        while step < total:
+            # No call goes beyond a step at which something is due.
+            events = (config.log_every, config.sample_every, config.checkpoint_every, config.eval_every or total)
+            count = min(config.steps_per_call, total - step, *(event - step % event for event in events))
+            pending.append(train_steps(batches, count))
+            step += count
+            if config.max_minutes and time.monotonic() - began > 60 * config.max_minutes:
+                stop_reason = f"--max_minutes={config.max_minutes:g} are over"
+            stop_reason = f"{stop.asked} received" if stop.asked else stop_reason
+            if workers > 1:  # they stop at one step or none: what one is told, all learn at the next status
+                due = step % config.log_every == 0
+                stop_reason = (stop_reason or "another worker stopped") if due and any_worker(strategy, bool(stop_reason)) \
+                    else ""
+            last = step == total or bool(stop_reason)
+            evaluate = bool(config.eval_every) and (step == total or step % config.eval_every == 0)
+            save = last or evaluate or step % config.checkpoint_every == 0
+            sample = last or step % config.sample_every == 0
+
+            report = save or sample or step % config.log_every == 0
+            if report:
+                values = np.concatenate([metrics.numpy() for metrics in pending])  # the one wait for the device
+                check_finite(values, METRICS, step - len(values) + 1, saved, MEND, origin, skipped(values))
+                seconds = time.monotonic() - interval_began
+                means = dict(zip(METRICS, values.mean(axis=0).astype(float)))
+                speed = config.batch * len(values) / max(seconds, 1e-9)
+                log.scalars(step, {**means, "speed/images_per_second": speed, "epoch": step * config.batch / images,
+                                   "learning_rate/g": config.lr_g, "learning_rate/d": config.lr_d})
+                left = (time.monotonic() - began) / (step - start) * (total - step)
+                warning = "  I_s has collapsed" if means["text/mu_spread"] < COLLAPSED_SPREAD and \
+                    config.condition != "sentence" else ""
+                print(f"step {step:,}/{total:,}  epoch {step * config.batch / images:.1f}  D {means['loss_d/total']:.3f}  "
+                      f"G {means['loss_g/total']:.3f}  KL {means['loss_g/kl']:.4f}  D(t) {means['D/real']:.2f}  "
+                      f"D(t|I) {means['D/real_matching']:.2f}  D(t|wrong) {means['D/real_mismatching']:.2f}  "
+                      f"{speed:.1f} images/s  ETA {format_duration(left)}{warning}", flush=True)
+                pending.clear()
+            if save:  # first: who sent SIGTERM may not wait for pictures
+                checkpoints.save(gan.checkpoint(), step)
+                saved = step
+            if sample or evaluate:
+                gan.show(shown)
+            if sample:
+                log.pictures(step, sampler(sentence_ids, config.seed), sentences)
+            if evaluate and evaluator:
+                fid = evaluator(step)["fid"]
+                best = checkpoints.mark_best(step, "fid", fid)
+                print(f"step {step:,}: FID {fid:.2f} on {config.eval_samples:,} test captions"
+                      f"{', the best so far' if best else ''}", flush=True)
+            if report:
+                interval_began = time.monotonic()  # images/s is that of the steps alone
+            if stop_reason:
+                break
+    log.close()
+    if step < total:
+        print(stop_line("ffgan_tf.train", run, step, total, stop_reason), flush=True)
+    else:
+        print(f"done: {step:,} steps in {format_duration(time.monotonic() - began)}. Pictures: {run / 'samples'}; "
+              f"sentences of your own: python -m ffgan_tf.sample --run={run} --text=\"…\"", flush=True)
+    return 0
