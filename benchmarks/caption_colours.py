@@ -16,16 +16,18 @@ from absl import app, flags
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import ffgan_tf  # noqa: E402, F401 (settles which Keras)
-import tensorflow as tf  # noqa: E402
+import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
 
-from ffgan_tf.config import TrainConfig  # noqa: E402
-from ffgan_tf.data import records  # noqa: E402
-from ffgan_tf.data.captions import Vocabulary  # noqa: E402
-from ffgan_tf.data.pipeline import Split, load_split  # noqa: E402
-from ffgan_tf.evaluation.colour_probe import labels_of, read_colour_labels  # noqa: E402
-from ffgan_tf.training.gan_loop import make_text_encoder  # noqa: E402
-from ffgan_tf.utils.errors import UserError, exit_code_main  # noqa: E402
+# isort: split
+import tensorflow as tf
+
+from ffgan_tf.config import TrainConfig
+from ffgan_tf.data import records
+from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.data.pipeline import Split, load_split
+from ffgan_tf.evaluation.colour_probe import labels_of, read_colour_labels
+from ffgan_tf.training.gan_loop import make_text_encoder
+from ffgan_tf.utils.errors import UserError, exit_code_main
 
 flags.DEFINE_string("data", "", "Folder of a converted data set.")
 flags.DEFINE_string("labels", "", "CSV of the pictures' colours.")
@@ -45,10 +47,11 @@ def fit(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
         log_p = scipy.special.log_softmax(x @ weights, axis=1)
         decayed = np.vstack([weights[:-1], np.zeros([1, classes])])
         gradient = x.T @ (np.exp(log_p) - onehot) / len(x) + 2 * WEIGHT_DECAY * decayed
-        return -np.mean(log_p[np.arange(len(y)), y]) + WEIGHT_DECAY * np.sum(decayed ** 2), gradient.ravel()
+        return -np.mean(log_p[np.arange(len(y)), y]) + WEIGHT_DECAY * np.sum(decayed**2), gradient.ravel()
 
-    found = scipy.optimize.minimize(objective, np.zeros(x.shape[1] * classes), jac=True, method="L-BFGS-B",
-                                    options={"maxiter": 300})
+    found = scipy.optimize.minimize(
+        objective, np.zeros(x.shape[1] * classes), jac=True, method="L-BFGS-B", options={"maxiter": 300}
+    )
     return found.x.reshape(-1, classes)
 
 
@@ -68,24 +71,40 @@ def main(argv: list[str]) -> int:
     labels, splits = read_colour_labels(given.labels), [load_split(given.data, name) for name in ("train", "test")]
     colours = sorted(set(labels.values()))
     texts = [captions(split, count, given.max_words) for split, count in zip(splits, (given.captions, 1))]
-    wanted = [np.tile([colours.index(colour) for colour in labels_of(split.names, labels, f"--labels={given.labels}")], count)
-              for split, count in zip(splits, (given.captions, 1))]
+    wanted = [
+        np.tile([colours.index(colour) for colour in labels_of(split.names, labels, f"--labels={given.labels}")], count)
+        for split, count in zip(splits, (given.captions, 1))
+    ]
     words = 1 + max(int(tokens.max()) for tokens, _ in texts)
-    readers = {"which words occur": lambda tokens, _: np.stack([np.bincount(row, minlength=words) > 0 for row in tokens])}
+    readers = {
+        "which words occur": lambda tokens, _: np.stack([np.bincount(row, minlength=words) > 0 for row in tokens])
+    }
     if given.text_encoder:
-        encoder = make_text_encoder(TrainConfig(data=given.data, text_encoder=given.text_encoder),
-                                    Vocabulary.load(Path(given.data) / records.VOCABULARY))
-        readers["s of the text encoder"] = lambda tokens, lengths: np.concatenate([
-            encoder(tf.constant(tokens[i:i + 512], tf.int32), tf.constant(lengths[i:i + 512], tf.int32))[0].numpy()
-            for i in range(0, len(tokens), 512)])
+        encoder = make_text_encoder(
+            TrainConfig(data=given.data, text_encoder=given.text_encoder),
+            Vocabulary.load(Path(given.data) / records.VOCABULARY),
+        )
+        readers["s of the text encoder"] = lambda tokens, lengths: np.concatenate(
+            [
+                encoder(tf.constant(tokens[i : i + 512], tf.int32), tf.constant(lengths[i : i + 512], tf.int32))[
+                    0
+                ].numpy()
+                for i in range(0, len(tokens), 512)
+            ]
+        )
     for name, read in readers.items():
         train, test = (read(*text).astype(np.float64) for text in texts)
         mean, deviation = train.mean(0), np.maximum(train.std(0), 0.1)  # the floor: rare words are not to count more
         weights = fit((train - mean) / deviation, wanted[0], len(colours))
-        right = [np.mean(np.argmax((x - mean) / deviation @ weights[:-1] + weights[-1], axis=1) == y)
-                 for x, y in zip((train, test), wanted)]
-        print(f"{name}: {right[1]:.3f} of {len(wanted[1]):,} test captions tell the colour ({right[0]:.3f} of the training "
-              f"ones; chance {1 / len(colours):.3f})", flush=True)
+        right = [
+            np.mean(np.argmax((x - mean) / deviation @ weights[:-1] + weights[-1], axis=1) == y)
+            for x, y in zip((train, test), wanted)
+        ]
+        print(
+            f"{name}: {right[1]:.3f} of {len(wanted[1]):,} test captions tell the colour ({right[0]:.3f} of the training "
+            f"ones; chance {1 / len(colours):.3f})",
+            flush=True,
+        )
     return 0
 
 

@@ -15,16 +15,18 @@ from absl import app, flags
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import ffgan_tf  # noqa: E402, F401 (settles which Keras)
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
+import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
 
-from ffgan_tf.damsm_config import DamsmConfig  # noqa: E402
-from ffgan_tf.losses import damsm as losses  # noqa: E402
-from ffgan_tf.models.image_encoder import LOCAL_SHAPE, POOLED_SIZE, InceptionTrunk  # noqa: E402
-from ffgan_tf.training.damsm_step import Damsm  # noqa: E402
-from ffgan_tf.training.feature_cache import PER_FOLDER, Features  # noqa: E402
-from ffgan_tf.utils.errors import exit_code_main  # noqa: E402
+# isort: split
+import numpy as np
+import tensorflow as tf
+
+from ffgan_tf.damsm_config import DamsmConfig
+from ffgan_tf.losses import damsm as losses
+from ffgan_tf.models.image_encoder import LOCAL_SHAPE, POOLED_SIZE, InceptionTrunk
+from ffgan_tf.training.damsm_step import Damsm
+from ffgan_tf.training.feature_cache import PER_FOLDER, Features
+from ffgan_tf.utils.errors import exit_code_main
 
 flags.DEFINE_integer("steps", 10, "Steps to time.")
 flags.DEFINE_integer("batch", 48, "Pairs a step.")
@@ -37,14 +39,16 @@ def looped_losses(regions, codes, words, sentences, lengths, classes):
     """The four losses with a loop over captions, each sliced to its length."""
     columns = []
     for c in range(words.shape[0]):
-        word = words[c, :lengths[c]]
+        word = words[c, : lengths[c]]
         scores = tf.matmul(regions, word, transpose_b=True)  # (B, R, T)
         looks = tf.nn.softmax(losses.GAMMA1 * tf.transpose(tf.nn.softmax(scores), [0, 2, 1]))
         seen = tf.matmul(looks, regions)
         cosine = tf.reduce_sum(tf.math.l2_normalize(word, -1) * tf.math.l2_normalize(seen, -1), -1)
         columns.append(tf.reduce_logsumexp(losses.GAMMA2 * cosine, -1))
-    return [*losses.matching_losses(tf.stack(columns, 1), classes),
-            *losses.matching_losses(losses.sentence_similarity(codes, sentences), classes)]
+    return [
+        *losses.matching_losses(tf.stack(columns, 1), classes),
+        *losses.matching_losses(losses.sentence_similarity(codes, sentences), classes),
+    ]
 
 
 def seconds(steps: int, *runs) -> list[float]:
@@ -62,11 +66,13 @@ def seconds(steps: int, *runs) -> list[float]:
 
 def with_gradient(loss, tensors):
     """A compiled function of no arguments: loss and gradient, as one number."""
+
     def run():
         with tf.GradientTape() as tape:
             tape.watch(tensors)
             total = tf.add_n(loss(*tensors))
         return total + tf.add_n([tf.reduce_sum(gradient) for gradient in tape.gradient(total, tensors)])
+
     return tf.function(run)
 
 
@@ -76,8 +82,9 @@ def cached_batches(folder: Path, images: int, captions: dict, batch: int):
         random = np.random.default_rng(0).random((images, 2, *shape), np.float32)
         np.save(folder / f"{name}.npy", random.astype(np.float16))
     features = Features([folder])
-    data = tf.data.Dataset.random(seed=1).map(lambda i: features.tensors(i % images, i % 3 == 0),
-                                              num_parallel_calls=tf.data.AUTOTUNE)
+    data = tf.data.Dataset.random(seed=1).map(
+        lambda i: features.tensors(i % images, i % 3 == 0), num_parallel_calls=tf.data.AUTOTUNE
+    )
     return iter(data.batch(batch).map(lambda *image: {"image": image, **captions}).prefetch(2))
 
 
@@ -88,16 +95,23 @@ def main(argv: list[str]) -> int:
     batch, words = given.batch, given.words
     lengths = random.integers(min(8, words), words + 1, batch).astype(np.int32)
     tokens = np.where(np.arange(words) < lengths[:, None], random.integers(1, given.vocabulary, (batch, words)), 0)
-    captions = {"tokens": tf.constant(tokens, tf.int32), "lengths": tf.constant(lengths),
-                "classes": tf.constant(random.integers(0, 150, batch), tf.int32)}
+    captions = {
+        "tokens": tf.constant(tokens, tf.int32),
+        "lengths": tf.constant(lengths),
+        "classes": tf.constant(random.integers(0, 150, batch), tf.int32),
+    }
     rows = []
 
-    values = [tf.constant(random.normal(0, 0.5, shape), tf.float32) for shape in
-              ((batch, LOCAL_SHAPE[0] * LOCAL_SHAPE[1], 256), (batch, 256), (batch, words, 256), (batch, 256))]
+    values = [
+        tf.constant(random.normal(0, 0.5, shape), tf.float32)
+        for shape in ((batch, LOCAL_SHAPE[0] * LOCAL_SHAPE[1], 256), (batch, 256), (batch, words, 256), (batch, 256))
+    ]
     mask, classes = np.arange(words) < lengths[:, None], captions["classes"]
     at_once, loop = seconds(
-        given.steps, with_gradient(lambda *x: list(losses.damsm_losses(*x, mask, classes).values()), values),
-        with_gradient(lambda *x: looped_losses(*x, lengths, classes), values))
+        given.steps,
+        with_gradient(lambda *x: list(losses.damsm_losses(*x, mask, classes).values()), values),
+        with_gradient(lambda *x: looped_losses(*x, lengths, classes), values),
+    )
     rows += [("losses and gradient, at once", at_once, loop), ("losses and gradient, loop over captions", loop, loop)]
 
     config = DamsmConfig(batch=batch, max_words=words)
@@ -111,8 +125,10 @@ def main(argv: list[str]) -> int:
             images = tf.constant(random.integers(0, 256, (batch, 256, 256, 3)), tf.uint8)
             step = tf.function(damsm.train_step)
             uncached = seconds(given.steps, lambda: step({"image": images, **captions}))[0]
-            rows += [("training step, cached", cached, uncached), ("training step, Inception every step", uncached,
-                                                                   uncached)]
+            rows += [
+                ("training step, cached", cached, uncached),
+                ("training step, Inception every step", uncached, uncached),
+            ]
         else:
             rows.append(("training step, cached", cached, cached))
 

@@ -10,8 +10,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import scipy.linalg
@@ -20,10 +20,10 @@ from absl import app, flags
 ROOT = Path(os.path.abspath(__file__)).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/parity"), str(ROOT / "tests/metrics")]
 
-from ffgan_tf.metrics.fid import frechet_distance  # noqa: E402
-from ffgan_tf.metrics.statistics import FeatureStatistics  # noqa: E402
-from ffgan_tf.utils.errors import UserError, exit_code_main  # noqa: E402
-from ffgan_tf.utils.progress import Progress  # noqa: E402
+from ffgan_tf.metrics.fid import frechet_distance
+from ffgan_tf.metrics.statistics import FeatureStatistics
+from ffgan_tf.utils.errors import UserError, exit_code_main
+from ffgan_tf.utils.progress import Progress
 
 flags.DEFINE_integer("rounds", 7, "Rounds of the features; the first one, which compiles, does not count.")
 flags.DEFINE_integer("batch", 32, "Images at once.")
@@ -54,8 +54,8 @@ def features_table(rounds: int, batch: int, size: int) -> list[str]:
         raise UserError(f"{error}. Mend: make parity, then .venv-parity/bin/python benchmarks/evaluate.py") from error
     from inception_references import Weights, test_images
 
-    from ffgan_tf.evaluation.inception.networks import load_network
     from ffgan_tf.evaluation.inception.graph import CONVS
+    from ffgan_tf.evaluation.inception.networks import load_network
 
     images = test_images(batch, size, size)
     with tempfile.TemporaryDirectory() as folder:
@@ -67,8 +67,9 @@ def features_table(rounds: int, batch: int, size: int) -> list[str]:
     rivals["torch-fidelity, float32"] = lambda: references.features(theirs, images, "float32")
     seconds = take_turns(rivals, rounds - 1, 1, "features")
     slowest = seconds["torch-fidelity, float32"]
-    return [f"features  {name:24} {batch / took:7.1f} images/s  {slowest / took:5.2f}×"
-            for name, took in seconds.items()]
+    return [
+        f"features  {name:24} {batch / took:7.1f} images/s  {slowest / took:5.2f}×" for name, took in seconds.items()
+    ]
 
 
 def sqrtm_distance(one: FeatureStatistics, two: FeatureStatistics) -> float:
@@ -93,8 +94,10 @@ def fid_table(rounds: int) -> list[str]:
 
     seconds = take_turns({"ours": ours, "scipy.linalg.sqrtm": theirs}, rounds, 0, "FID")
     apart = abs(results["ours"] - results["sqrtm"]) / results["sqrtm"]
-    return [f"FID       {name:24} {took:7.2f} s         {seconds['scipy.linalg.sqrtm'] / took:5.2f}×"
-            for name, took in seconds.items()] + [f"          the two differ by {apart:.1e} of {results['ours']:.4f}"]
+    return [
+        f"FID       {name:24} {took:7.2f} s         {seconds['scipy.linalg.sqrtm'] / took:5.2f}×"
+        for name, took in seconds.items()
+    ] + [f"          the two differ by {apart:.1e} of {results['ours']:.4f}"]
 
 
 def main(argv: list[str]) -> int:

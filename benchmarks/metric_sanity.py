@@ -10,7 +10,7 @@ not grow.
 import io
 import os
 import sys
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from absl import app, flags
@@ -18,10 +18,10 @@ from PIL import Image, ImageFilter
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from ffgan_tf.evaluation.engine import CACHE  # noqa: E402
-from ffgan_tf.evaluation.images import RecordPictures, digest  # noqa: E402
-from ffgan_tf.evaluation.report import format_table  # noqa: E402
-from ffgan_tf.utils.errors import exit_code_main  # noqa: E402
+from ffgan_tf.evaluation.engine import CACHE
+from ffgan_tf.evaluation.images import RecordPictures, digest
+from ffgan_tf.evaluation.report import format_table
+from ffgan_tf.utils.errors import exit_code_main
 
 flags.DEFINE_string("data", None, "Folder of a converted data set.", required=True)
 flags.DEFINE_string("inception", "keras", "Network of the features.")
@@ -52,8 +52,7 @@ def jpeg(image: np.ndarray, quality: float, index: int) -> np.ndarray:
     return np.asarray(Image.open(buffer))
 
 
-DISTORTIONS = {"blur, σ": (blur, (1, 2, 4)), "noise, σ": (noise, (10, 20, 40)),
-               "JPEG, quality": (jpeg, (50, 20, 5))}
+DISTORTIONS = {"blur, σ": (blur, (1, 2, 4)), "noise, σ": (noise, (10, 20, 40)), "JPEG, quality": (jpeg, (50, 20, 5))}
 
 
 class Distorted:
@@ -77,14 +76,16 @@ def main(argv: list[str]) -> int:
     import warnings
 
     from ffgan_tf.evaluation.features import extract
-    from ffgan_tf.metrics.fid import fid
     from ffgan_tf.evaluation.inception.networks import load_network
+    from ffgan_tf.metrics.fid import fid
     from ffgan_tf.metrics.kid import kid
 
     warnings.filterwarnings("ignore", "FID from")  # the tables show the counts, the second one is about them
     given = flags.FLAGS
-    network, fast = (load_network(given.inception, given.inception_weights, dtype, batch_size=given.batch)
-                     for dtype in ("float32", "bfloat16"))
+    network, fast = (
+        load_network(given.inception, given.inception_weights, dtype, batch_size=given.batch)
+        for dtype in ("float32", "bfloat16")
+    )
 
     def features(pictures, network=network):
         return extract(pictures, [network], given.batch, given.cache_dir, pictures.what).arrays[0]["pool"]
@@ -112,8 +113,11 @@ def main(argv: list[str]) -> int:
             changed = features(Distorted(clear, name, strength))
             cells, *now = row(f"test, {name} {strength}, against the same unchanged", changed, clear_features)
             rows.append(cells)
-            fails += [f"{score} does not grow at {name} {strength}" for score, old, new
-                      in zip(("FID", "KID"), before, now) if new <= old]
+            fails += [
+                f"{score} does not grow at {name} {strength}"
+                for score, old, new in zip(("FID", "KID"), before, now)
+                if new <= old
+            ]
             before = now
     print(format_table(["pictures", "N", "FID", "KID ± over subsets"], rows, given.format), end="\n\n")
 
@@ -125,7 +129,7 @@ def main(argv: list[str]) -> int:
         found = []
         for _ in range(5):
             order = random.permutation(len(other))
-            one, two = other[order[:size]], other[order[size:2 * size]]
+            one, two = other[order[:size]], other[order[size : 2 * size]]
             found.append((fid(one, two), kid(one, two, subsets=10, subset_size=500).mean))
         mean, std = np.mean(found, axis=0), np.std(found, axis=0)
         rows.append([f"{size:,}", f"{mean[0]:.3f} ± {std[0]:.3f}", f"{mean[1]:.6f} ± {std[1]:.6f}"])

@@ -11,7 +11,7 @@ import io
 import os
 import sys
 import time
-from typing import Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from absl import app, flags
@@ -19,11 +19,13 @@ from PIL import Image
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import ffgan_tf  # noqa: E402, F401  (chooses Keras before TensorFlow is imported)
-import tensorflow as tf  # noqa: E402
+import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
 
-from ffgan_tf.data import pipeline, records  # noqa: E402
-from ffgan_tf.utils.errors import exit_code_main  # noqa: E402
+# isort: split
+import tensorflow as tf
+
+from ffgan_tf.data import pipeline, records
+from ffgan_tf.utils.errors import exit_code_main
 
 flags.DEFINE_string("data", None, "Folder of a converted data set.", required=True)
 flags.DEFINE_multi_integer("image_size", [256, 64], "S; give the flag again for more.")
@@ -94,8 +96,14 @@ def main(argv: list[str]) -> int:
         def crop(position, mirrored=False):
             index = in_epoch(position)
             return pipeline.crop_at(
-                split.encoded[index], tf.constant(split.height)[index], tf.constant(split.width)[index], size, max_size,
-                tf.random.uniform([2]), tf.constant(mirrored))
+                split.encoded[index],
+                tf.constant(split.height)[index],
+                tf.constant(split.width)[index],
+                size,
+                max_size,
+                tf.random.uniform([2]),
+                tf.constant(mirrored),
+            )
 
         parts = {
             "bare: decode a random crop": functools.partial(bare, split, size, ratio),
@@ -103,14 +111,25 @@ def main(argv: list[str]) -> int:
             "part: crop_at, all mirrored": functools.partial(crop, mirrored=True),
             "part: shuffled_index": lambda position: pipeline.shuffled_index(position, len(split.names), 1),
             "part: pick_words": lambda position: pipeline.pick_words(
-                tokens[in_epoch(position)], lengths[in_epoch(position)], 18, pipeline.seed_of(1, 3, position)),
-            "part: noise": lambda position: tf.random.stateless_normal([200], pipeline.seed_of(1, 4, position))}
-        print(f"\nS = {size}, {max_size // ratio * 76 // 64} px pictures decoded at 1/{ratio}, batch {batch}, "
-              f"{CORES} cores, TensorFlow {tf.__version__}\n\n"
-              "| | images/s | CPU s per 1,000 | cores ÷ CPU: images/s at best |\n|---|---:|---:|---:|")
-        report("**training_batches**", iter(pipeline.training_batches(
-            split, max_size=max_size, image_size=size, batch=batch, max_words=18, noise_dim=200, seed=1)),
-            batch, values.images)
+                tokens[in_epoch(position)], lengths[in_epoch(position)], 18, pipeline.seed_of(1, 3, position)
+            ),
+            "part: noise": lambda position: tf.random.stateless_normal([200], pipeline.seed_of(1, 4, position)),
+        }
+        print(
+            f"\nS = {size}, {max_size // ratio * 76 // 64} px pictures decoded at 1/{ratio}, batch {batch}, "
+            f"{CORES} cores, TensorFlow {tf.__version__}\n\n"
+            "| | images/s | CPU s per 1,000 | cores ÷ CPU: images/s at best |\n|---|---:|---:|---:|"
+        )
+        report(
+            "**training_batches**",
+            iter(
+                pipeline.training_batches(
+                    split, max_size=max_size, image_size=size, batch=batch, max_words=18, noise_dim=200, seed=1
+                )
+            ),
+            batch,
+            values.images,
+        )
         for what, sample in parts.items():
             report(what, iter(in_tf_data(sample, batch)), batch, values.images)
         report("PIL, one thread", pil_loader(split, size, ratio, batch), batch, values.images // 4, cores=1)

@@ -19,24 +19,26 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 from absl import app, flags
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import ffgan_tf  # noqa: E402, F401 (settles which Keras)
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
+import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
 
-from ffgan_tf.config import TrainConfig  # noqa: E402
-from ffgan_tf.data import pipeline, records  # noqa: E402
-from ffgan_tf.losses import gan as losses  # noqa: E402
-from ffgan_tf.models import blocks, build  # noqa: E402
-from ffgan_tf.training.adam import FusedAdam  # noqa: E402
-from ffgan_tf.training.gan_step import Gan  # noqa: E402
-from ffgan_tf.utils.errors import exit_code_main  # noqa: E402
+# isort: split
+import numpy as np
+import tensorflow as tf
+
+from ffgan_tf.config import TrainConfig
+from ffgan_tf.data import pipeline, records
+from ffgan_tf.losses import gan as losses
+from ffgan_tf.models import blocks, build
+from ffgan_tf.training.adam import FusedAdam
+from ffgan_tf.training.gan_step import Gan
+from ffgan_tf.utils.errors import exit_code_main
 
 flags.DEFINE_integer("image_size", 256, "S.")
 flags.DEFINE_list("batch", ["4", "16"], "Images a step; several, with commas.")
@@ -66,6 +68,7 @@ def multiplications(graph: tf.Graph) -> int:
 
 def op_multiplications(op: tf.Operation) -> int:
     """Of one operation. Raises ValueError where a shape that it needs is unknown."""
+
     def size(tensor):
         if not tensor.shape.is_fully_defined():
             raise ValueError(f"{op.name}: its shape {tensor.shape} is unknown")
@@ -94,9 +97,11 @@ def compiled(function: Callable, jit: bool) -> Callable:
 
 def waiting(graph: Callable) -> Callable:
     """A call of it that waits for the device."""
+
     def call():
         graph()
         tf.test.experimental.sync_devices()
+
     return call
 
 
@@ -133,23 +138,30 @@ def convolution_peak(dtype: tf.DType, repeats: int) -> tuple[float, float]:
     calls, flop = {}, {}
     for side, channels in ((64, 128), (32, 256), (128, 64)):
         batch = 4 if not GPUS else 64
-        x, kernel = (tf.cast(tf.random.normal(shape), dtype) for shape in ((batch, side, side, channels),
-                                                                          (3, 3, channels, channels)))
+        x, kernel = (
+            tf.cast(tf.random.normal(shape), dtype)
+            for shape in ((batch, side, side, channels), (3, 3, channels, channels))
+        )
         name = f"{side}²×{channels}"
         calls[name] = compiled(lambda x=x, kernel=kernel: tf.nn.conv2d(x, kernel, 1, "SAME"), False)
-        flop[name] = 2 * batch * side ** 2 * 9 * channels ** 2
+        flop[name] = 2 * batch * side**2 * 9 * channels**2
     times = in_turns({name: waiting(call) for name, call in calls.items()}, 4 * repeats)
-    return (max(flop[name] / min(wall) for name, (wall, _) in times.items()),
-            max(flop[name] * CORES / min(cpu) for name, (_, cpu) in times.items()))
+    return (
+        max(flop[name] / min(wall) for name, (wall, _) in times.items()),
+        max(flop[name] * CORES / min(cpu) for name, (_, cpu) in times.items()),
+    )
 
 
 def random_batch(config: TrainConfig) -> dict[str, tf.Tensor]:
     """What `training_batches` would give: pictures, captions of 8 to 18 words, all of different classes."""
     random, batch = np.random.default_rng(0), config.batch
-    return {"image": tf.constant(random.integers(0, 256, (batch, config.image_size, config.image_size, 3)), tf.uint8),
-            "tokens": tf.constant(random.integers(1, VOCABULARY, (batch, WORDS)), tf.int32),
-            "lengths": tf.constant(random.integers(8, WORDS + 1, batch), tf.int32), "classes": tf.range(batch),
-            "noise": tf.constant(random.normal(size=(batch, config.z_dim + config.c_dim)), tf.float32)}
+    return {
+        "image": tf.constant(random.integers(0, 256, (batch, config.image_size, config.image_size, 3)), tf.uint8),
+        "tokens": tf.constant(random.integers(1, VOCABULARY, (batch, WORDS)), tf.int32),
+        "lengths": tf.constant(random.integers(8, WORDS + 1, batch), tf.int32),
+        "classes": tf.range(batch),
+        "noise": tf.constant(random.normal(size=(batch, config.z_dim + config.c_dim)), tf.float32),
+    }
 
 
 def parts_of(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, Callable]:
@@ -157,8 +169,9 @@ def parts_of(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, Callable]:
     inputs = gan._inputs(batch)
     fake = gan._generate(inputs).image
     d_weights, g_weights = gan.discriminator.trainable_variables, gan.generator.trainable_variables
-    d_gradients, g_gradients = ([tf.random.normal(weight.shape, stddev=1e-3) for weight in weights]
-                                for weights in (d_weights, g_weights))
+    d_gradients, g_gradients = (
+        [tf.random.normal(weight.shape, stddev=1e-3) for weight in weights] for weights in (d_weights, g_weights)
+    )
 
     def g_step():
         with tf.GradientTape() as tape:
@@ -166,19 +179,24 @@ def parts_of(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, Callable]:
         return tape.gradient(loss, g_weights)
 
     def optimise():
-        norms = gan._apply(d_gradients, gan.discriminator, gan.optimizer_d), gan._apply(g_gradients, gan.generator,
-                                                                                       gan.optimizer_g)
+        norms = (
+            gan._apply(d_gradients, gan.discriminator, gan.optimizer_d),
+            gan._apply(g_gradients, gan.generator, gan.optimizer_g),
+        )
         gan._update_ema()
         return norms
 
-    return {"whole step": lambda: gan.train_step(batch),
-            "text encoder": lambda: gan.text_encoder(batch["tokens"], batch["lengths"]),
-            "G forward": lambda: gan._generate(inputs),
-            "D's trunk and heads forward, real and fake": lambda: [
-                gan.discriminator(images, inputs.condition, training=True) for images in (inputs.real, fake)],
-            "D forward and backward": lambda: gan._d_gradients(inputs, fake),
-            "G and D forward, both backward to G": g_step,
-            "optimisers and EMA": optimise}
+    return {
+        "whole step": lambda: gan.train_step(batch),
+        "text encoder": lambda: gan.text_encoder(batch["tokens"], batch["lengths"]),
+        "G forward": lambda: gan._generate(inputs),
+        "D's trunk and heads forward, real and fake": lambda: [
+            gan.discriminator(images, inputs.condition, training=True) for images in (inputs.real, fake)
+        ],
+        "D forward and backward": lambda: gan._d_gradients(inputs, fake),
+        "G and D forward, both backward to G": g_step,
+        "optimisers and EMA": optimise,
+    }
 
 
 def counted(graph: Callable, batch: int) -> float | None:
@@ -205,6 +223,7 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
                 tape.watch(arguments)
                 y = function(*arguments)
             return y, tape.gradient(y, arguments)  # of the sum: a gradient of ones
+
         return run
 
     def both(plain, ours, *arguments):
@@ -239,10 +258,17 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
     def three_trunks():
         with tf.GradientTape() as tape:
             once, twice, fakes = (d.features(x, training=True) for x in (inputs.real, inputs.real, fake))
-            loss = losses.discriminator_loss(losses.discriminator_terms(losses.DiscriminatorLogits(
-                d.unconditional(once), d.unconditional(fakes), d.conditional(once, inputs.condition, training=True),
-                d.conditional(fakes, inputs.condition, training=True),
-                d.conditional(twice, inputs.wrong, training=True))))
+            loss = losses.discriminator_loss(
+                losses.discriminator_terms(
+                    losses.DiscriminatorLogits(
+                        d.unconditional(once),
+                        d.unconditional(fakes),
+                        d.conditional(once, inputs.condition, training=True),
+                        d.conditional(fakes, inputs.condition, training=True),
+                        d.conditional(twice, inputs.wrong, training=True),
+                    )
+                )
+            )
         return tape.gradient(loss, d.trainable_variables)
 
     def generate_and_learn():
@@ -257,6 +283,7 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
             with tf.GradientTape() as tape:
                 maps = features()
             return tape.gradient(maps, trunk_weights)
+
         return run
 
     def optimiser(make):
@@ -271,32 +298,60 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
         f"nearest ×2 → conv3×3, {side}²×{maps + c} → {2 * side}²×{2 * ngf}": both(nearest_conv, blocks.up_conv, *wide),
         f"vector tiled through conv3×3, {side}²×({maps}+{c})": both(
             lambda x, v: tf.nn.conv2d(tiled(x, v), tf.cast(tf.convert_to_tensor(vector_conv.kernel), dtype), 1, "SAME"),
-            lambda x, v: vector_conv((x, v)), normal(count, side, side, maps), normal(count, c)),
+            lambda x, v: vector_conv((x, v)),
+            normal(count, side, side, maps),
+            normal(count, c),
+        ),
         "1×1, skip and up as one linear map": both(
-            joined, lambda x, v, matrix: up((x, v, matrix)), normal(count, side, side, grown), normal(count, c),
-            normal(grown + c, maps + c, kind=tf.float32)),
+            joined,
+            lambda x, v, matrix: up((x, v, matrix)),
+            normal(count, side, side, grown),
+            normal(count, c),
+            normal(grown + c, maps + c, kind=tf.float32),
+        ),
         "H_L2 twice at S² → once at (S/2)²": both(
-            lambda a, b, k: late_lateral(a, k) + late_lateral(b, k), lambda a, b, k: lateral(a + b, k),
-            normal(count, side, side, ngf), normal(count, side, side, ngf), normal(1, 1, ngf, ngf)),
+            lambda a, b, k: late_lateral(a, k) + late_lateral(b, k),
+            lambda a, b, k: lateral(a + b, k),
+            normal(count, side, side, ngf),
+            normal(count, side, side, ngf),
+            normal(1, 1, ngf, ngf),
+        ),
         "D's last stride-2 layer as a product (CPU)": both(
-            lambda x, k: tf.nn.conv2d(x, k, 2, "SAME"), lambda x, k: deep.convolution_op(x, k),
-            normal(count, 8, 8, deep_kernel.shape[2]), deep_kernel),
+            lambda x, k: tf.nn.conv2d(x, k, 2, "SAME"),
+            lambda x, k: deep.convolution_op(x, k),
+            normal(count, 8, 8, deep_kernel.shape[2]),
+            deep_kernel,
+        ),
         "D's step: trunk of real pictures once for the right and the wrong sentence": (
-            three_trunks, lambda: gan._d_gradients(inputs, fake)[0]),
+            three_trunks,
+            lambda: gan._d_gradients(inputs, fake)[0],
+        ),
         "D's trunk of real and fake: small maps in one convolution": (
             trunk(lambda: [d.features(x, training=True) for x in (inputs.real, fake)]),
-            trunk(lambda: d.features_of_both(inputs.real, fake, training=True))),
+            trunk(lambda: d.features_of_both(inputs.real, fake, training=True)),
+        ),
         "Adam of D, in one pass": (optimiser(tf.keras.optimizers.Adam), optimiser(FusedAdam)),
         "fakes made once for both steps, with their gradient": (
-            lambda: [gan._generate(inputs).image, generate_and_learn()], generate_and_learn)}
+            lambda: [gan._generate(inputs).image, generate_and_learn()],
+            generate_and_learn,
+        ),
+    }
 
 
 def pipeline_row(config: TrainConfig, data: str, repeats: int) -> tuple[list[float], list[float]]:
     """Wall and CPU seconds of a batch of the input pipeline, by itself."""
     max_size = records.read_manifest(data)["image"]["max_size"]
-    batches = iter(pipeline.training_batches(
-        pipeline.load_split(data, "train"), max_size=max_size, image_size=config.image_size, batch=config.batch,
-        max_words=WORDS, noise_dim=config.z_dim + config.c_dim, seed=1))
+    batches = iter(
+        pipeline.training_batches(
+            pipeline.load_split(data, "train"),
+            max_size=max_size,
+            image_size=config.image_size,
+            batch=config.batch,
+            max_words=WORDS,
+            noise_dim=config.z_dim + config.c_dim,
+            seed=1,
+        )
+    )
 
     def some():
         for _ in range(50):  # read ahead as it is, single batches would be free
@@ -310,24 +365,41 @@ def main(argv: list[str]) -> int:
     del argv
     given = flags.FLAGS
     tf.get_logger().setLevel("ERROR")  # it warns of many graphs
-    device = ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in GPUS) \
+    device = (
+        ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in GPUS)
         or f"CPU, {CORES} cores"
-    print(f"S = {given.image_size}, TensorFlow {tf.__version__}, {device}{', XLA' if given.jit_compile else ''}; "
-          f"{given.repeats} rounds in turns, median (fastest)\n", flush=True)
+    )
+    print(
+        f"S = {given.image_size}, TensorFlow {tf.__version__}, {device}{', XLA' if given.jit_compile else ''}; "
+        f"{given.repeats} rounds in turns, median (fastest)\n",
+        flush=True,
+    )
     rows, rewritten = [], []
 
     def note(kind, **row):
         if given.jsonl:
             with open(given.jsonl, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"kind": kind, "image_size": given.image_size, "tensorflow": tf.__version__,
-                                       "device": device, "jit_compile": given.jit_compile, **row}) + "\n")
+                file.write(
+                    json.dumps(
+                        {
+                            "kind": kind,
+                            "image_size": given.image_size,
+                            "tensorflow": tf.__version__,
+                            "device": device,
+                            "jit_compile": given.jit_compile,
+                            **row,
+                        }
+                    )
+                    + "\n"
+                )
 
     for precision in given.precision:
         dtype = tf.as_dtype(precision.removeprefix("mixed_"))
         peak, peak_cpu = convolution_peak(dtype, given.repeats)
         note("peak", precision=precision, flops=peak, flops_by_cpu=peak_cpu)
-        rows.append(f"| **{precision}**: convolution peak | | | | | | {peak / 1e12:.2f} | {peak_cpu / 1e12:.2f} | 100 "
-                    "| |")
+        rows.append(
+            f"| **{precision}**: convolution peak | | | | | | {peak / 1e12:.2f} | {peak_cpu / 1e12:.2f} | 100 | |"
+        )
         for number in map(int, given.batch):
             config = TrainConfig(image_size=given.image_size, batch=number, precision=precision)
             gan = Gan(config, build.build_text_encoder(VOCABULARY, 1.0, 1, 2.0))
@@ -350,34 +422,64 @@ def main(argv: list[str]) -> int:
                 flop, by_cpu = (2 * number * (count or 0) / value for value in (median, cpu_median / CORES))
                 share = 100 * (flop / peak if GPUS else by_cpu / peak_cpu)
                 whole = name == "whole step"
-                rows.append(f"| {f'**batch {number}: whole step**' if whole else name} | {number / median:.2f} "
-                            f"({number / fastest:.2f}) | {median * 1000:,.1f} ({fastest * 1000:,.1f}) | "
-                            f"{cpu_median * 1000:,.0f} | {number * CORES / cpu_median:.2f} | "
-                            + (f"{count / 1e9:.2f} | {flop / 1e12:.2f} | {by_cpu / 1e12:.2f} | {share:.0f}" if count
-                               else "| | |") + f" | {f'{memory / 2**30:.1f}' if whole else ''} |")
-                note("part", precision=precision, batch=number, name=name, wall=wall, cpu=cpu, multiplications=count,
-                     peak_bytes=memory if whole else None)
+                rows.append(
+                    f"| {f'**batch {number}: whole step**' if whole else name} | {number / median:.2f} "
+                    f"({number / fastest:.2f}) | {median * 1000:,.1f} ({fastest * 1000:,.1f}) | "
+                    f"{cpu_median * 1000:,.0f} | {number * CORES / cpu_median:.2f} | "
+                    + (
+                        f"{count / 1e9:.2f} | {flop / 1e12:.2f} | {by_cpu / 1e12:.2f} | {share:.0f}"
+                        if count
+                        else "| | |"
+                    )
+                    + f" | {f'{memory / 2**30:.1f}' if whole else ''} |"
+                )
+                note(
+                    "part",
+                    precision=precision,
+                    batch=number,
+                    name=name,
+                    wall=wall,
+                    cpu=cpu,
+                    multiplications=count,
+                    peak_bytes=memory if whole else None,
+                )
             if given.rewrites and number == int(given.batch[0]):
                 pairs = rewrites_of(config, gan, batch)
-                graphs = {f"{form}{name}": compiled(function, given.jit_compile)
-                          for name, pair in pairs.items() for form, function in zip("-+", pair)}
+                graphs = {
+                    f"{form}{name}": compiled(function, given.jit_compile)
+                    for name, pair in pairs.items()
+                    for form, function in zip("-+", pair)
+                }
                 times = in_turns({name: waiting(graph) for name, graph in graphs.items()}, given.repeats)
                 for name in pairs:
                     plain, ours = (counted(graphs[form + name], number) or 0 for form in "-+")
                     before, after = times[f"-{name}"], times[f"+{name}"]
                     wall, cpu = ([1000 * statistics.median(form[i]) for form in (before, after)] for i in (0, 1))
-                    rewritten.append(f"| {precision}, {number} | {name} | {plain / 1e9:.2f} → {ours / 1e9:.2f} | "
-                                     f"{wall[0]:,.1f} → {wall[1]:,.1f} | {cpu[0]:,.0f} → {cpu[1]:,.0f} | "
-                                     f"{cpu[0] / max(cpu[1], 1e-9) if not GPUS else wall[0] / wall[1]:.2f} |")
-                    note("rewrite", precision=precision, batch=number, name=name, before=before, after=after,
-                         multiplications=[plain, ours])
+                    rewritten.append(
+                        f"| {precision}, {number} | {name} | {plain / 1e9:.2f} → {ours / 1e9:.2f} | "
+                        f"{wall[0]:,.1f} → {wall[1]:,.1f} | {cpu[0]:,.0f} → {cpu[1]:,.0f} | "
+                        f"{cpu[0] / max(cpu[1], 1e-9) if not GPUS else wall[0] / wall[1]:.2f} |"
+                    )
+                    note(
+                        "rewrite",
+                        precision=precision,
+                        batch=number,
+                        name=name,
+                        before=before,
+                        after=after,
+                        multiplications=[plain, ours],
+                    )
             del gan, parts, graphs, calls
-    print("| | images/s | ms | CPU ms | images/s at best: cores ÷ CPU | 10⁹ multiplications an image | TFLOP/s | "
-          "TFLOP/s by CPU | % of peak | peak memory GiB |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print(
+        "| | images/s | ms | CPU ms | images/s at best: cores ÷ CPU | 10⁹ multiplications an image | TFLOP/s | "
+        "TFLOP/s by CPU | % of peak | peak memory GiB |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    )
     print("\n".join(rows))
     if rewritten:
-        print("\nForward and gradients, plain form → ours\n\n| | | 10⁹ multiplications an image | ms | CPU ms | times "
-              "faster |\n|---|---|---:|---:|---:|---:|")
+        print(
+            "\nForward and gradients, plain form → ours\n\n| | | 10⁹ multiplications an image | ms | CPU ms | times "
+            "faster |\n|---|---|---:|---:|---:|---:|"
+        )
         print("\n".join(rewritten))
     return 0
 

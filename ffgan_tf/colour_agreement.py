@@ -29,12 +29,14 @@ def define_flags() -> None:
     flags.DEFINE_integer("batch", 32, "Pictures at once.", lower_bound=1)
     flags.DEFINE_string("sheet", "", "PNG of pictures sorted by the colour wanted; default RUN/samples/colours.png.")
 
+
 PER_COLOUR = 10  # pictures of each colour on the sheet
 
 
 def tables(report: dict) -> str:
     """The figures for people: overall, then by colour with what was found instead."""
     from ffgan_tf.evaluation.report import format_table
+
     rows = []
     for label, name in (("generated pictures", "generated_detail"), ("real test pictures", "real_detail")):
         detail = report[name]
@@ -45,14 +47,18 @@ def tables(report: dict) -> str:
     rows.append(["chance, colours as often as found", f"{detail['chance_matched']:.3f}", "", ""])
     overall = format_table(["colour agreement", "", "95 % interval", "pictures"], rows, "text")
     colours = detail["colours"]
-    by_colour = [[colour, f"{detail['per_colour'][colour]:.2f}", *map(str, detail["confusion"][i])]
-                 for i, colour in enumerate(colours) if detail["counts"][colour]]
+    by_colour = [
+        [colour, f"{detail['per_colour'][colour]:.2f}", *map(str, detail["confusion"][i])]
+        for i, colour in enumerate(colours)
+        if detail["counts"][colour]
+    ]
     return overall + "\n\n" + format_table(["wanted \\ found", "agrees", *colours], by_colour, "text")
 
 
 def colour_sheet(images: np.ndarray, wanted: list[str], found: list[str]) -> np.ndarray:
     """The first pictures of each wanted colour, a row each, with the colour found beneath: (H, W, 3) uint8."""
     from ffgan_tf.utils.grid import grid
+
     rows, notes = [], []
     for colour in sorted(set(wanted)):
         chosen = [i for i, name in enumerate(wanted) if name == colour][:PER_COLOUR]
@@ -82,14 +88,23 @@ def main(argv: list[str]) -> int:
     data = given.data or run.config.data
     records.read_manifest(data)
     if Vocabulary.load(Path(data) / records.VOCABULARY).hash != run.vocabulary.hash:
-        raise UserError(f"--data={data} has another vocabulary than the run in {run.folder}: its token ids mean other "
-                        "words. Mend: name the data set that the run was trained on.")
+        raise UserError(
+            f"--data={data} has another vocabulary than the run in {run.folder}: its token ids mean other "
+            "words. Mend: name the data set that the run was trained on."
+        )
 
     def generate(captions, tokens, ids, seed):
         return run.sampler(tokens, seed, list(ids))
 
-    result = evaluate_colours(generate, data, given.labels, run.config.image_size, given.num_samples, given.seed,
-                              run.folder / "colour_probe.npz")
+    result = evaluate_colours(
+        generate,
+        data,
+        given.labels,
+        run.config.image_size,
+        given.num_samples,
+        given.seed,
+        run.folder / "colour_probe.npz",
+    )
     report = {**result.report, "run": str(run.folder), "step": run.step, "data": str(data), "labels": given.labels}
     append_json_line(run.folder / "metrics.jsonl", report)
     sheet = Path(given.sheet or run.folder / "samples" / "colours.png")

@@ -8,8 +8,9 @@ settings in `config.json`; `resolve` starts from them when the folder has them, 
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -17,15 +18,30 @@ from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_json
 
 
-def setting(default: Any, help_text: str, choices: Sequence | None = None, low: float | None = None,
-            high: float | None = None, harmless: bool = False, before: Any = None) -> Any:
+def setting(
+    default: Any,
+    help_text: str,
+    choices: Sequence | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    harmless: bool = False,
+    before: Any = None,
+) -> Any:
     """A dataclass field with its flag's help, its allowed values and whether a resumed run may change it freely.
 
     `before`: what a run was trained with whose folder does not name the setting, where that is not the default.
     """
-    return dataclasses.field(default=default, metadata={
-        "help": help_text, "choices": choices, "low": low, "high": high, "harmless": harmless,
-        "before": default if before is None else before})
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "help": help_text,
+            "choices": choices,
+            "low": low,
+            "high": high,
+            "harmless": harmless,
+            "before": default if before is None else before,
+        },
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,23 +53,35 @@ class ModelConfig:
     ndf: int = setting(64, "Discriminator width.", low=4)
     z_dim: int = setting(100, "Size of the noise vector z.", low=1)
     c_dim: int = setting(100, "Size c of the conditioning vector I_s.", low=1)
-    pyramid: str = setting("fpam", "What stands at 16x16: the paper's feature pyramid attention (fpam), its foil "
-                           "spatial pyramid pooling (spp, needs tensorflow-addons), or none.",
-                           choices=("fpam", "spp", "none"))
+    pyramid: str = setting(
+        "fpam",
+        "What stands at 16x16: the paper's feature pyramid attention (fpam), its foil "
+        "spatial pyramid pooling (spp, needs tensorflow-addons), or none.",
+        choices=("fpam", "spp", "none"),
+    )
     pyramid_kernels: str = setting("7,5,3,1", "Kernels of the FPAM's levels, largest map first; four in the paper.")
     pyramid_reduction: int = setting(4, "The pyramid's levels are 4ngf over this wide.", low=1)
     pyramid_norm: bool = setting(True, "Batch norm after the FPAM pyramid's last step (ours).")
     fpam_residual: bool = setting(True, "Add the FPAM's input to its output (ours).")
     dense_depth: int = setting(4, "Layers of H_dense (ours: the paper does not say).", low=1)
     dense_growth: int = setting(32, "Growth of H_dense (ours: the paper does not say).", low=1)
-    attention_query: str = setting("f2", "Query of A_2: F2 as Eq. 3 writes it, or the fused F_2f.",
-                                   choices=("f2", "f2f"))
-    fusion: str = setting("fixed", "Coefficients of the sums in Eq. 7 and 9: fixed at 1, or learned from 1.",
-                          choices=("fixed", "learned"))
-    condition: str = setting("ca", "What D's conditional head sees: I_s (ca), its mean (mu), or the sentence "
-                             "vector s.", choices=("ca", "mu", "sentence"))
-    normalise_sentence: bool = setting(True, "Bring s to a root mean square of 1 before conditioning augmentation (ours: "
-                                       "without it, I_s was not seen to learn the sentence).", before=False)
+    attention_query: str = setting(
+        "f2", "Query of A_2: F2 as Eq. 3 writes it, or the fused F_2f.", choices=("f2", "f2f")
+    )
+    fusion: str = setting(
+        "fixed", "Coefficients of the sums in Eq. 7 and 9: fixed at 1, or learned from 1.", choices=("fixed", "learned")
+    )
+    condition: str = setting(
+        "ca",
+        "What D's conditional head sees: I_s (ca), its mean (mu), or the sentence vector s.",
+        choices=("ca", "mu", "sentence"),
+    )
+    normalise_sentence: bool = setting(
+        True,
+        "Bring s to a root mean square of 1 before conditioning augmentation (ours: "
+        "without it, I_s was not seen to learn the sentence).",
+        before=False,
+    )
 
     @property
     def kernels(self) -> tuple[int, ...]:
@@ -67,12 +95,20 @@ class TrainConfig(ModelConfig):
 
     data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", harmless=True)
     text_encoder: str = setting("", "Folder of a trained text encoder; empty: an untrained one, drawn from the seed.")
-    text_init_range: float = setting(1.0, "Range of the embeddings of an untrained encoder, U(-r, r). (AttnGAN starts "
-                                     "its training from 0.1; frozen there, sentences would be nearly alike.)", low=0)
-    text_forget_bias: float = setting(2.0, "Added to the untrained encoder's forget gates, so that its sentence vector "
-                                      "remembers more than the last few words (ours).")
-    max_words: int = setting(18, "Words T a training caption may have; a longer one keeps a random subset in order.",
-                             low=1)
+    text_init_range: float = setting(
+        1.0,
+        "Range of the embeddings of an untrained encoder, U(-r, r). (AttnGAN starts "
+        "its training from 0.1; frozen there, sentences would be nearly alike.)",
+        low=0,
+    )
+    text_forget_bias: float = setting(
+        2.0,
+        "Added to the untrained encoder's forget gates, so that its sentence vector "
+        "remembers more than the last few words (ours).",
+    )
+    max_words: int = setting(
+        18, "Words T a training caption may have; a longer one keeps a random subset in order.", low=1
+    )
     batch: int = setting(20, "Images a step, over all devices.", low=2)
     epochs: int = setting(600, "Passes over the training images.", low=1, harmless=True)
     steps: int = setting(0, "Steps to train; 0: as many as --epochs gives.", low=0, harmless=True)
@@ -83,43 +119,74 @@ class TrainConfig(ModelConfig):
     adam_epsilon: float = setting(1e-8, "Adam's epsilon of both networks.", low=0)
     kl_weight: float = setting(1.0, "Weight of the conditioning augmentation's KL term; 0 is the literal Eq. 5.", low=0)
     kl_warmup: int = setting(0, "Steps over which --kl_weight rises from 0 (ours); 0: none.", low=0)
-    damsm_weight: float = setting(0.0, "Weight of DAMSM's matching loss of the generated pictures in G's loss; 0, as in "
-                                  "Eq. 5, or AttnGAN's 5 for birds. Needs --image_encoder.", low=0)
-    image_encoder: str = setting("", "Folder of a trained image encoder (train_damsm's RUN/image_encoder), for "
-                                 "--damsm_weight.")
-    inception_weights: str = setting("imagenet", "Weights under that image encoder: a file, or imagenet, the one in "
-                                     "Keras's cache.", harmless=True)
-    gradient_penalty: str = setting("none", "Of D on real pictures, in float32 (the paper has none): R1's squared "
-                                    "gradient of D(t), or magp, DF-GAN's matching-aware one.",
-                                    choices=("none", "r1", "magp"))
+    damsm_weight: float = setting(
+        0.0,
+        "Weight of DAMSM's matching loss of the generated pictures in G's loss; 0, as in "
+        "Eq. 5, or AttnGAN's 5 for birds. Needs --image_encoder.",
+        low=0,
+    )
+    image_encoder: str = setting(
+        "", "Folder of a trained image encoder (train_damsm's RUN/image_encoder), for --damsm_weight."
+    )
+    inception_weights: str = setting(
+        "imagenet", "Weights under that image encoder: a file, or imagenet, the one in Keras's cache.", harmless=True
+    )
+    gradient_penalty: str = setting(
+        "none",
+        "Of D on real pictures, in float32 (the paper has none): R1's squared "
+        "gradient of D(t), or magp, DF-GAN's matching-aware one.",
+        choices=("none", "r1", "magp"),
+    )
     penalty_weight: float = setting(2.0, "Its weight: DF-GAN's 2 for magp; for r1, gamma/2, often 5.", low=0)
     clip_norm: float = setting(0.0, "Largest norm of either network's gradient; 0: unbounded.", low=0)
-    loss_weights: str = setting("paper", "Grouping of D's five terms: Eq. 4's 1/2 and 1/3 (paper), or AttnGAN's.",
-                                choices=("paper", "attngan"))
+    loss_weights: str = setting(
+        "paper", "Grouping of D's five terms: Eq. 4's 1/2 and 1/3 (paper), or AttnGAN's.", choices=("paper", "attngan")
+    )
     ema_decay: float = setting(0.999, "Decay of the generator's moving average.", low=0, high=1)
-    ema_warmup: bool = setting(True, "Cap the decay at (1+t)/(10+t) after t steps, so that a short run's average does "
-                               "not keep the initial weights. Without effect after 9,000 steps at 0.999.")
-    precision: str = setting("float32", "Arithmetic of the networks; variables, losses, softmax, batch-norm statistics "
-                             "and logits stay float32. mixed_float16 scales its losses dynamically.",
-                             choices=("float32", "mixed_float16", "mixed_bfloat16"))
-    accumulate: int = setting(1, "Parts in which each replica works its share of the batch off, one after the other: the "
-                              "whole batch's gradients (batch norm sees a part) in a part's memory.", low=1)
-    strategy: str = setting("one", "Devices: one; all GPUs of this machine (mirrored); several machines by TF_CONFIG "
-                            "(multi_worker). --batch is over all of them.", choices=("one", "mirrored", "multi_worker"))
+    ema_warmup: bool = setting(
+        True,
+        "Cap the decay at (1+t)/(10+t) after t steps, so that a short run's average does "
+        "not keep the initial weights. Without effect after 9,000 steps at 0.999.",
+    )
+    precision: str = setting(
+        "float32",
+        "Arithmetic of the networks; variables, losses, softmax, batch-norm statistics "
+        "and logits stay float32. mixed_float16 scales its losses dynamically.",
+        choices=("float32", "mixed_float16", "mixed_bfloat16"),
+    )
+    accumulate: int = setting(
+        1,
+        "Parts in which each replica works its share of the batch off, one after the other: the "
+        "whole batch's gradients (batch norm sees a part) in a part's memory.",
+        low=1,
+    )
+    strategy: str = setting(
+        "one",
+        "Devices: one; all GPUs of this machine (mirrored); several machines by TF_CONFIG "
+        "(multi_worker). --batch is over all of them.",
+        choices=("one", "mirrored", "multi_worker"),
+    )
     sync_batch_norm: bool = setting(False, "Batch-norm statistics over all replicas instead of each one's own.")
-    jit_compile: bool = setting(False, "Compile with XLA: the whole step on one device, the networks on several.",
-                                harmless=True)
-    steps_per_call: int = setting(1, "Steps in one call of the compiled function; a signal waits for them.", low=1,
-                                  harmless=True)
+    jit_compile: bool = setting(
+        False, "Compile with XLA: the whole step on one device, the networks on several.", harmless=True
+    )
+    steps_per_call: int = setting(
+        1, "Steps in one call of the compiled function; a signal waits for them.", low=1, harmless=True
+    )
     seed: int = setting(1, "Everything random is a function of this number and the step.", low=0)
-    max_minutes: float = setting(0, "Save and stop after so many minutes of this process; 0: no limit.", low=0,
-                                 harmless=True)
+    max_minutes: float = setting(
+        0, "Save and stop after so many minutes of this process; 0: no limit.", low=0, harmless=True
+    )
     log_every: int = setting(20, "Steps between status and TensorBoard scalars.", low=1, harmless=True)
     sample_every: int = setting(500, "Steps between sample grids.", low=1, harmless=True)
     checkpoint_every: int = setting(500, "Steps between checkpoints.", low=1, harmless=True)
     keep_checkpoints: int = setting(3, "Newest checkpoints to keep.", low=1, harmless=True)
-    eval_every: int = setting(0, "Steps between evaluations inside training; the checkpoint with the lowest FID is kept "
-                              "as the best. 0: none.", low=0, harmless=True)
+    eval_every: int = setting(
+        0,
+        "Steps between evaluations inside training; the checkpoint with the lowest FID is kept as the best. 0: none.",
+        low=0,
+        harmless=True,
+    )
     eval_samples: int = setting(2048, "Test captions of such an evaluation.", low=2, harmless=True)
     eval_inception: str = setting("fid2015", "Its network.", choices=("fid2015", "keras"), harmless=True)
     eval_inception_weights: str = setting("", "Its weights file.", harmless=True)
@@ -144,37 +211,52 @@ def check(config: Any) -> None:
         except ValueError:
             raise UserError(f"--pyramid_kernels={config.pyramid_kernels}: must be whole numbers, such as 7,5,3,1.")
         if not 1 <= len(kernels) <= 4 or any(kernel < 1 for kernel in kernels):
-            raise UserError(f"--pyramid_kernels={config.pyramid_kernels}: one to four kernels (16x16 halves four "
-                            "times), each at least 1.")
+            raise UserError(
+                f"--pyramid_kernels={config.pyramid_kernels}: one to four kernels (16x16 halves four "
+                "times), each at least 1."
+            )
         default_kernels = ModelConfig.__dataclass_fields__["pyramid_kernels"].default
         if config.pyramid != "fpam" and config.pyramid_kernels != default_kernels:
-            raise UserError(f"--pyramid_kernels={config.pyramid_kernels} contradicts --pyramid={config.pyramid}: only "
-                            "fpam has kernels. Leave one of the two out.")
+            raise UserError(
+                f"--pyramid_kernels={config.pyramid_kernels} contradicts --pyramid={config.pyramid}: only "
+                "fpam has kernels. Leave one of the two out."
+            )
     if isinstance(config, TrainConfig):
         check_training(config)
     for name in ("text_init_range", "text_forget_bias") if isinstance(config, TrainConfig) else ():
         if config.text_encoder and getattr(config, name) != TrainConfig.__dataclass_fields__[name].default:
-            raise UserError(f"--{name}={getattr(config, name)} contradicts --text_encoder={config.text_encoder}: it sets "
-                            "up an untrained encoder. Leave one of the two out.")
+            raise UserError(
+                f"--{name}={getattr(config, name)} contradicts --text_encoder={config.text_encoder}: it sets "
+                "up an untrained encoder. Leave one of the two out."
+            )
 
 
 def check_training(config: TrainConfig) -> None:
     """Raises a UserError where two settings of the training contradict each other."""
     if config.batch % config.accumulate or config.batch == config.accumulate > 1:
-        raise UserError(f"--accumulate={config.accumulate}: --batch={config.batch} must be a multiple of it, of two "
-                        "pictures a part at least, over which batch norm works.")
+        raise UserError(
+            f"--accumulate={config.accumulate}: --batch={config.batch} must be a multiple of it, of two "
+            "pictures a part at least, over which batch norm works."
+        )
     if bool(config.damsm_weight) != bool(config.image_encoder):
-        raise UserError(f"--damsm_weight={config.damsm_weight:g} and --image_encoder={config.image_encoder!r} need each "
-                        "other. Mend: give both, or neither.")
+        raise UserError(
+            f"--damsm_weight={config.damsm_weight:g} and --image_encoder={config.image_encoder!r} need each "
+            "other. Mend: give both, or neither."
+        )
     if config.damsm_weight and not config.text_encoder:
-        raise UserError("--damsm_weight needs the text encoder that the image encoder was trained with. Mend: "
-                        "--text_encoder=RUN/text_encoder of the same run.")
+        raise UserError(
+            "--damsm_weight needs the text encoder that the image encoder was trained with. Mend: "
+            "--text_encoder=RUN/text_encoder of the same run."
+        )
     if config.sync_batch_norm and config.jit_compile and config.strategy != "one":
-        raise UserError("--sync_batch_norm and --jit_compile exclude each other on several devices: XLA compiles each "
-                        "replica by itself. Leave one of the two out.")
+        raise UserError(
+            "--sync_batch_norm and --jit_compile exclude each other on several devices: XLA compiles each "
+            "replica by itself. Leave one of the two out."
+        )
     if config.strategy == "multi_worker" and config.steps_per_call > 1:
-        raise UserError(f"--steps_per_call={config.steps_per_call} is for one machine; leave it out with "
-                        "--strategy=multi_worker.")
+        raise UserError(
+            f"--steps_per_call={config.steps_per_call} is for one machine; leave it out with --strategy=multi_worker."
+        )
 
 
 def define_flags(config_class: type, flag_values: flags.FlagValues = flags.FLAGS) -> None:
@@ -240,8 +322,10 @@ def load(config_class: type, run: str | Path) -> Any:
     """Reads a run's settings. Raises UserError where the folder is none of a run, or its settings are not ours."""
     path = config_path(run)
     if not path.is_file():
-        raise UserError(f"{path} is missing: --run={run} is not the folder of a run. Train one first: "
-                        "python -m ffgan_tf.train --flagfile=experiments/demo.cfg")
+        raise UserError(
+            f"{path} is missing: --run={run} is not the folder of a run. Train one first: "
+            "python -m ffgan_tf.train --flagfile=experiments/demo.cfg"
+        )
     try:
         fields = dataclasses.fields(config_class)
         before = {field.name: field.metadata["before"] for field in fields}
@@ -257,12 +341,16 @@ def load(config_class: type, run: str | Path) -> Any:
 
 def differences(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
     """Settings in which the two differ: name → (old, new)."""
-    return {field.name: (getattr(old, field.name), getattr(new, field.name)) for field in dataclasses.fields(old)
-            if getattr(old, field.name) != getattr(new, field.name)}
+    return {
+        field.name: (getattr(old, field.name), getattr(new, field.name))
+        for field in dataclasses.fields(old)
+        if getattr(old, field.name) != getattr(new, field.name)
+    }
 
 
-def resolve(config_class: type, run: str | Path, allow_change: bool,
-            flag_values: flags.FlagValues = flags.FLAGS) -> tuple[Any, dict[str, tuple[Any, Any]]]:
+def resolve(
+    config_class: type, run: str | Path, allow_change: bool, flag_values: flags.FlagValues = flags.FLAGS
+) -> tuple[Any, dict[str, tuple[Any, Any]]]:
     """The settings of a run: its folder's if it has some, under whatever flags were given; checked.
 
     Returns the settings and what they change in the folder's. Raises UserError where a changed setting is not harmless
@@ -281,7 +369,11 @@ def resolve(config_class: type, run: str | Path, allow_change: bool,
     harmless = {field.name for field in dataclasses.fields(config_class) if field.metadata["harmless"]}
     grave = {name: pair for name, pair in changed.items() if name not in harmless}
     if grave and not allow_change:
-        listing = "; ".join(f"--{name}: {was!r} in {config_path(run)}, now {now!r}" for name, (was, now) in grave.items())
-        raise UserError(f"the run was started with other settings. {listing}. Mend: leave those flags out, take another "
-                        "--run, or say --allow_config_change.")
+        listing = "; ".join(
+            f"--{name}: {was!r} in {config_path(run)}, now {now!r}" for name, (was, now) in grave.items()
+        )
+        raise UserError(
+            f"the run was started with other settings. {listing}. Mend: leave those flags out, take another "
+            "--run, or say --allow_config_change."
+        )
     return config, changed

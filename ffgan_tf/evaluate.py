@@ -15,8 +15,8 @@ to TensorBoard.
 docs/evaluation.md describes the protocols. Exit codes: 0 done, 2 something is yours to mend.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 from absl import app, flags
 
@@ -36,29 +36,49 @@ def define_flags() -> None:
     flags.DEFINE_list("steps", [], "Several checkpoints of --run, for its curve: 250,500,1000, or all that are kept.")
     flags.DEFINE_string("images", "", "Folder of pictures (subfolders too), taken as they are.")
     flags.DEFINE_string("reference", "", "Folder of real pictures, taken as they are.")
-    flags.DEFINE_string("data", "", "Folder of a converted data set whose pictures are the reference; default with --run: "
-                        "the run's own.")
+    flags.DEFINE_string(
+        "data",
+        "",
+        "Folder of a converted data set whose pictures are the reference; default with --run: the run's own.",
+    )
     flags.DEFINE_enum("protocol", "ours", list(PROTOCOLS), "Evaluation protocol: docs/evaluation.md.")
     flags.DEFINE_enum("inception", None, NETWORKS, "Network of the features; default: the protocol's.")
     flags.DEFINE_string("inception_weights", None, "Its weights file.")
     flags.DEFINE_enum("is_inception", None, NETWORKS, "Network of the Inception Score; default: --inception.")
     flags.DEFINE_string("is_weights", None, "Its weights file.")
-    flags.DEFINE_string("damsm", "", "A run of ffgan_tf.train_damsm, which measures R-precision, or the folders of its "
-                        "encoders: TEXT_ENCODER,IMAGE_ENCODER.")
-    flags.DEFINE_string("damsm_inception_weights", "", "The Inception weights that it was trained on; default: those in "
-                        "Keras's cache. One with --image_encoder=small needs none.")
-    flags.DEFINE_enum("precision", "float32", ("float32", "bfloat16", "float64"), "Arithmetic of the Inception networks.")
-    flags.DEFINE_integer("num_samples", 0, "Pictures to generate, or to take of --images; 0: the protocol's count, or all.",
-                         lower_bound=0)
-    flags.DEFINE_integer("image_size", 0, "S of --data's crops; default: the size of the run's, or of --images' pictures.",
-                         lower_bound=0)
+    flags.DEFINE_string(
+        "damsm",
+        "",
+        "A run of ffgan_tf.train_damsm, which measures R-precision, or the folders of its "
+        "encoders: TEXT_ENCODER,IMAGE_ENCODER.",
+    )
+    flags.DEFINE_string(
+        "damsm_inception_weights",
+        "",
+        "The Inception weights that it was trained on; default: those in "
+        "Keras's cache. One with --image_encoder=small needs none.",
+    )
+    flags.DEFINE_enum(
+        "precision", "float32", ("float32", "bfloat16", "float64"), "Arithmetic of the Inception networks."
+    )
+    flags.DEFINE_integer(
+        "num_samples",
+        0,
+        "Pictures to generate, or to take of --images; 0: the protocol's count, or all.",
+        lower_bound=0,
+    )
+    flags.DEFINE_integer(
+        "image_size", 0, "S of --data's crops; default: the size of the run's, or of --images' pictures.", lower_bound=0
+    )
     flags.DEFINE_integer("batch", 32, "Pictures at once.", lower_bound=1)
     flags.DEFINE_integer("seed", 2020, "Of the noise, and of every random choice that the scores make.", lower_bound=0)
     flags.DEFINE_string("cache_dir", CACHE, "Where features are kept, under digests of what they were made from.")
     flags.DEFINE_string("output", "", "File that the JSON line is appended to; default: RUN/metrics.jsonl.")
     flags.DEFINE_enum("format", "text", ("text", "md", "latex"), "Form of the tables.")
     flags.DEFINE_boolean("compare_to_paper", False, "Print the paper's Table 2 with this evaluation's row.")
-    flags.DEFINE_enum("dataset", None, list(DATASETS), "Which column of Table 2 is ours; default: what --data says it is.")
+    flags.DEFINE_enum(
+        "dataset", None, list(DATASETS), "Which column of Table 2 is ours; default: what --data says it is."
+    )
 
 
 def main(argv: list[str]) -> int:
@@ -92,8 +112,10 @@ def _steps(given: flags.FlagValues) -> list[int | None]:
         raise UserError(f"--steps={','.join(given.steps)}: not numbers. Mend: --steps=all, or --steps=250,500")
     steps = sorted({int(step) for step in given.steps})
     if missing := [str(step) for step in steps if step not in kept]:
-        raise UserError(f"--steps={','.join(given.steps)}: {given.run} has no checkpoint of {', '.join(missing)} (it "
-                        f"has {', '.join(map(str, kept)) or 'none'}).")
+        raise UserError(
+            f"--steps={','.join(given.steps)}: {given.run} has no checkpoint of {', '.join(missing)} (it "
+            f"has {', '.join(map(str, kept)) or 'none'})."
+        )
     return steps
 
 
@@ -101,8 +123,9 @@ def _check(given: flags.FlagValues, protocol: Protocol) -> None:
     if bool(given.run) == bool(given.images):
         raise UserError("name what to evaluate: --run=DIR, or --images=FOLDER (not both).")
     if given.reference and (given.data or given.run):
-        raise UserError("--reference goes with --images alone; a run's reference, and --data's, are the data set's "
-                        "real pictures.")
+        raise UserError(
+            "--reference goes with --images alone; a run's reference, and --data's, are the data set's real pictures."
+        )
     if (given.step is not None or given.steps) and not given.run:
         raise UserError("--step and --steps name checkpoints of --run.")
     if given.step is not None and given.steps:
@@ -112,22 +135,25 @@ def _check(given: flags.FlagValues, protocol: Protocol) -> None:
     if given.damsm_inception_weights and not given.damsm:
         raise UserError("--damsm_inception_weights without --damsm: name the DAMSM that was trained on them.")
     if not (given.inception or protocol.network):
-        raise UserError(f"--protocol={protocol.name} needs a network: --inception=stackgan_birds (CUB) or "
-                        "--inception=stackgan_flowers (Oxford-102), with --inception_weights.")
+        raise UserError(
+            f"--protocol={protocol.name} needs a network: --inception=stackgan_birds (CUB) or "
+            "--inception=stackgan_flowers (Oxford-102), with --inception_weights."
+        )
     if given.is_weights and not given.is_inception:
         raise UserError("--is_weights without --is_inception: name the network that they are of.")
 
 
 def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | None]) -> Iterator[tuple[dict, str]]:
     """The report of each step, with the data set's name."""
-    from ffgan_tf.evaluation.inception.networks import load_network
     from ffgan_tf.evaluation.images import FolderPictures, RecordPictures
+    from ffgan_tf.evaluation.inception.networks import load_network
 
     notes, data, image_size, dataset = [], given.data, given.image_size, given.dataset or ""
     batch = given.batch
 
     def run_at(step):
         from ffgan_tf.run.sampler import load_run
+
         return load_run(given.run, step=step, ema=protocol.weights == "ema", batch=batch)
 
     run = run_at(steps[0]) if given.run else None
@@ -143,28 +169,38 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | Non
     if given.reference:
         reference = FolderPictures(given.reference, "reference")
     elif data and protocol.reference_split:
-        reference = RecordPictures(data, protocol.reference_split, image_size or _only_size(pictures),
-                                   protocol.reference_crop, seed=given.seed)
+        reference = RecordPictures(
+            data, protocol.reference_split, image_size or _only_size(pictures), protocol.reference_crop, seed=given.seed
+        )
         dataset = dataset or reference.data_name
     elif not run:
         notes.append("no reference (--reference or --data): the Inception Score alone.")
     retrieval = None
     if given.damsm:
         from ffgan_tf.evaluation.retrieval import Damsm, retrieval_of
-        retrieval = retrieval_of(Damsm(given.damsm, given.damsm_inception_weights), data, protocol, given.num_samples,
-                                 given.seed)
+
+        retrieval = retrieval_of(
+            Damsm(given.damsm, given.damsm_inception_weights), data, protocol, given.num_samples, given.seed
+        )
 
     def load(name, weights, preprocessing, *flag_names):
         return load_network(name, weights, given.precision, preprocessing or None, batch, flag_names)
 
-    network = load(given.inception or protocol.network, given.inception_weights, protocol.preprocessing,
-                   "--inception", "--inception_weights")
+    network = load(
+        given.inception or protocol.network,
+        given.inception_weights,
+        protocol.preprocessing,
+        "--inception",
+        "--inception_weights",
+    )
     is_network = None
     if given.is_inception:
         is_network = load(given.is_inception, given.is_weights, "", "--is_inception", "--is_weights")
     if given.inception and protocol.network and given.inception != protocol.network:
-        notes.append(f"the features are those of `{given.inception}`; protocol {protocol.name} is defined with "
-                     f"`{protocol.network}`.")
+        notes.append(
+            f"the features are those of `{given.inception}`; protocol {protocol.name} is defined with "
+            f"`{protocol.network}`."
+        )
     if given.precision == "bfloat16":
         notes.append("features in bfloat16: FID moves a little, by how much stands in docs/evaluation.md.")
     for step in steps:
@@ -174,9 +210,22 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | Non
         few = []
         if run and protocol.num_samples and pictures.count < protocol.num_samples:
             few = [f"{pictures.count:,} pictures, where protocol {protocol.name} takes up to {protocol.num_samples:,}."]
-        yield evaluate_pictures(pictures, reference, network, protocol, is_network=is_network, retrieval=retrieval,
-                                batch=batch, cache_dir=given.cache_dir, seed=given.seed,
-                                step=run.step if run else None, notes=(*notes, *few)), dataset
+        yield (
+            evaluate_pictures(
+                pictures,
+                reference,
+                network,
+                protocol,
+                is_network=is_network,
+                retrieval=retrieval,
+                batch=batch,
+                cache_dir=given.cache_dir,
+                seed=given.seed,
+                step=run.step if run else None,
+                notes=(*notes, *few),
+            ),
+            dataset,
+        )
 
 
 def _only_size(pictures) -> int:
@@ -185,8 +234,10 @@ def _only_size(pictures) -> int:
         if width == height:
             return width
     found = ", ".join(f"{width}x{height}" for width, height in sorted(pictures.sizes)[:4])
-    raise UserError(f"--images holds pictures of {found}{' …' if len(pictures.sizes) > 4 else ''}: not one square "
-                    "size, so the size of --data's crops is open. Mend: --image_size=256, or another.")
+    raise UserError(
+        f"--images holds pictures of {found}{' …' if len(pictures.sizes) > 4 else ''}: not one square "
+        "size, so the size of --data's crops is open. Mend: --image_size=256, or another."
+    )
 
 
 def _write(given: flags.FlagValues, report: dict) -> None:

@@ -26,8 +26,9 @@ def define_flags() -> None:
     flags.DEFINE_string("out", "", "Folder for the pictures; default RUN/samples/own.")
     flags.DEFINE_boolean("ema", True, "Use the generator's moving average (EMA); --noema its last weights.")
     flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
-    flags.DEFINE_float("truncation", 0.0, "Draw the noise from the normal distribution cut off at this; 0: not cut.",
-                       lower_bound=0.0)
+    flags.DEFINE_float(
+        "truncation", 0.0, "Draw the noise from the normal distribution cut off at this; 0: not cut.", lower_bound=0.0
+    )
 
 
 def read_sentences(texts: list[str], text_file: str) -> list[str]:
@@ -40,7 +41,7 @@ def read_sentences(texts: list[str], text_file: str) -> list[str]:
             raise UserError(f"--text_file={text_file}: cannot be read as UTF-8 text ({error}).") from None
         sentences += [line.strip() for line in lines if line.strip()]
     if not sentences:
-        raise UserError("no sentence given. Mend: --text=\"a small yellow bird\", or --text_file=FILE with one a line.")
+        raise UserError('no sentence given. Mend: --text="a small yellow bird", or --text_file=FILE with one a line.')
     return sentences
 
 
@@ -50,8 +51,10 @@ def encode_all(sentences: list[str], vocabulary) -> list[list[int]]:
     for sentence in sentences:
         ids, unknown = vocabulary.encode(sentence)
         if not ids:
-            raise UserError(f"none of the words of {sentence!r} is in the run's vocabulary ({len(vocabulary):,} words). "
-                            "Mend: use words of the captions it was trained on (RUN/vocabulary.json lists them).")
+            raise UserError(
+                f"none of the words of {sentence!r} is in the run's vocabulary ({len(vocabulary):,} words). "
+                "Mend: use words of the captions it was trained on (RUN/vocabulary.json lists them)."
+            )
         if unknown:
             print(f"warning: not in the vocabulary, left out of {sentence!r}: {', '.join(unknown)}", file=sys.stderr)
         encoded.append(ids)
@@ -68,13 +71,14 @@ def main(argv: list[str]) -> int:
     """Loads the run, draws, writes."""
     values = flags.FLAGS
     if len(argv) > 1:
-        raise UserError(f"{argv[1]!r} is no flag. A sentence goes into --text=\"…\"; see --help.")
+        raise UserError(f'{argv[1]!r} is no flag. A sentence goes into --text="…"; see --help.')
     if not values.run:
         raise UserError("--run is missing: the folder of a trained run.")
     sentences = read_sentences(values.text, values.text_file)
     from ffgan_tf.run.sampler import load_run
     from ffgan_tf.utils import grid
     from ffgan_tf.utils.files import write_atomic
+
     run = load_run(values.run, step=values.step, ema=values.ema, batch=min(32, len(sentences) * values.count))
     tokens = [ids for ids in encode_all(sentences, run.vocabulary) for _ in range(values.count)]
     # The n-th picture of every sentence has the same noise, so that sentences can be compared along a column.
@@ -87,7 +91,9 @@ def main(argv: list[str]) -> int:
     captions = [sentences[i // values.count] for i in range(len(images))]
     columns = values.count if values.count > 1 else None
     write_atomic(out / "grid.png", grid.png(grid.grid(images, captions, columns)))
-    print(f"{len(images)} pictures of step {run.step:,}{' (EMA)' if values.ema else ''} in {out}; all in {out / 'grid.png'}")
+    print(
+        f"{len(images)} pictures of step {run.step:,}{' (EMA)' if values.ema else ''} in {out}; all in {out / 'grid.png'}"
+    )
     return 0
 
 

@@ -1,8 +1,8 @@
 """What several test folders share."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import pytest
@@ -27,9 +27,13 @@ def make_records(root: Path) -> Path:
                 picture.parent.mkdir(parents=True, exist_ok=True)
                 pixels = random.integers(0, 256, (12, 10 + number, 3), np.uint8)
                 Image.fromarray(pixels).resize((80 + 7 * number, 90), Image.Resampling.BICUBIC).save(picture)
-                captions.write_text("".join(
-                    f"a {colour} bird number {number}" + " with a wing" * (3 * i if i < 4 else 0) + "\n"
-                    for i, colour in enumerate(COLOURS)), encoding="utf-8")
+                captions.write_text(
+                    "".join(
+                        f"a {colour} bird number {number}" + " with a wing" * (3 * i if i < 4 else 0) + "\n"
+                        for i, colour in enumerate(COLOURS)
+                    ),
+                    encoding="utf-8",
+                )
                 items.append(Item(split, name, picture, class_id, captions))
     source = Source("tiny", str(root), items, {i: f"class_{i}" for i in range(1, 7)})
     convert(source, root / "records", Settings(image_size=64, workers=1, images_per_shard=10))
@@ -48,8 +52,13 @@ def small_disk() -> Callable[[Path, str, list], subprocess.CompletedProcess]:
     mount = 'mount -t tmpfs -o "size=$1" none "$2" && shift 2 && exec "$@"'
 
     def run(folder: Path, size: str, command: list) -> subprocess.CompletedProcess:
-        return subprocess.run([*UNSHARE, mount, "sh", size, str(folder), *map(str, command)], cwd=ROOT,
-                              capture_output=True, text=True, timeout=600)
+        return subprocess.run(
+            [*UNSHARE, mount, "sh", size, str(folder), *map(str, command)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
 
     try:
         allowed = subprocess.run([*UNSHARE, mount, "sh", "4k", "/mnt", "true"], capture_output=True, text=True)

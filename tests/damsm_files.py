@@ -7,8 +7,8 @@ from networks import shake
 
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.models import build
-from ffgan_tf.run.encoder_files import save_image_encoder, save_text_encoder
 from ffgan_tf.models.image_encoder import Heads, SmallTrunk
+from ffgan_tf.run.encoder_files import save_image_encoder, save_text_encoder
 
 
 def make_damsm(folder: Path, vocabulary: Vocabulary, seed: int = 1) -> Path:

@@ -28,23 +28,31 @@ class Weights:
         """Kernel [h, w, in, out] of He's scale, and β, mean, variance, γ [out]."""
         if key not in self.convs:
             draw, width = self._rng, kernel[-1]
-            self.convs[key] = {name: value.astype(np.float32) for name, value in {
-                "kernel": draw.normal(0, np.sqrt(2 / np.prod(kernel[:3])), kernel), "beta": draw.normal(0, 0.2, width),
-                "mean": draw.normal(0, 0.2, width), "variance": draw.uniform(0.4, 1.8, width),
-                "gamma": draw.uniform(0.6, 1.4, width)}.items()}
+            self.convs[key] = {
+                name: value.astype(np.float32)
+                for name, value in {
+                    "kernel": draw.normal(0, np.sqrt(2 / np.prod(kernel[:3])), kernel),
+                    "beta": draw.normal(0, 0.2, width),
+                    "mean": draw.normal(0, 0.2, width),
+                    "variance": draw.uniform(0.4, 1.8, width),
+                    "gamma": draw.uniform(0.6, 1.4, width),
+                }.items()
+            }
         return self.convs[key]
 
     def head(self, classes: int) -> tuple[np.ndarray, np.ndarray]:
         """Dense weights [2048, classes] and biases [classes]."""
-        self.dense = tuple(self._rng.normal(0, scale, shape).astype(np.float32)
-                           for scale, shape in ((0.05, (2048, classes)), (0.5, classes)))
+        self.dense = tuple(
+            self._rng.normal(0, scale, shape).astype(np.float32)
+            for scale, shape in ((0.05, (2048, classes)), (0.5, classes))
+        )
         return self.dense
 
 
 def test_images(count: int, height: int, width: int, seed: int = 5) -> np.ndarray:
     """Smooth colours with noise and full contrast, uint8 [count, height, width, 3]."""
     rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    rows, columns = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     phase = rng.uniform(0, 6, (count, 1, 1, 3))
     waves = np.sin(phase + 9 * rows[None, ..., None] * rng.uniform(0.2, 2, (count, 1, 1, 3)) + 5 * columns[..., None])
     return np.clip(128 + 100 * waves + rng.normal(0, 25, waves.shape), 0, 255).astype(np.uint8)
@@ -65,8 +73,11 @@ def network(x, conv, max_pool, avg_pool, join, last_pool):
     x = conv(x, "conv_3", "conv3", 80, (1, 1), 1, "VALID")
     x = conv(x, "conv_4", "conv4", 192, (3, 3), 1, "VALID")
     map192 = x = max_pool(x, 2, "VALID")
-    for g, s, pooled in (("mixed", "mixed_35x35x256a", 32), ("mixed_1", "mixed_35x35x288a", 64),
-                         ("mixed_2", "mixed_35x35x288b", 64)):
+    for g, s, pooled in (
+        ("mixed", "mixed_35x35x256a", 32),
+        ("mixed_1", "mixed_35x35x288a", 64),
+        ("mixed_2", "mixed_35x35x288b", 64),
+    ):
         one = conv(x, f"{g}/conv", f"{s}/branch1x1/Conv", 64, (1, 1))
         five = conv(x, f"{g}/tower/conv", f"{s}/branch5x5/Conv", 48, (1, 1))
         five = conv(five, f"{g}/tower/conv_1", f"{s}/branch5x5/Conv_1", 64, (5, 5))
@@ -80,8 +91,12 @@ def network(x, conv, max_pool, avg_pool, join, last_pool):
     double = conv(double, "mixed_3/tower/conv_1", "mixed_17x17x768a/branch3x3dbl/Conv_1", 96, (3, 3))
     double = conv(double, "mixed_3/tower/conv_2", "mixed_17x17x768a/branch3x3dbl/Conv_2", 96, (3, 3), 2, "VALID")
     x = join([three, double, max_pool(x, 2, "VALID")])
-    for g, s, c in (("mixed_4", "mixed_17x17x768b", 128), ("mixed_5", "mixed_17x17x768c", 160),
-                    ("mixed_6", "mixed_17x17x768d", 160), ("mixed_7", "mixed_17x17x768e", 192)):
+    for g, s, c in (
+        ("mixed_4", "mixed_17x17x768b", 128),
+        ("mixed_5", "mixed_17x17x768c", 160),
+        ("mixed_6", "mixed_17x17x768d", 160),
+        ("mixed_7", "mixed_17x17x768e", 192),
+    ):
         one = conv(x, f"{g}/conv", f"{s}/branch1x1/Conv", 192, (1, 1))
         seven = conv(x, f"{g}/tower/conv", f"{s}/branch7x7/Conv", c, (1, 1))
         seven = conv(seven, f"{g}/tower/conv_1", f"{s}/branch7x7/Conv_1", c, (1, 7))
@@ -102,16 +117,26 @@ def network(x, conv, max_pool, avg_pool, join, last_pool):
     seven = conv(seven, "mixed_8/tower_1/conv_2", f"{s}/branch7x7x3/Conv_2", 192, (7, 1))
     seven = conv(seven, "mixed_8/tower_1/conv_3", f"{s}/branch7x7x3/Conv_3", 192, (3, 3), 2, "VALID")
     x = join([three, seven, max_pool(x, 2, "VALID")])
-    for g, s, pool in (("mixed_9", "mixed_8x8x2048a", avg_pool),
-                       ("mixed_10", "mixed_8x8x2048b", avg_pool if last_pool == "avg" else max_pool)):
+    for g, s, pool in (
+        ("mixed_9", "mixed_8x8x2048a", avg_pool),
+        ("mixed_10", "mixed_8x8x2048b", avg_pool if last_pool == "avg" else max_pool),
+    ):
         one = conv(x, f"{g}/conv", f"{s}/branch1x1/Conv", 320, (1, 1))
         three = conv(x, f"{g}/tower/conv", f"{s}/branch3x3/Conv", 384, (1, 1))
-        three = join([conv(three, f"{g}/tower/mixed/conv", f"{s}/branch3x3/Conv_1", 384, (1, 3)),
-                      conv(three, f"{g}/tower/mixed/conv_1", f"{s}/branch3x3/Conv_2", 384, (3, 1))])
+        three = join(
+            [
+                conv(three, f"{g}/tower/mixed/conv", f"{s}/branch3x3/Conv_1", 384, (1, 3)),
+                conv(three, f"{g}/tower/mixed/conv_1", f"{s}/branch3x3/Conv_2", 384, (3, 1)),
+            ]
+        )
         double = conv(x, f"{g}/tower_1/conv", f"{s}/branch3x3dbl/Conv", 448, (1, 1))
         double = conv(double, f"{g}/tower_1/conv_1", f"{s}/branch3x3dbl/Conv_1", 384, (3, 3))
-        double = join([conv(double, f"{g}/tower_1/mixed/conv", f"{s}/branch3x3dbl/Conv_2", 384, (1, 3)),
-                       conv(double, f"{g}/tower_1/mixed/conv_1", f"{s}/branch3x3dbl/Conv_3", 384, (3, 1))])
+        double = join(
+            [
+                conv(double, f"{g}/tower_1/mixed/conv", f"{s}/branch3x3dbl/Conv_2", 384, (1, 3)),
+                conv(double, f"{g}/tower_1/mixed/conv_1", f"{s}/branch3x3dbl/Conv_3", 384, (3, 1)),
+            ]
+        )
         pooled = conv(pool(x), f"{g}/tower_2/conv", f"{s}/branch_pool/Conv", 192, (1, 1))
         x = join([one, three, double, pooled])
     return map64, map192, map768, x
@@ -159,12 +184,29 @@ def write_graph_def(path, weights: Weights, scale_after_normalization: bool = Fa
 
     def conv(x, graph, _slim, filters, kernel, stride=1, padding="SAME"):
         values = weights.conv(graph, (*kernel, channels.get(x, 3), filters))
-        y = made.op("Conv2D", f"{graph}/Conv2D", [x, made.const(f"{graph}/conv2d_params", values["kernel"])],
-                    strides=[1, stride, stride, 1], padding=padding)
-        norm = [made.const(f"{graph}/batchnorm/{name}", values[key]) for name, key in (
-            ("moving_mean", "mean"), ("moving_variance", "variance"), ("beta", "beta"), ("gamma", "gamma"))]
-        y = made.op("BatchNormWithGlobalNormalization", f"{graph}/batchnorm", [y, *norm], variance_epsilon=0.001,
-                    scale_after_normalization=scale_after_normalization)
+        y = made.op(
+            "Conv2D",
+            f"{graph}/Conv2D",
+            [x, made.const(f"{graph}/conv2d_params", values["kernel"])],
+            strides=[1, stride, stride, 1],
+            padding=padding,
+        )
+        norm = [
+            made.const(f"{graph}/batchnorm/{name}", values[key])
+            for name, key in (
+                ("moving_mean", "mean"),
+                ("moving_variance", "variance"),
+                ("beta", "beta"),
+                ("gamma", "gamma"),
+            )
+        ]
+        y = made.op(
+            "BatchNormWithGlobalNormalization",
+            f"{graph}/batchnorm",
+            [y, *norm],
+            variance_epsilon=0.001,
+            scale_after_normalization=scale_after_normalization,
+        )
         y = made.op("Relu", graph, [y])
         channels[y] = filters
         return y
@@ -186,11 +228,18 @@ def write_graph_def(path, weights: Weights, scale_after_normalization: bool = Fa
     x = made.op("ResizeBilinear", "ResizeBilinear", ["images", size], T=tf.uint8)
     x = made.op("Sub", "Sub", [x, made.const("Sub/y", np.float32(128))])
     x = made.op("Mul", "Mul", [x, made.const("Mul/y", np.float32(1 / 128))])
-    maps = network(x, conv, lambda x, stride=1, padding="SAME": pool("MaxPool", x, stride, padding),
-                   lambda x: pool("AvgPool", x, 1, "SAME"), join, "max")
+    maps = network(
+        x,
+        conv,
+        lambda x, stride=1, padding="SAME": pool("MaxPool", x, stride, padding),
+        lambda x: pool("AvgPool", x, 1, "SAME"),
+        join,
+        "max",
+    )
     pool3 = made.op("AvgPool", "pool_3", [maps[-1]], ksize=[1, 8, 8, 1], strides=[1, 1, 1, 1], padding="VALID")
-    flat = made.op("Reshape", "pool_3/_reshape", [pool3, made.const("shape", np.array([-1, 2048], np.int32))],
-                   Tshape=tf.int32)
+    flat = made.op(
+        "Reshape", "pool_3/_reshape", [pool3, made.const("shape", np.array([-1, 2048], np.int32))], Tshape=tf.int32
+    )
     head = weights.head(1008)
     product = made.op("MatMul", "softmax/logits/MatMul", [flat, made.const("softmax/weights", head[0])])
     logits = made.op("BiasAdd", "softmax/logits", [product, made.const("softmax/biases", head[1])])
@@ -224,13 +273,20 @@ def write_slim_checkpoint(prefix, weights: Weights, classes: int, images: np.nda
     def conv(x, _graph, slim, filters, kernel, stride=1, padding="SAME"):
         values = weights.conv(slim, (*kernel, int(x.shape[-1]), filters))
         y = tf.nn.conv2d(x, variable(f"{slim}/weights", values["kernel"]), stride, padding)
-        norm = [variable(f"{slim}/BatchNorm/{name}", values[key]) for name, key in (
-            ("moving_mean", "mean"), ("moving_variance", "variance"), ("beta", "beta"))]
+        norm = [
+            variable(f"{slim}/BatchNorm/{name}", values[key])
+            for name, key in (("moving_mean", "mean"), ("moving_variance", "variance"), ("beta", "beta"))
+        ]
         return tf.nn.relu(tf.nn.batch_normalization(y, *norm, None, 0.001))
 
-    maps = network(tf.constant(images / np.float32(127.5) - 1), conv,
-                   lambda x, stride=1, padding="SAME": tf.nn.max_pool2d(x, 3, stride, padding),
-                   lambda x: tf.nn.avg_pool2d(x, 3, 1, "SAME"), lambda parts: tf.concat(parts, 3), "avg")
+    maps = network(
+        tf.constant(images / np.float32(127.5) - 1),
+        conv,
+        lambda x, stride=1, padding="SAME": tf.nn.max_pool2d(x, 3, stride, padding),
+        lambda x: tf.nn.avg_pool2d(x, 3, 1, "SAME"),
+        lambda parts: tf.concat(parts, 3),
+        "avg",
+    )
     pooled = tf.reduce_mean(maps[-1], (1, 2))
     head = weights.head(classes)
     logits = pooled @ variable("logits/logits/weights", head[0]) + variable("logits/logits/biases", head[1])

@@ -1,6 +1,6 @@
 """Small networks and inputs for tests, with weights at which no part of a network is idle."""
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -13,8 +13,18 @@ D = build.TEXT_DIM
 
 def tiny(**settings) -> ModelConfig:
     """The smallest widths, S = 64 unless told."""
-    return ModelConfig(**{"image_size": 64, "ngf": 4, "ndf": 4, "z_dim": 5, "c_dim": 6, "dense_depth": 3,
-                          "dense_growth": 5, **settings})
+    return ModelConfig(
+        **{
+            "image_size": 64,
+            "ngf": 4,
+            "ndf": 4,
+            "z_dim": 5,
+            "c_dim": 6,
+            "dense_depth": 3,
+            "dense_growth": 5,
+            **settings,
+        }
+    )
 
 
 def shake(model: tf.keras.layers.Layer, seed: int = 0) -> None:
@@ -81,5 +91,8 @@ def without_gradient(tape: tf.GradientTape, loss: tf.Tensor, model: tf.keras.lay
     """Names of the trainable weights that the loss does not reach, or reaches with all zeros or anything not finite."""
     weights = model.trainable_weights
     gradients = tape.gradient(loss, weights)
-    return [weight.name for weight, gradient in zip(weights, gradients)
-            if gradient is None or not np.any(gradient.numpy()) or not np.all(np.isfinite(gradient.numpy()))]
+    return [
+        weight.name
+        for weight, gradient in zip(weights, gradients)
+        if gradient is None or not np.any(gradient.numpy()) or not np.all(np.isfinite(gradient.numpy()))
+    ]

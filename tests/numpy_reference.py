@@ -39,7 +39,7 @@ def conv2d(x, kernel, stride=1):
     y = np.zeros((x.shape[0], *out, kernel.shape[3]))
     for i in range(size):
         for j in range(size):
-            y += padded[:, i:i + stride * out[0]:stride, j:j + stride * out[1]:stride] @ kernel[i, j]
+            y += padded[:, i : i + stride * out[0] : stride, j : j + stride * out[1] : stride] @ kernel[i, j]
     return y
 
 
@@ -51,8 +51,9 @@ def conv(x, layer, stride=1):
 def batch_norm(x, layer, training=False):
     """Moving statistics at inference; the batch's own mean and biased variance, over all but channels, in training."""
     axes = tuple(range(x.ndim - 1))
-    mean, variance = (x.mean(axes), x.var(axes)) if training else (
-        array(layer.moving_mean), array(layer.moving_variance))
+    mean, variance = (
+        (x.mean(axes), x.var(axes)) if training else (array(layer.moving_mean), array(layer.moving_variance))
+    )
     return array(layer.gamma) * (x - mean) / np.sqrt(variance + BN_EPSILON) + array(layer.beta)
 
 
@@ -126,7 +127,7 @@ def text_encoder(tokens, lengths, model):
 def augment(sentence, epsilon, layer):
     """F_ca: I_s, μ, log σ²."""
     if layer.normalise:
-        sentence = sentence / np.sqrt((sentence ** 2).mean(-1, keepdims=True))
+        sentence = sentence / np.sqrt((sentence**2).mean(-1, keepdims=True))
     h = glu(sentence @ array(layer.linear.kernel) + array(layer.linear.bias))
     mu, log_var = np.split(h, 2, axis=-1)
     return mu + np.sqrt(np.exp(log_var)) * epsilon, mu, log_var
@@ -176,7 +177,8 @@ def text_pyramid(x, condition, layer, kind, training=False):
     """[x, I_s tiled] → 1×1 → res → fpam, spp or none."""
     x = residual(conv(np.concatenate([x, tile(condition, x)], -1), layer.join), layer.residual, training)
     return {"fpam": lambda: fpam(x, layer.pyramid, training), "spp": lambda: spp(x, layer.pyramid), "none": lambda: x}[
-        kind]()
+        kind
+    ]()
 
 
 def stage1(condition, noise, layer, kind, training=False):
@@ -215,8 +217,19 @@ def generator(model, config, sentence, words, mask, noise, epsilon, training=Fal
     f3 = stage(f2f, condition, context2, model.stage3, training)
     f3f = f3 + lateral(f2, model.lateral2) + lateral(lateral(f1, model.lateral1), model.lateral2)
     image = np.tanh(conv(f3f, model.to_image))
-    return {"image": image, "condition": condition, "mu": mu, "log_var": log_var, "A_1": maps1, "A_2": maps2,
-            "F1": f1, "F2": f2, "F2f": f2f, "F3": f3, "F3f": f3f}
+    return {
+        "image": image,
+        "condition": condition,
+        "mu": mu,
+        "log_var": log_var,
+        "A_1": maps1,
+        "A_2": maps2,
+        "F1": f1,
+        "F2": f2,
+        "F2f": f2f,
+        "F3": f3,
+        "F3f": f3f,
+    }
 
 
 def conv_norm_leaky(x, layer, stride=1, training=False):

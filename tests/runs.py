@@ -9,9 +9,22 @@ import tensorflow as tf
 
 ROOT = Path(__file__).parents[1]
 # The smallest networks that have every part but the pyramid; far more steps than any test waits for.
-SETTINGS = ("--image_size=64", "--ngf=4", "--ndf=4", "--z_dim=10", "--c_dim=12", "--pyramid=none", "--dense_depth=1",
-            "--dense_growth=8", "--batch=5", "--log_every=1", "--sample_every=1000", "--checkpoint_every=1000",
-            "--grid_captions=4", "--steps=100000")
+SETTINGS = (
+    "--image_size=64",
+    "--ngf=4",
+    "--ndf=4",
+    "--z_dim=10",
+    "--c_dim=12",
+    "--pyramid=none",
+    "--dense_depth=1",
+    "--dense_growth=8",
+    "--batch=5",
+    "--log_every=1",
+    "--sample_every=1000",
+    "--checkpoint_every=1000",
+    "--grid_captions=4",
+    "--steps=100000",
+)
 
 
 def command(module: str, *arguments) -> list[str]:

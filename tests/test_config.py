@@ -32,8 +32,13 @@ def resolved(run, *arguments: str, allow_change: bool = False):
 def train(*arguments: str) -> subprocess.CompletedProcess:
     """`python -m ffgan_tf.train` in a process of its own."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run([sys.executable, "-m", "ffgan_tf.train", *arguments], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": path}, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-m", "ffgan_tf.train", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        timeout=120,
+    )
 
 
 # Flags
@@ -60,16 +65,23 @@ def test_defaults_are_the_papers():
     assert (config.lr_g, config.lr_d, config.beta1, config.beta2, config.adam_epsilon) == (2e-4, 2e-4, 0.5, 0.999, 1e-8)
     assert (config.epochs, config.batch, config.ema_decay, config.kl_weight) == (600, 20, 0.999, 1.0)
     assert (config.pyramid, config.attention_query, config.fusion, config.loss_weights) == (
-        "fpam", "f2", "fixed", "paper")
+        "fpam",
+        "f2",
+        "fixed",
+        "paper",
+    )
 
 
 @pytest.mark.parametrize("place", ["before", "after", "apart", "single dash"])
 def test_command_line_beats_the_flag_file(tmp_path, place):
     file = tmp_path / "recipe.cfg"
     file.write_text("# a recipe\n--ngf=8\n--batch=7\n")
-    arguments = {"before": [f"--flagfile={file}", "--ngf=16"], "after": ["--ngf=16", f"--flagfile={file}"],
-                 "apart": ["--ngf=16", "--flagfile", str(file)],
-                 "single dash": ["--ngf=16", "-flagfile", str(file)]}[place]
+    arguments = {
+        "before": [f"--flagfile={file}", "--ngf=16"],
+        "after": ["--ngf=16", f"--flagfile={file}"],
+        "apart": ["--ngf=16", "--flagfile", str(file)],
+        "single dash": ["--ngf=16", "-flagfile", str(file)],
+    }[place]
     values = parsed(*arguments)
     assert (values.ngf, values.batch) == (16, 7)
 
@@ -82,11 +94,18 @@ def test_of_two_flag_files_the_later_wins(tmp_path):
 
 def test_arguments_after_two_dashes_are_no_flags():
     assert configs.flagfile_first(["train", "--ngf=8", "--", "--flagfile=none"]) == [
-        "train", "--ngf=8", "--", "--flagfile=none"]
+        "train",
+        "--ngf=8",
+        "--",
+        "--flagfile=none",
+    ]
 
 
-RECIPES = [path for path in sorted((ROOT / "experiments").glob("*.cfg"))
-           if "ffgan_tf.train " in path.read_text(encoding="utf-8")]
+RECIPES = [
+    path
+    for path in sorted((ROOT / "experiments").glob("*.cfg"))
+    if "ffgan_tf.train " in path.read_text(encoding="utf-8")
+]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
@@ -102,15 +121,18 @@ def test_recipes_are_allowed(recipe, tmp_path):
 # What is refused, by name, with exit code 2
 
 
-@pytest.mark.parametrize("arguments,named", [
-    (["--nonsense=1"], "nonsense"),
-    (["--pyramid=cone"], "--pyramid"),
-    (["--image_size=100"], "--image_size"),
-    (["--batch=many"], "--batch"),
-    (["--pyramid=none", "--pyramid_kernels=5,3"], "--pyramid_kernels"),
-    (["--flagfile=no_such_recipe.cfg"], "no_such_recipe.cfg"),
-    (["extra"], "'extra'"),
-])
+@pytest.mark.parametrize(
+    "arguments,named",
+    [
+        (["--nonsense=1"], "nonsense"),
+        (["--pyramid=cone"], "--pyramid"),
+        (["--image_size=100"], "--image_size"),
+        (["--batch=many"], "--batch"),
+        (["--pyramid=none", "--pyramid_kernels=5,3"], "--pyramid_kernels"),
+        (["--flagfile=no_such_recipe.cfg"], "no_such_recipe.cfg"),
+        (["extra"], "'extra'"),
+    ],
+)
 def test_mistakes_end_with_exit_code_two(tmp_path, arguments, named):
     run = tmp_path / "run"
     result = train(f"--run={run}", *arguments)
@@ -120,19 +142,22 @@ def test_mistakes_end_with_exit_code_two(tmp_path, arguments, named):
     assert not run.exists()
 
 
-@pytest.mark.parametrize("settings,named", [
-    ({"image_size": 96}, "--image_size=96: must be one of 64, 128, 256"),
-    ({"ngf": 0}, "--ngf=0: must be at least 4"),
-    ({"beta1": 1.5}, "--beta1=1.5: must be at most 1"),
-    ({"lr_g": float("nan")}, "--lr_g=nan"),
-    ({"kl_weight": float("inf")}, "--kl_weight=inf"),
-    ({"condition": "s"}, "--condition=s: must be one of ca, mu, sentence"),
-    ({"pyramid_kernels": "7,five"}, "--pyramid_kernels=7,five"),
-    ({"pyramid_kernels": "7,5,3,1,1"}, "--pyramid_kernels=7,5,3,1,1"),
-    ({"pyramid_kernels": "3,0"}, "--pyramid_kernels=3,0"),
-    ({"pyramid": "spp", "pyramid_kernels": "3"}, "--pyramid_kernels=3 contradicts --pyramid=spp"),
-    ({"text_encoder": "damsm", "text_init_range": 0.5}, "--text_init_range=0.5 contradicts --text_encoder=damsm"),
-])
+@pytest.mark.parametrize(
+    "settings,named",
+    [
+        ({"image_size": 96}, "--image_size=96: must be one of 64, 128, 256"),
+        ({"ngf": 0}, "--ngf=0: must be at least 4"),
+        ({"beta1": 1.5}, "--beta1=1.5: must be at most 1"),
+        ({"lr_g": float("nan")}, "--lr_g=nan"),
+        ({"kl_weight": float("inf")}, "--kl_weight=inf"),
+        ({"condition": "s"}, "--condition=s: must be one of ca, mu, sentence"),
+        ({"pyramid_kernels": "7,five"}, "--pyramid_kernels=7,five"),
+        ({"pyramid_kernels": "7,5,3,1,1"}, "--pyramid_kernels=7,5,3,1,1"),
+        ({"pyramid_kernels": "3,0"}, "--pyramid_kernels=3,0"),
+        ({"pyramid": "spp", "pyramid_kernels": "3"}, "--pyramid_kernels=3 contradicts --pyramid=spp"),
+        ({"text_encoder": "damsm", "text_init_range": 0.5}, "--text_init_range=0.5 contradicts --text_encoder=damsm"),
+    ],
+)
 def test_check_names_the_setting(settings, named):
     with pytest.raises(UserError) as error:
         configs.check(TrainConfig(**settings))
@@ -214,9 +239,23 @@ def test_no_run_there(tmp_path):
         configs.load(TrainConfig, tmp_path / "none")
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"{", b"[1, 2]", b"\xff\xfe", b'{"ngf": 8, "colour": "red"}', b'{"ngf": "eight"}', b'{"ngf": null}',
-    b'{"batch": 2.5}', b'{"ema_warmup": 1}', b'{"data": 3}', b'"text"', b"null"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[1, 2]",
+        b"\xff\xfe",
+        b'{"ngf": 8, "colour": "red"}',
+        b'{"ngf": "eight"}',
+        b'{"ngf": null}',
+        b'{"batch": 2.5}',
+        b'{"ema_warmup": 1}',
+        b'{"data": 3}',
+        b'"text"',
+        b"null",
+    ],
+)
 def test_damaged_settings_are_named(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(UserError, match=r"config\.json is damaged or of another version.*Mend"):

@@ -26,7 +26,7 @@ def call(*arguments):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """"a": 14 noisy pictures of 40×40; "mixed": 6 of two sizes, one of them grey."""
+    """ "a": 14 noisy pictures of 40×40; "mixed": 6 of two sizes, one of them grey."""
     root = tmp_path_factory.mktemp("pictures")
     random = np.random.default_rng(0)
     for name, count in (("a", 14), ("mixed", 6)):
@@ -39,21 +39,24 @@ def folders(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("arguments, message", [
-    ([], "name what to evaluate"),
-    (["--run=r", "--images=i"], "not both"),
-    (["--images=i", "--reference=r", "--data=d"], "--reference goes with --images alone"),
-    (["--images=i", "--step=3"], "--step and --steps name checkpoints of --run"),
-    (["--images=i", "--steps=all"], "--step and --steps name checkpoints of --run"),
-    (["--run=r", "--steps=all", "--step=3"], "--step or --steps, not both"),
-    (["--run=r", "--steps=all"], "r has no checkpoint"),
-    (["--run=r", "--steps=1,x"], "not numbers"),
-    (["--run=r", "--steps=1,2"], r"no checkpoint of 1, 2 \(it has none\)"),
-    (["--images=i", "--damsm=d"], "--damsm needs --run"),
-    (["--run=r", "--damsm_inception_weights=w"], "without --damsm"),
-    (["--images=i", "--protocol=stackgan_is"], "--inception=stackgan_birds"),
-    (["--images=i", "--is_weights=w"], "--is_weights without --is_inception"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "name what to evaluate"),
+        (["--run=r", "--images=i"], "not both"),
+        (["--images=i", "--reference=r", "--data=d"], "--reference goes with --images alone"),
+        (["--images=i", "--step=3"], "--step and --steps name checkpoints of --run"),
+        (["--images=i", "--steps=all"], "--step and --steps name checkpoints of --run"),
+        (["--run=r", "--steps=all", "--step=3"], "--step or --steps, not both"),
+        (["--run=r", "--steps=all"], "r has no checkpoint"),
+        (["--run=r", "--steps=1,x"], "not numbers"),
+        (["--run=r", "--steps=1,2"], r"no checkpoint of 1, 2 \(it has none\)"),
+        (["--images=i", "--damsm=d"], "--damsm needs --run"),
+        (["--run=r", "--damsm_inception_weights=w"], "without --damsm"),
+        (["--images=i", "--protocol=stackgan_is"], "--inception=stackgan_birds"),
+        (["--images=i", "--is_weights=w"], "--is_weights without --is_inception"),
+    ],
+)
 def test_flags_that_contradict_are_refused(arguments, message):
     with pytest.raises(UserError, match=message):
         call(*arguments)
@@ -72,6 +75,7 @@ def test_the_documents_hold_the_protocols_as_they_are():
 def weights(tmp_path_factory):
     """Random weights in the layout of Keras's `_notop.h5`."""
     import tensorflow as tf
+
     tf.keras.utils.set_random_seed(3)
     path = tmp_path_factory.mktemp("weights") / "inception_v3_notop.h5"
     tf.keras.applications.InceptionV3(include_top=False, weights=None).save_weights(path)
@@ -83,8 +87,17 @@ def weights(tmp_path_factory):
 def test_two_folders_from_one_command(folders, weights, tmp_path, capsys):
     network = [f"--inception_weights={weights}", "--inception=keras", "--batch=8", f"--cache_dir={tmp_path / 'cache'}"]
     out = tmp_path / "m.jsonl"
-    assert call(f"--images={folders / 'a'}", f"--reference={folders / 'a'}", f"--output={out}", "--compare_to_paper",
-                "--format=md", *network) == 0
+    assert (
+        call(
+            f"--images={folders / 'a'}",
+            f"--reference={folders / 'a'}",
+            f"--output={out}",
+            "--compare_to_paper",
+            "--format=md",
+            *network,
+        )
+        == 0
+    )
     report = json.loads(out.read_text())
     assert abs(report["fid"]) < 1e-6 and report["precision"] == 1 and "is" not in report
     assert report["network"]["weights_sha256"] and report["protocol"]["name"] == "ours" and report["seed"] == 2020
@@ -92,8 +105,16 @@ def test_two_folders_from_one_command(folders, weights, tmp_path, capsys):
     assert "| FF-GAN (paper) | 4.48 ± 0.04 |" in printed.out and "does not compare" in printed.out
     assert "took" in printed.err and "no class head" in printed.out
 
-    assert call(f"--images={folders / 'mixed'}", f"--reference={folders / 'a'}", f"--output={out}", *network,
-                "--precision=bfloat16") == 0
+    assert (
+        call(
+            f"--images={folders / 'mixed'}",
+            f"--reference={folders / 'a'}",
+            f"--output={out}",
+            *network,
+            "--precision=bfloat16",
+        )
+        == 0
+    )
     mixed = json.loads(out.read_text().splitlines()[1])
     assert mixed["fid"] > 0 and mixed["count"] == 6 and any("2 sizes" in note for note in mixed["notes"])
     assert mixed["network"]["dtype"] == "bfloat16" and any("in bfloat16" in note for note in mixed["notes"])
@@ -133,8 +154,15 @@ def test_the_curve_of_a_run_with_r_precision(run, tiny_records, weights, tmp_pat
 
     damsm = make_damsm(tmp_path / "damsm", Vocabulary.load(tiny_records / "vocabulary.json"))
     monkeypatch.setattr(retrieval, "WRONG", 40)  # all that eight test pictures have
-    flags = [f"--run={run}", f"--inception_weights={weights}", "--inception=keras", "--num_samples=12", "--batch=4",
-             f"--cache_dir={tmp_path / 'cache'}", f"--damsm={damsm}"]
+    flags = [
+        f"--run={run}",
+        f"--inception_weights={weights}",
+        "--inception=keras",
+        "--num_samples=12",
+        "--batch=4",
+        f"--cache_dir={tmp_path / 'cache'}",
+        f"--damsm={damsm}",
+    ]
     assert call(*flags, "--steps=all", "--compare_to_paper") == 0
     printed = capsys.readouterr().out
     assert call(*flags, "--step=5") == 0

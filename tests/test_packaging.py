@@ -15,21 +15,38 @@ import ffgan_tf
 
 ROOT = Path(ffgan_tf.__file__).resolve().parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
-IMPORTED_AS = {"tensorflow_addons": "tensorflow-addons", "tensorflow_datasets": "tensorflow-datasets",
-               "tf_keras": "tf-keras", "PIL": "pillow", "absl": "absl-py", "google": "protobuf",
-               "torch_fidelity": "torch-fidelity"}
+IMPORTED_AS = {
+    "tensorflow_addons": "tensorflow-addons",
+    "tensorflow_datasets": "tensorflow-datasets",
+    "tf_keras": "tf-keras",
+    "PIL": "pillow",
+    "absl": "absl-py",
+    "google": "protobuf",
+    "torch_fidelity": "torch-fidelity",
+}
 
 
 def environment(python):
-    return {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux",
-            "platform_system": "Linux", "platform_machine": "x86_64", "implementation_name": "cpython", "extra": ""}
+    return {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": "x86_64",
+        "implementation_name": "cpython",
+        "extra": "",
+    }
 
 
 def requirement_lines(name):
     """[(requirement, whether it stands in the file's first, direct part)]."""
     direct, transitive = (ROOT / name).read_text(encoding="utf-8").split("# What those need in turn")
-    return [(Requirement(line), is_direct) for part, is_direct in ((direct, True), (transitive, False))
-            for line in part.splitlines() if line.strip() and not line.startswith("#")]
+    return [
+        (Requirement(line), is_direct)
+        for part, is_direct in ((direct, True), (transitive, False))
+        for line in part.splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
 
 
 def pins(name, python):
@@ -57,8 +74,11 @@ def setup_calls():
     def value(node):
         return eval(compile(ast.Expression(node), "setup.py", "eval"), dict(names))  # our own file
 
-    return {keyword.arg: value(keyword.value) for keyword in call.keywords
-            if keyword.arg in ("install_requires", "extras_require", "python_requires")}
+    return {
+        keyword.arg: value(keyword.value)
+        for keyword in call.keywords
+        if keyword.arg in ("install_requires", "extras_require", "python_requires")
+    }
 
 
 def sources(*folders):
@@ -81,25 +101,41 @@ def test_every_import_is_a_declared_dependency():
     files = sources("ffgan_tf", "tools", "benchmarks")
     assert len(files) > 10
     installed = {Requirement(text).name for text in setup_calls()["install_requires"]}
-    undeclared = {f"{path.relative_to(ROOT)}: {name}" for path in files for name in third_party(path)
-                  if IMPORTED_AS.get(name, name) not in installed}
+    undeclared = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in files
+        for name in third_party(path)
+        if IMPORTED_AS.get(name, name) not in installed
+    }
     assert not undeclared
 
 
 def test_tests_import_only_direct_requirements():
-    direct, references = ({requirement.name for requirement, is_direct in requirement_lines(name) if is_direct}
-                          for name in ("requirements.txt", "requirements-parity.txt"))
-    undeclared = {f"{path.relative_to(ROOT)}: {name}" for path in sources("tests") for name in third_party(path)
-                  if IMPORTED_AS.get(name, name) not in direct | {"packaging"}  # packaging comes with pytest
-                  | (references if path.parent.name == "parity" else set())}
+    direct, references = (
+        {requirement.name for requirement, is_direct in requirement_lines(name) if is_direct}
+        for name in ("requirements.txt", "requirements-parity.txt")
+    )
+    undeclared = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources("tests")
+        for name in third_party(path)
+        if IMPORTED_AS.get(name, name)
+        not in direct
+        | {"packaging"}  # packaging comes with pytest
+        | (references if path.parent.name == "parity" else set())
+    }
     assert not undeclared
 
 
 def test_references_are_never_installed_with_the_project():
-    ours = {requirement.name for name in ("requirements.txt", "requirements-new.txt")
-            for requirement, _ in requirement_lines(name)}
+    ours = {
+        requirement.name
+        for name in ("requirements.txt", "requirements-new.txt")
+        for requirement, _ in requirement_lines(name)
+    }
     assert {"torch", "torch-fidelity", "prdc"} <= (
-        references := {requirement.name for requirement, _ in requirement_lines("requirements-parity.txt")})
+        references := {requirement.name for requirement, _ in requirement_lines("requirements-parity.txt")}
+    )
     assert not references & ours
 
 
@@ -113,8 +149,9 @@ def test_pins_satisfy_setup_py(python):
             assert requirement.specifier.contains(chosen[requirement.name]), f"{text} on Python {python}"
 
 
-@pytest.mark.parametrize("python, stack", [
-    ("3.10", "2.15.1"), ("3.11", "2.15.1"), ("3.12", "2.21.0"), ("3.13", "2.21.0")])
+@pytest.mark.parametrize(
+    "python, stack", [("3.10", "2.15.1"), ("3.11", "2.15.1"), ("3.12", "2.21.0"), ("3.13", "2.21.0")]
+)
 def test_stack_by_python(python, stack):
     chosen = pins("requirements.txt", python)
     assert chosen["tensorflow"] == stack
@@ -150,29 +187,34 @@ def test_setup_py_reads_the_version_without_importing_the_package(tmp_path):
     (tmp_path / "ffgan_tf/__init__.py").write_text(text + "\nraise RuntimeError('imported')\n", encoding="utf-8")
     for name in ("setup.py", "README.md", "LICENSE"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    shown = subprocess.run([sys.executable, "setup.py", "--name", "--version"], cwd=tmp_path, capture_output=True,
-                           text=True, check=True).stdout.split()
+    shown = subprocess.run(
+        [sys.executable, "setup.py", "--name", "--version"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert shown[-2:] == ["ffgan-tf", ffgan_tf.__version__]
 
 
-@pytest.mark.parametrize("version, legacy", [
-    ("2.15.1", None), ("2.16.0", "1"), ("2.21.0", "1"), ("3.0.0", "1"), (None, None)])
+@pytest.mark.parametrize(
+    "version, legacy", [("2.15.1", None), ("2.16.0", "1"), ("2.21.0", "1"), ("3.0.0", "1"), (None, None)]
+)
 def test_legacy_keras_is_asked_for_only_where_tensorflow_no_longer_carries_keras_2(tmp_path, version, legacy):
     if version:
         (tmp_path / f"tensorflow-{version}.dist-info").mkdir()
         (tmp_path / f"tensorflow-{version}.dist-info/METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: tensorflow\nVersion: {version}\n")
+            f"Metadata-Version: 2.1\nName: tensorflow\nVersion: {version}\n"
+        )
     (tmp_path / "ffgan_tf").symlink_to(ROOT / "ffgan_tf")
     code = "import os, sys, ffgan_tf; print(os.environ.get('TF_USE_LEGACY_KERAS'), 'tensorflow' in sys.modules)"
     clean = {key: value for key, value in os.environ.items() if key not in ("TF_USE_LEGACY_KERAS", "PYTHONPATH")}
     # -S: without the site-packages whose TensorFlow would be found beside the made-up one
-    shown = subprocess.run([sys.executable, "-S", "-c", code], cwd=tmp_path, env=clean, capture_output=True, text=True,
-                           check=True).stdout.split()
+    shown = subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd=tmp_path, env=clean, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert shown == [str(legacy), "False"]
 
 
 def test_keras_is_keras_2_here():
     import tensorflow as tf
+
     assert tf.keras.Model.__module__ in ("keras.src.engine.training", "tf_keras.src.engine.training")  # 3: models.model
 
 
@@ -186,8 +228,9 @@ def test_recipe_is_headed_by_its_command_and_its_flags_exist(path):
         comments.append(line)
     commands = re.findall(r"python -m (\S+) --flagfile=(\S+)", "\n".join(comments))
     module = dict((file, module) for module, file in commands)[f"experiments/{path.name}"]
-    help_text = subprocess.run([sys.executable, "-m", module, "--helpfull"], cwd=ROOT, capture_output=True,
-                               text=True).stdout
+    help_text = subprocess.run(
+        [sys.executable, "-m", module, "--helpfull"], cwd=ROOT, capture_output=True, text=True
+    ).stdout
     known = set(re.findall(r"^\s*(?:-[A-Za-z],)?--(?:\[no\])?(\w+)", help_text, re.M))
     given = [line.split("=")[0].lstrip("-") for line in lines if line.startswith("-")]
     assert given and len(given) == len(set(given))

@@ -123,7 +123,9 @@ def test_to_uint8_is_the_nearest_level():
     np.testing.assert_array_equal(grid.to_uint8(np.array([-1.5, 1.5])), [0, 255])
 
 
-@pytest.mark.parametrize("count, columns, size", [(1, None, (1, 1)), (5, None, (3, 2)), (16, None, (4, 4)), (6, 2, (2, 3))])
+@pytest.mark.parametrize(
+    "count, columns, size", [(1, None, (1, 1)), (5, None, (3, 2)), (16, None, (4, 4)), (6, 2, (2, 3))]
+)
 def test_grid_of_pictures(count, columns, size):
     images = np.random.default_rng(count).integers(0, 255, (count, 64, 64, 3), np.uint8)  # no white, but between
     picture = grid.grid(images, columns=columns).copy()
@@ -132,8 +134,8 @@ def test_grid_of_pictures(count, columns, size):
     for i, image in enumerate(images):
         row, column = divmod(i, wide)
         top, left = 4 + 68 * row, 4 + 68 * column
-        np.testing.assert_array_equal(picture[top:top + 64, left:left + 64], image)
-        picture[top:top + 64, left:left + 64] = 255
+        np.testing.assert_array_equal(picture[top : top + 64, left : left + 64], image)
+        picture[top : top + 64, left : left + 64] = 255
     assert (picture == 255).all()
 
 
@@ -145,8 +147,8 @@ def test_grid_with_sentences():
     assert picture.shape[1] == 2 * (128 + 4) + 4 and lines % grid.LINE == 0 and lines // grid.LINE >= 3
     for i, words_beneath in enumerate((True, True, True, False)):
         top, left = 4 + (i // 2) * (128 + lines + 8), 4 + (i % 2) * 132
-        assert (picture[top:top + 128, left:left + 128] == 0).all()  # twice as large
-        assert (picture[top + 128:top + 128 + lines, left:left + 128] < 128).any() == words_beneath
+        assert (picture[top : top + 128, left : left + 128] == 0).all()  # twice as large
+        assert (picture[top + 128 : top + 128 + lines, left : left + 128] < 128).any() == words_beneath
 
 
 def test_png_keeps_every_pixel(tmp_path):

@@ -39,13 +39,29 @@ def check(python: str, requirements: str, more: list[str]) -> list[str]:
     """What is wrong with `requirements` on `python`; empty where all is well. `more` is installed besides."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        command = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--dry-run",
-                   "--ignore-installed", "--no-input", "--report", str(report), "-r", requirements, *more]
+        command = [
+            python,
+            "-m",
+            "pip",
+            "--disable-pip-version-check",
+            "install",
+            "--quiet",
+            "--dry-run",
+            "--ignore-installed",
+            "--no-input",
+            "--report",
+            str(report),
+            "-r",
+            requirements,
+            *more,
+        ]
         result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         if result.returncode:
             return result.stderr.strip().splitlines()[-15:]
-        chosen = {(re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower(), item["metadata"]["version"])
-                  for item in json.loads(report.read_text(encoding="utf-8"))["install"]}
+        chosen = {
+            (re.sub(r"[-_.]+", "-", item["metadata"]["name"]).lower(), item["metadata"]["version"])
+            for item in json.loads(report.read_text(encoding="utf-8"))["install"]
+        }
     pinned = pins(ROOT / requirements)
     return [f"not pinned: {name}=={version}" for name, version in sorted(chosen - pinned) if name != "ffgan-tf"]
 

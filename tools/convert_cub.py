@@ -11,8 +11,11 @@ from ffgan_tf.data.convert import converter_flags, cub
 from ffgan_tf.utils.errors import exit_code_main
 
 _CUB = flags.DEFINE_string("cub", None, "ROOT, the folder of the published files.", required=True)
-_CAPTIONS_PICKLE = flags.DEFINE_string("captions_pickle", None, "AttnGAN's captions.pickle, for a text encoder that "
-                                       "was released with it: its vocabulary and token ids are used.")
+_CAPTIONS_PICKLE = flags.DEFINE_string(
+    "captions_pickle",
+    None,
+    "AttnGAN's captions.pickle, for a text encoder that was released with it: its vocabulary and token ids are used.",
+)
 
 
 def main(argv):

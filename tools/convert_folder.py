@@ -21,8 +21,9 @@ def main(argv):
     del argv
     if (_TEST_LIST.value is None) == (_TEST_RATIO.value is None):
         raise UserError("the split needs exactly one of --test_list and --test_ratio.")
-    return converter_flags.run(folder.read_source(_FOLDER.value, _TEST_LIST.value, _TEST_RATIO.value or 0.0,
-                                                  _SEED.value))
+    return converter_flags.run(
+        folder.read_source(_FOLDER.value, _TEST_LIST.value, _TEST_RATIO.value or 0.0, _SEED.value)
+    )
 
 
 if __name__ == "__main__":

@@ -18,23 +18,36 @@ _OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace a text encoder th
 def main(argv):
     """Reads, checks, writes."""
     if len(argv) != 3:
-        raise UserError("two files are wanted: python tools/import_attngan_encoder.py text_encoder200.pth "
-                        "captions.pickle --out=DIR")
+        raise UserError(
+            "two files are wanted: python tools/import_attngan_encoder.py text_encoder200.pth captions.pickle --out=DIR"
+        )
     weights, captions = argv[1:]
     out = Path(_OUT.value)
     if out.exists() and not (_OVERWRITE.value and (out / "encoder.json").is_file()):
-        raise UserError(f"--out={out} is there already. Mend: take another folder, or --overwrite if it is a text "
-                        "encoder's.")
+        raise UserError(
+            f"--out={out} is there already. Mend: take another folder, or --overwrite if it is a text encoder's."
+        )
     from ffgan_tf.run.attngan_import import import_text_encoder
     from ffgan_tf.run.encoder_files import save_text_encoder
     from ffgan_tf.utils.files import sha256_file
 
     encoder, vocabulary = import_text_encoder(weights, captions)
-    save_text_encoder(out, encoder, vocabulary, {
-        "tool": "import_attngan_encoder", "weights": Path(weights).name, "weights_sha256": sha256_file(weights),
-        "captions": Path(captions).name, "captions_sha256": sha256_file(captions)})
-    print(f"{out}: a text encoder of {len(vocabulary):,} words. Use: python -m ffgan_tf.train --text_encoder={out} … "
-          f"on records of convert_cub.py --captions_pickle={captions}")
+    save_text_encoder(
+        out,
+        encoder,
+        vocabulary,
+        {
+            "tool": "import_attngan_encoder",
+            "weights": Path(weights).name,
+            "weights_sha256": sha256_file(weights),
+            "captions": Path(captions).name,
+            "captions_sha256": sha256_file(captions),
+        },
+    )
+    print(
+        f"{out}: a text encoder of {len(vocabulary):,} words. Use: python -m ffgan_tf.train --text_encoder={out} … "
+        f"on records of convert_cub.py --captions_pickle={captions}"
+    )
     return 0
 
 

@@ -18,8 +18,11 @@ def main(argv):
     del argv
     faults = verify(_DATA.value)
     if faults:
-        raise UserError(f"{_DATA.value} is not as it was written:\n  " + "\n  ".join(faults) +
-                        "\nMend: convert the data again, or copy the named files again from where they were made.")
+        raise UserError(
+            f"{_DATA.value} is not as it was written:\n  "
+            + "\n  ".join(faults)
+            + "\nMend: convert the data again, or copy the named files again from where they were made."
+        )
     splits = read_manifest(_DATA.value)["splits"]
     counts = ", ".join(f"{part['images']:,} {split} images" for split, part in splits.items())
     print(f"{_DATA.value}: every byte as written ({counts})")

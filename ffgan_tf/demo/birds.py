@@ -20,7 +20,8 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from ffgan_tf.demo import captions as demo_captions, rendering as demo_rendering
+from ffgan_tf.demo import captions as demo_captions
+from ffgan_tf.demo import rendering as demo_rendering
 from ffgan_tf.demo.geometry import PALETTE
 from ffgan_tf.demo.species import FAMILIES, Scene, Species, choose_scene, choose_species
 from ffgan_tf.utils.errors import UserError
@@ -32,8 +33,9 @@ _JPEG_QUALITY = 92
 
 def render_scene(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     """→ picture uint8 [H,W,3] and the bird's cover float32 [H,W]."""
-    backdrop = demo_rendering.background(np.random.default_rng([*scene.seed, 1]), scene.background,
-                                         (scene.width, scene.height))
+    backdrop = demo_rendering.background(
+        np.random.default_rng([*scene.seed, 1]), scene.background, (scene.width, scene.height)
+    )
     return demo_rendering.render(scene.bird, backdrop, scene.scale, scene.centre, scene.mirrored, scene.seed)
 
 
@@ -48,9 +50,16 @@ def _make_image(job: tuple[int, Species, int], root: str, seed: int) -> dict:
     sentences = demo_captions.captions(scene.bird, FAMILIES[species.family].size, (*image_seed, 3))
     lines = "".join(f"{text}\n" for text, _ in sentences)
     Path(root, "text", f"{name}.txt").write_text(lines, encoding="ascii", newline="\n")
-    return {"image_id": image_id, "name": name, "class_id": species.class_id, "split": species.split,
-            "body_colour": species.body, "box": demo_rendering.bounding_box(alpha), "scene": dataclasses.asdict(scene),
-            "captions": [{"text": text, "claims": claims} for text, claims in sentences]}
+    return {
+        "image_id": image_id,
+        "name": name,
+        "class_id": species.class_id,
+        "split": species.split,
+        "body_colour": species.body,
+        "box": demo_rendering.bounding_box(alpha),
+        "scene": dataclasses.asdict(scene),
+        "captions": [{"text": text, "claims": claims} for text, claims in sentences],
+    }
 
 
 def python2_pickle(values: list) -> bytes:
@@ -80,15 +89,27 @@ def _write_tables(root: Path, species: list[Species], images: list[dict], seed: 
         (root / split / "class_info.pickle").write_bytes(python2_pickle([i["class_id"] for i in chosen]))
     rows = ["image,class,colour", *(f"{i['name']},{i['class_id']},{i['body_colour']}" for i in images)]
     (root / "colours.csv").write_text("\n".join(rows) + "\n", encoding="ascii", newline="\n")
-    rendered = {"seed": seed, "numpy": np.__version__, "pillow": PIL.__version__, "palette": PALETTE,
-                "species": [dataclasses.asdict(s) for s in species]}
+    rendered = {
+        "seed": seed,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "palette": PALETTE,
+        "species": [dataclasses.asdict(s) for s in species],
+    }
     with open(root / "rendered.json", "w", encoding="ascii", newline="\n") as file:  # one image a line: can be searched
         entries = ",\n".join(json.dumps(i) for i in images)
         file.write(f'{json.dumps(rendered)[:-1]},\n"images": [\n{entries}\n]}}\n')
 
 
-def make_demo_dataset(out: str | os.PathLike, seed: int, train_classes: int, test_classes: int, images_per_class: int,
-                      overwrite: bool = False, workers: int | None = None) -> dict[str, int]:
+def make_demo_dataset(
+    out: str | os.PathLike,
+    seed: int,
+    train_classes: int,
+    test_classes: int,
+    images_per_class: int,
+    overwrite: bool = False,
+    workers: int | None = None,
+) -> dict[str, int]:
     """Renders the data set into the new directory `out`. → counts {"train": images, "test": images}.
 
     `workers`: processes, by default one a core. `overwrite` replaces an older demo data set, and nothing else.
@@ -96,9 +117,14 @@ def make_demo_dataset(out: str | os.PathLike, seed: int, train_classes: int, tes
     """
     out = Path(out)
     if out.exists() and not (overwrite and (out / "rendered.json").is_file()):
-        raise UserError(f"--out={out} exists" + (
-            ", and is no demo data set (it has no rendered.json), so --overwrite spares it. Mend: name a new folder."
-            if overwrite else ". Mend: name a new folder, or add --overwrite to replace it."))
+        raise UserError(
+            f"--out={out} exists"
+            + (
+                ", and is no demo data set (it has no rendered.json), so --overwrite spares it. Mend: name a new folder."
+                if overwrite
+                else ". Mend: name a new folder, or add --overwrite to replace it."
+            )
+        )
     species = choose_species(seed, train_classes, test_classes)
     jobs = [(k * images_per_class + n, s, n) for k, s in enumerate(species) for n in range(1, images_per_class + 1)]
     workers = min(workers or os.cpu_count() or 1, len(jobs))

@@ -4,10 +4,19 @@ import numpy as np
 
 from ffgan_tf.demo.geometry import Bird
 
-_BILL_SHAPES = {"pointed": ("pointed", "sharp"), "cone": ("cone shaped", "conical", "thick"), "hooked": ("hooked",),
-                "curved": ("curved", "downward curved"), "flat": ("flat", "wide flat")}
-_POSES = {"perched": ("perched on a branch", "sitting on a branch"), "standing": ("standing on the ground",),
-          "swimming": ("swimming on the water", "floating on the water"), "flying": ("flying", "in flight")}
+_BILL_SHAPES = {
+    "pointed": ("pointed", "sharp"),
+    "cone": ("cone shaped", "conical", "thick"),
+    "hooked": ("hooked",),
+    "curved": ("curved", "downward curved"),
+    "flat": ("flat", "wide flat"),
+}
+_POSES = {
+    "perched": ("perched on a branch", "sitting on a branch"),
+    "standing": ("standing on the ground",),
+    "swimming": ("swimming on the water", "floating on the water"),
+    "flying": ("flying", "in flight"),
+}
 _SIZES = {"small": ("small", "little", "tiny"), "medium": ("medium sized",), "large": ("large", "big")}
 
 
@@ -45,7 +54,7 @@ def visible_facts(bird: Bird) -> dict[str, str]:
 
 def _phrase(rng: np.random.Generator, part: str, colour: str, bird: Bird) -> str:
     """`a short yellow pointed bill`, `black wings`, …"""
-    pick = lambda words: str(rng.choice(words))  # noqa: E731
+    pick = lambda words: str(rng.choice(words))
     if part == "body":
         noun = pick(["belly", "belly", "breast", "body", "chest", "underparts"])
         return f"{colour} {noun}" if noun == "underparts" else article(f"{colour} {noun}")
@@ -71,10 +80,10 @@ def _list(phrases: list[str]) -> str:
 
 def _caption(rng: np.random.Generator, bird: Bird, size: str) -> tuple[str, dict[str, str]]:
     """→ one sentence, and the colours that it claims by part."""
-    pick = lambda words: str(rng.choice(words))  # noqa: E731
+    pick = lambda words: str(rng.choice(words))
     seen = visible_facts(bird)
     # Wings are what people name first; the rest as it comes.
-    others = [part for part in rng.permutation(list(seen)) if part != "wing"][:int(rng.integers(1, 4))]
+    others = [part for part in rng.permutation(list(seen)) if part != "wing"][: int(rng.integers(1, 4))]
     parts = (["wing"] if rng.random() < 0.75 else []) + [str(part) for part in others]
     claims = {"body": bird.body, **{part: seen[part] for part in parts}}
     phrases = [_phrase(rng, part, seen[part], bird) for part in parts]
@@ -86,13 +95,20 @@ def _caption(rng: np.random.Generator, bird: Bird, size: str) -> tuple[str, dict
         rest = [f"the {nouns.get(part, part + ' is')} {claims[part]}" for part in plain]
         return _list([f"the {pick(['belly', 'breast', 'body'])} of this bird is {bird.body}", *rest]), claims
     if form == 1:
-        start = f"{article(pick(_SIZES[size]))} {bird.body} bodied bird with " if rng.random() < 0.5 else (
-            f"this bird has {article(bird.body)} body, with ")
+        start = (
+            f"{article(pick(_SIZES[size]))} {bird.body} bodied bird with "
+            if rng.random() < 0.5
+            else (f"this bird has {article(bird.body)} body, with ")
+        )
         return start + _list(phrases), claims
     place = 0 if rng.random() < 0.75 else int(rng.integers(len(phrases) + 1))
     phrases.insert(place, _phrase(rng, "body", bird.body, bird))
-    start = {2: "this bird has", 3: f"{article(pick(_SIZES[size]))} bird with",
-             4: f"this {pick(_SIZES[size])} bird has", 5: f"this bird is {pick(_POSES[bird.pose])} and has"}[form]
+    start = {
+        2: "this bird has",
+        3: f"{article(pick(_SIZES[size]))} bird with",
+        4: f"this {pick(_SIZES[size])} bird has",
+        5: f"this bird is {pick(_POSES[bird.pose])} and has",
+    }[form]
     return f"{start} {_list(phrases)}", claims
 
 

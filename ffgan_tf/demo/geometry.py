@@ -9,9 +9,16 @@ from typing import NamedTuple
 import numpy as np
 
 PALETTE = {  # sRGB of a part that is called by this colour
-    "red": (205, 28, 36), "orange": (242, 122, 18), "yellow": (246, 216, 40), "green": (44, 150, 58),
-    "blue": (32, 84, 208), "white": (243, 243, 240), "black": (26, 26, 30), "brown": (116, 72, 38),
-    "grey": (142, 143, 148), "pink": (226, 140, 150),
+    "red": (205, 28, 36),
+    "orange": (242, 122, 18),
+    "yellow": (246, 216, 40),
+    "green": (44, 150, 58),
+    "blue": (32, 84, 208),
+    "white": (243, 243, 240),
+    "black": (26, 26, 30),
+    "brown": (116, 72, 38),
+    "grey": (142, 143, 148),
+    "pink": (226, 140, 150),
 }
 
 
@@ -89,12 +96,37 @@ def _folded_wing(bird: Bird) -> tuple[np.ndarray, list[np.ndarray], list[np.ndar
     """→ the wing, its feather lines, its bars."""
     p = bird.plumpness
     top, low = 0.40 * p, -0.02 * p
-    outline = spline([(0.14, 0.14 * p), (0.06, 0.34 * p), (-0.18, top), (-0.44, 0.24 * p), (-0.64, 0.04),
-                      (-0.40, low), (-0.12, low - 0.05 * p), (0.08, low + 0.02 * p)])
-    feathers = [stroke(spline([(0.0 - 0.06 * k, (0.17 - 0.06 * k) * p), (-0.3, (0.18 - 0.07 * k) * p),
-                               (-0.56, (0.09 - 0.01 * k) * p)], False), 0.016, 0.01) for k in range(3)]
-    bars = [stroke(spline([(x, 0.31 * p), (x - 0.05, 0.14 * p), (x - 0.02, -0.02 * p)], False), 0.05, 0.05)
-            for x in (0.03, -0.14)]
+    outline = spline(
+        [
+            (0.14, 0.14 * p),
+            (0.06, 0.34 * p),
+            (-0.18, top),
+            (-0.44, 0.24 * p),
+            (-0.64, 0.04),
+            (-0.40, low),
+            (-0.12, low - 0.05 * p),
+            (0.08, low + 0.02 * p),
+        ]
+    )
+    feathers = [
+        stroke(
+            spline(
+                [
+                    (0.0 - 0.06 * k, (0.17 - 0.06 * k) * p),
+                    (-0.3, (0.18 - 0.07 * k) * p),
+                    (-0.56, (0.09 - 0.01 * k) * p),
+                ],
+                False,
+            ),
+            0.016,
+            0.01,
+        )
+        for k in range(3)
+    ]
+    bars = [
+        stroke(spline([(x, 0.31 * p), (x - 0.05, 0.14 * p), (x - 0.02, -0.02 * p)], False), 0.05, 0.05)
+        for x in (0.03, -0.14)
+    ]
     return outline, feathers, bars
 
 
@@ -102,17 +134,19 @@ def _spread_wing(bird: Bird, lift: float, lean: float, reach: float) -> tuple[np
     """A wing held up from the shoulder, its primaries as scallops; the same three as of a folded wing."""
     f = np.linspace(0, 1, 13)[:, None]
     tip, pull, rear = np.array([[-0.24, 1.10], [-0.40, 0.45], [-0.30, 0.05]])
-    trailing = tip * (1 - f)**2 + 2 * pull * f * (1 - f) + rear * f**2
+    trailing = tip * (1 - f) ** 2 + 2 * pull * f * (1 - f) + rear * f**2
     trailing[1:-1:2] += (0.05, 0.02)  # the notches between the feathers
     front = spline([(0.20, 0.0), (0.24, 0.26), (0.20, 0.56), (0.02, 0.88), (-0.24, 1.10)], False)
     root_edge = spline([(-0.30, 0.05), (-0.16, -0.07), (0.06, -0.10), (0.20, 0.0)], False)
     outline = np.vstack([front, trailing, root_edge]) * (0.78, reach)
-    feathers = [stroke([(0.07 - 0.02 * k, (0.60 - 0.15 * k) * reach), (0.78 * x, y * reach)], 0.018, 0.01)
-                for k, (x, y) in enumerate(trailing[3:10:2] + (0.03, 0.0))]
+    feathers = [
+        stroke([(0.07 - 0.02 * k, (0.60 - 0.15 * k) * reach), (0.78 * x, y * reach)], 0.018, 0.01)
+        for k, (x, y) in enumerate(trailing[3:10:2] + (0.03, 0.0))
+    ]
     bars = [stroke(spline([(0.13, 0.34 * reach), (0.02, 0.32 * reach), (-0.13, 0.24 * reach)], False), 0.06, 0.05)]
     root = (0.03, 0.26 * bird.plumpness)
     place = [rotate(part, lift + lean - 90) + root for part in (outline, *feathers, *bars)]
-    return place[0], place[1:1 + len(feathers)], place[1 + len(feathers):]
+    return place[0], place[1 : 1 + len(feathers)], place[1 + len(feathers) :]
 
 
 def _bill(bird: Bird, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,13 +157,25 @@ def _bill(bird: Bird, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mid = 0.5 * (x0 + x1)
     tip_drop = {"pointed": 0.02, "cone": 0.04, "hooked": 0.3 * r, "curved": 0.42 * n, "flat": 0.03}[bird.bill_shape]
     if bird.bill_shape == "hooked":
-        points = [(x0, base), (mid, base * 0.95), (x1, 0.1 * base), (x1 - 0.02, -tip_drop - 0.3 * base),
-                  (x1 - 0.10 * r - 0.02, -0.5 * base), (x0, -0.8 * base)]
+        points = [
+            (x0, base),
+            (mid, base * 0.95),
+            (x1, 0.1 * base),
+            (x1 - 0.02, -tip_drop - 0.3 * base),
+            (x1 - 0.10 * r - 0.02, -0.5 * base),
+            (x0, -0.8 * base),
+        ]
     elif bird.bill_shape == "curved":
         points = spline([(x0, base * 0.8), (mid, 0.42 * base), (x1, -tip_drop), (mid, -0.35 * base), (x0, -base * 0.7)])
     elif bird.bill_shape == "flat":
-        points = [(x0, base * 1.1), (mid, 0.35 * base), (x1 - 0.03, 0.45 * base), (x1, 0.0), (x1 - 0.04, -0.5 * base),
-                  (x0, -base * 0.9)]
+        points = [
+            (x0, base * 1.1),
+            (mid, 0.35 * base),
+            (x1 - 0.03, 0.45 * base),
+            (x1, 0.0),
+            (x1 - 0.04, -0.5 * base),
+            (x0, -base * 0.9),
+        ]
     else:
         points = [(x0, base), (x1, -tip_drop), (x0, -base)]
     middle = spline([(x0, 0.0), (mid, -0.03 * r), (x0 + 0.92 * (x1 - x0), -0.85 * tip_drop)], False)
@@ -149,7 +195,7 @@ def _trunk(bird: Bird) -> tuple[list[np.ndarray], np.ndarray]:
     bend = 0.5 * (chest + head) + ((0.0, -0.1 * bird.neck) if flying else (0.35 * bird.neck, 0.0))
     path, along = spline([chest, bend, head], False, 8), np.linspace(0, 1, 17)
     if bird.neck < 0.15:
-        radii = 0.92 * r + (0.40 * p - 0.92 * r) * (1 - along)**2
+        radii = 0.92 * r + (0.40 * p - 0.92 * r) * (1 - along) ** 2
     else:
         radii = np.interp(along, [0, 0.35, 0.8, 1], [0.36 * p, 0.13 * p, 0.6 * r, 0.8 * r])
     neck = [circle(c, radius) for c, radius in zip(path, radii)]
@@ -168,7 +214,7 @@ class Part(NamedTuple):
 
 def build(bird: Bird) -> tuple[list[Part], dict]:
     """→ parts from back to front, in the bird's frame; anchors: `feet` [(x, y)…] and the `waterline`'s y, or None."""
-    turn = lambda shape: rotate(shape, bird.tilt)  # noqa: E731
+    turn = lambda shape: rotate(shape, bird.tilt)
     trunk, head = _trunk(bird)
     low = trunk[0][:, 1].min()
     parts, feet, waterline = [], [], None
@@ -189,8 +235,14 @@ def build(bird: Bird) -> tuple[list[Part], dict]:
     tail = [turn(rotate(t, -8 if not flying else 0, (-0.4, 0))) for t in _tail(bird, 1.3 if flying else 1.0)]
     parts.append(Part(tail, bird.tail, 0.4))
     if bird.crest:
-        crest = spline([head + (0.45 * bird.head, 0.75 * bird.head), head + (-0.3 * bird.head, 1.25 * bird.head),
-                        head + (-1.65 * bird.head, 1.35 * bird.head), head + (-0.95 * bird.head, 0.2 * bird.head)])
+        crest = spline(
+            [
+                head + (0.45 * bird.head, 0.75 * bird.head),
+                head + (-0.3 * bird.head, 1.25 * bird.head),
+                head + (-1.65 * bird.head, 1.35 * bird.head),
+                head + (-0.95 * bird.head, 0.2 * bird.head),
+            ]
+        )
         parts.append(Part([crest], bird.crown, 0.4))
     parts.append(Part(trunk, bird.body, 1.0))
     if bird.throat:
@@ -200,8 +252,19 @@ def build(bird: Bird) -> tuple[list[Part], dict]:
         parts.append(Part([patch + head], bird.throat, 0.3))
     t = np.radians(np.linspace(18, 196, 24))
     cap = np.stack([np.cos(t), np.sin(t)], 1) * bird.head * 1.02
-    cap = np.vstack([cap, spline([(-0.98 * bird.head, -0.25 * bird.head), (0.1 * bird.head, 0.34 * bird.head),
-                                  (0.98 * bird.head, 0.24 * bird.head)], False)])
+    cap = np.vstack(
+        [
+            cap,
+            spline(
+                [
+                    (-0.98 * bird.head, -0.25 * bird.head),
+                    (0.1 * bird.head, 0.34 * bird.head),
+                    (0.98 * bird.head, 0.24 * bird.head),
+                ],
+                False,
+            ),
+        ]
+    )
     parts.append(Part([cap + head], bird.crown, 0.5))
     if flying:
         wing, feathers, bars = _spread_wing(bird, bird.wing_lift, 14, 0.62)

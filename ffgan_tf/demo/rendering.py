@@ -13,9 +13,12 @@ BACKGROUNDS = ("sky", "foliage", "water", "meadow", "dusk", "woodland")
 _SUPERSAMPLING = 3
 # Muted on purpose: a background must not pass for the colour of a body.
 _BACKGROUND_COLOURS = {  # top, bottom, strength of the blotches
-    "sky": ((150, 180, 205), (196, 211, 220), 6), "foliage": ((96, 108, 84), (74, 86, 66), 26),
-    "water": ((138, 156, 162), (104, 126, 136), 8), "meadow": ((164, 170, 146), (128, 134, 98), 16),
-    "dusk": ((158, 152, 172), (202, 178, 166), 8), "woodland": ((136, 132, 124), (104, 104, 96), 22),
+    "sky": ((150, 180, 205), (196, 211, 220), 6),
+    "foliage": ((96, 108, 84), (74, 86, 66), 26),
+    "water": ((138, 156, 162), (104, 126, 136), 8),
+    "meadow": ((164, 170, 146), (128, 134, 98), 16),
+    "dusk": ((158, 152, 172), (202, 178, 166), 8),
+    "woodland": ((136, 132, 124), (104, 104, 96), 22),
 }
 
 
@@ -125,8 +128,10 @@ def render(bird: Bird, scene: np.ndarray, scale: float, centre, mirrored: bool, 
     cells = (max(2, width // 5), max(2, height // 3))
     grain = 0.07 * _noise(rng, (width, height), cells)
     canvas = _Canvas(scene.astype(np.float32).copy(), scale, np.asarray(centre) - middle * scale, mirrored, grain)
-    tints = {name: np.clip(np.array(rgb) * rng.normal(1, 0.05) + rng.normal(0, 4, 3), 0, 255)
-             for name, rgb in PALETTE.items()}
+    tints = {
+        name: np.clip(np.array(rgb) * rng.normal(1, 0.05) + rng.normal(0, 4, 3), 0, 255)
+        for name, rgb in PALETTE.items()
+    }
     if bird.pose == "perched":
         _branch(rng, canvas, anchors["feet"], 1.5 * max(width, height) / scale)
     elif bird.pose == "standing":

@@ -30,17 +30,63 @@ class Family:
 FAMILIES = {
     "Finch": Family("small", ("perched", "flying"), ("cone",), (0.14, 0.17), (0.62, 0.72), 0.245),
     "Warbler": Family("small", ("perched", "flying"), ("pointed",), (0.13, 0.18), (0.52, 0.62), 0.215),
-    "Flycatcher": Family("small", ("perched", "flying"), ("pointed", "hooked"), (0.14, 0.18), (0.54, 0.62), 0.23,
-                         tail_length=(0.4, 0.75), tilt=(30, 55)),
-    "Kingfisher": Family("medium", ("perched", "flying"), ("pointed",), (0.42, 0.52), (0.58, 0.66), 0.25,
-                         tail_length=(0.15, 0.25), tilt=(30, 50)),
+    "Flycatcher": Family(
+        "small",
+        ("perched", "flying"),
+        ("pointed", "hooked"),
+        (0.14, 0.18),
+        (0.54, 0.62),
+        0.23,
+        tail_length=(0.4, 0.75),
+        tilt=(30, 55),
+    ),
+    "Kingfisher": Family(
+        "medium",
+        ("perched", "flying"),
+        ("pointed",),
+        (0.42, 0.52),
+        (0.58, 0.66),
+        0.25,
+        tail_length=(0.15, 0.25),
+        tilt=(30, 50),
+    ),
     "Honeyeater": Family("small", ("perched", "flying"), ("curved",), (0.36, 0.48), (0.50, 0.58), 0.19),
-    "Gull": Family("large", ("standing", "flying", "swimming"), ("hooked",), (0.18, 0.22), (0.50, 0.56), 0.19,
-                   neck=0.05, tail_length=(0.22, 0.3), leg_length=0.24, tilt=(0, 10)),
-    "Duck": Family("large", ("swimming", "standing"), ("flat",), (0.22, 0.27), (0.54, 0.60), 0.18, neck=0.18,
-                   tail_length=(0.10, 0.18), leg_length=0.14, tilt=(0, 8)),
-    "Wader": Family("medium", ("standing", "flying"), ("pointed", "curved"), (0.42, 0.60), (0.48, 0.56), 0.16,
-                    neck=0.22, tail_length=(0.10, 0.18), leg_length=0.55, tilt=(5, 20)),
+    "Gull": Family(
+        "large",
+        ("standing", "flying", "swimming"),
+        ("hooked",),
+        (0.18, 0.22),
+        (0.50, 0.56),
+        0.19,
+        neck=0.05,
+        tail_length=(0.22, 0.3),
+        leg_length=0.24,
+        tilt=(0, 10),
+    ),
+    "Duck": Family(
+        "large",
+        ("swimming", "standing"),
+        ("flat",),
+        (0.22, 0.27),
+        (0.54, 0.60),
+        0.18,
+        neck=0.18,
+        tail_length=(0.10, 0.18),
+        leg_length=0.14,
+        tilt=(0, 8),
+    ),
+    "Wader": Family(
+        "medium",
+        ("standing", "flying"),
+        ("pointed", "curved"),
+        (0.42, 0.60),
+        (0.48, 0.56),
+        0.16,
+        neck=0.22,
+        tail_length=(0.10, 0.18),
+        leg_length=0.55,
+        tilt=(5, 20),
+    ),
 }
 
 
@@ -76,21 +122,33 @@ class Species:
 
 def _species(rng: np.random.Generator, class_id: int, split: str, family_name: str, body: str, wing: str) -> Species:
     family = FAMILIES[family_name]
-    pick = lambda values: values[int(rng.integers(len(values)))]  # noqa: E731
-    between = lambda span: round(float(rng.uniform(*span)), 3)  # noqa: E731
+    pick = lambda values: values[int(rng.integers(len(values)))]
+    between = lambda span: round(float(rng.uniform(*span)), 3)
     crown = body if rng.random() < 0.35 else wing if rng.random() < 0.4 else pick(_ACCENTS)
     tail = body if rng.random() < 0.4 else wing if rng.random() < 0.5 else pick(_ACCENTS)
     throat = pick([c for c in _ACCENTS if c != body]) if rng.random() < 0.25 else None
     name = f"{wing}_winged_{body}_{family_name}".title().replace("_Winged_", "_winged_")
     return Species(
-        class_id, name, split, family_name, body, wing, crown, tail=tail,
+        class_id,
+        name,
+        split,
+        family_name,
+        body,
+        wing,
+        crown,
+        tail=tail,
         bill=pick([c for c in ("black", "grey", "orange", "yellow", "red") if c not in (body, crown)]),
-        legs=pick([c for c in ("black", "grey", "orange", "pink") if c != body]), throat=throat,
+        legs=pick([c for c in ("black", "grey", "orange", "pink") if c != body]),
+        throat=throat,
         eyering=bool(rng.random() < 0.3) and "white" not in (body, crown),
         wingbars=bool(rng.random() < 0.3) and wing not in ("white", "grey", "yellow"),
-        crest=bool(rng.random() < 0.2) and family.neck == 0, bill_shape=pick(family.bill_shapes),
-        bill_length=between(family.bill_length), plumpness=between(family.plumpness),
-        tail_shape=pick(("square", "forked", "pointed")), tail_length=between(family.tail_length))
+        crest=bool(rng.random() < 0.2) and family.neck == 0,
+        bill_shape=pick(family.bill_shapes),
+        bill_length=between(family.bill_length),
+        plumpness=between(family.plumpness),
+        tail_shape=pick(("square", "forked", "pointed")),
+        tail_length=between(family.tail_length),
+    )
 
 
 def choose_species(seed: int, train_classes: int, test_classes: int) -> list[Species]:
@@ -145,11 +203,23 @@ def choose_scene(species: Species, seed: tuple[int, ...]) -> Scene:
     pose = str(rng.choice(family.poses, p=weights / weights.sum()))
     shared = {field.name for field in dataclasses.fields(Bird)} & {field.name for field in dataclasses.fields(Species)}
     bird = Bird(
-        **{name: getattr(species, name) for name in shared}, head=family.head, neck=family.neck,
-        leg_length=family.leg_length, pose=pose,
-        tilt=round(float(rng.uniform(-8, 12) if pose == "flying" else rng.uniform(0, 5) if pose == "swimming"
-                         else rng.uniform(*family.tilt)), 1),
-        wing_lift=round(float(rng.uniform(70, 115)), 1))
+        **{name: getattr(species, name) for name in shared},
+        head=family.head,
+        neck=family.neck,
+        leg_length=family.leg_length,
+        pose=pose,
+        tilt=round(
+            float(
+                rng.uniform(-8, 12)
+                if pose == "flying"
+                else rng.uniform(0, 5)
+                if pose == "swimming"
+                else rng.uniform(*family.tilt)
+            ),
+            1,
+        ),
+        wing_lift=round(float(rng.uniform(70, 115)), 1),
+    )
     long_side = int(rng.integers(230, 321))
     short_side = int(rng.integers(180, min(long_side, 240) + 1))
     width, height = (long_side, short_side) if rng.random() < 0.7 else (short_side, long_side)
@@ -166,5 +236,13 @@ def choose_scene(species: Species, seed: tuple[int, ...]) -> Scene:
         background = str(rng.choice(["sky", "sky", "dusk", "foliage", "water"]))
     else:
         background = str(rng.choice([kind for kind in BACKGROUNDS if kind != "water"]))
-    return Scene(bird, width, height, background, round(scale, 2), (round(centre[0], 1), round(centre[1], 1)),
-                 bool(rng.random() < 0.5), seed + (1,))
+    return Scene(
+        bird,
+        width,
+        height,
+        background,
+        round(scale, 2),
+        (round(centre[0], 1), round(centre[1], 1)),
+        bool(rng.random() < 0.5),
+        seed + (1,),
+    )

@@ -1,8 +1,9 @@
 """Colour agreement on a data set: fits the probe on its real pictures, then asks it about generated ones."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Callable, NamedTuple, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,8 +32,15 @@ def _pictures(split: pipeline.Split, max_size: int, image_size: int) -> np.ndarr
     return np.concatenate([batch.numpy() for batch in batches])
 
 
-def evaluate_colours(generate: Generate, data_dir: str, labels_csv: str, image_size: int, num_samples: int = 0,
-                     seed: int = 1, probe_path: str | Path | None = None) -> ColourResult:
+def evaluate_colours(
+    generate: Generate,
+    data_dir: str,
+    labels_csv: str,
+    image_size: int,
+    num_samples: int = 0,
+    seed: int = 1,
+    probe_path: str | Path | None = None,
+) -> ColourResult:
     """How often a picture shows the colour that belongs to its test sentence.
 
     The probe learns from the centre crops of the train split (kept at `probe_path`, and used again for the same data,
@@ -63,7 +71,7 @@ def evaluate_colours(generate: Generate, data_dir: str, labels_csv: str, image_s
     places = np.arange(count) % len(test_labels)
     which = np.random.default_rng(seed).integers(test.captions[places])
     captions = [test.texts[i][j] for i, j in zip(places, which)]
-    tokens = [test.tokens[i, j, :test.lengths[i, j]].tolist() for i, j in zip(places, which)]
+    tokens = [test.tokens[i, j, : test.lengths[i, j]].tolist() for i, j in zip(places, which)]
     progress, images = Progress("generating", count, "images"), []
     for start in range(0, count, 128):
         end = min(start + 128, count)
@@ -73,11 +81,20 @@ def evaluate_colours(generate: Generate, data_dir: str, labels_csv: str, image_s
     images = np.concatenate(images)
     wanted, found = [test_labels[i] for i in places], probe.predict(images)
     result = colour.agreement(found, wanted, probe.colours)
-    report = {"measure": "colour_agreement", "colour_agreement": result["accuracy"], "real": real["accuracy"],
-              "chance": result["chance"], "chance_matched": result["chance_matched"], "count": count, "seed": seed,
-              "image_size": image_size, "protocol": {"captions": "test, one at random", "probe": colour.FEATURES,
-                                                     "crop": "centre"},
-              **sources, "generated_detail": result, "real_detail": real}
+    report = {
+        "measure": "colour_agreement",
+        "colour_agreement": result["accuracy"],
+        "real": real["accuracy"],
+        "chance": result["chance"],
+        "chance_matched": result["chance_matched"],
+        "count": count,
+        "seed": seed,
+        "image_size": image_size,
+        "protocol": {"captions": "test, one at random", "probe": colour.FEATURES, "crop": "centre"},
+        **sources,
+        "generated_detail": result,
+        "real_detail": real,
+    }
     return ColourResult(report, images, captions, wanted, found)
 
 

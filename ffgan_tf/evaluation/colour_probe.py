@@ -11,8 +11,8 @@ import csv
 import io
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -43,19 +43,25 @@ def read_colour_labels(path: str | os.PathLike) -> dict[str, str]:
         with open(path, newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             if not {"image", "colour"} <= set(reader.fieldnames or ()):
-                raise UserError(f"{path}: its first line must name the columns image and colour, it has "
-                                f"{','.join(reader.fieldnames or ()) or 'nothing'}.")
+                raise UserError(
+                    f"{path}: its first line must name the columns image and colour, it has "
+                    f"{','.join(reader.fieldnames or ()) or 'nothing'}."
+                )
             for row in reader:
                 image, colour = (row["image"] or "").strip(), (row["colour"] or "").strip()
                 if not image or not colour:
                     raise UserError(f"{path}, line {reader.line_num}: the image or its colour is empty.")
                 if record_key(image) in labels:
-                    raise UserError(f"{path}, line {reader.line_num}: a second line for the image {record_key(image)}. "
-                                    "Mend: file names must be unique without their folders, one line each.")
+                    raise UserError(
+                        f"{path}, line {reader.line_num}: a second line for the image {record_key(image)}. "
+                        "Mend: file names must be unique without their folders, one line each."
+                    )
                 labels[record_key(image)] = colour
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file. Mend: name the labels, --labels=FILE.csv "
-                        "(tools/make_demo_dataset.py writes colours.csv beside its pictures).") from None
+        raise UserError(
+            f"{path}: no such file. Mend: name the labels, --labels=FILE.csv "
+            "(tools/make_demo_dataset.py writes colours.csv beside its pictures)."
+        ) from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 ({error.reason}).") from None
     return labels
@@ -68,8 +74,10 @@ def labels_of(names: Sequence[str], labels: dict[str, str], given: str, what: st
     """
     missing = [name for name in names if record_key(name) not in labels]
     if missing:
-        raise UserError(f"{given}: {len(missing):,} of {len(names):,} {what} have no colour there; the first is "
-                        f"{missing[0]}. Mend: give the labels of this data set.")
+        raise UserError(
+            f"{given}: {len(missing):,} of {len(names):,} {what} have no colour there; the first is "
+            f"{missing[0]}. Mend: give the labels of this data set."
+        )
     return [labels[record_key(name)] for name in names]
 
 
@@ -77,8 +85,9 @@ def srgb_to_lab(pixels: np.ndarray) -> np.ndarray:
     """sRGB in 0…255 [..., 3] → CIE L*a*b* (D65), float32."""
     x = np.asarray(pixels, np.float32) / 255
     x = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    to_xyz = np.float32([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
-                         [0.0193339, 0.1191920, 0.9503041]])
+    to_xyz = np.float32(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    )
     xyz = x @ to_xyz.T / to_xyz.sum(1)
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
     return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
@@ -96,7 +105,7 @@ def features(images: np.ndarray) -> np.ndarray:
     cells, bins = _ROWS * _COLUMNS, int(np.prod([number for _, _, number in _BINS]))
     out = np.empty((len(images), cells, bins), np.float32)
     for start in range(0, len(images), 256):
-        part = images[start:start + 256]
+        part = images[start : start + 256]
         n, k = len(part), size // _SIDE
         lab = srgb_to_lab(part.reshape(n, _SIDE, k, _SIDE, k, 3).mean((2, 4), dtype=np.float32)).reshape(n, -1, 3)
         index, weight = (np.arange(n)[:, None] * cells + cell)[..., None], np.ones((1, 1, 1), np.float32)
@@ -106,7 +115,7 @@ def features(images: np.ndarray) -> np.ndarray:
             index = np.concatenate([index * number + lower, index * number + lower + 1], -1)
             weight = np.concatenate([weight * (1 - place + lower), weight * (place - lower)], -1)
         counts = np.bincount(index.ravel(), weight.ravel(), n * cells * bins)
-        out[start:start + n] = counts.reshape(n, cells, bins) * (cells / _SIDE**2)
+        out[start : start + n] = counts.reshape(n, cells, bins) * (cells / _SIDE**2)
     return out
 
 
@@ -153,8 +162,9 @@ class ColourProbe:
 
         start = np.zeros(ends[-1] + len(colours))
         start[:cells] = 1
-        places, names, bias = split(optimize.minimize(
-            loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x)
+        places, names, bias = split(
+            optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+        )
         all_names = np.zeros((bins, len(colours)), np.float32)
         all_names[used] = names
         return cls(colours, places * np.float32(scale), all_names, bias, key)
@@ -167,8 +177,15 @@ class ColourProbe:
     def save(self, path: str | os.PathLike) -> None:
         """Writes the probe as .npz without pickles, atomically."""
         buffer = io.BytesIO()
-        np.savez(buffer, colours=np.array(self.colours), places=self._places, names=self._names, bias=self._bias,
-                 key=np.array(self.key), features=np.array(FEATURES))
+        np.savez(
+            buffer,
+            colours=np.array(self.colours),
+            places=self._places,
+            names=self._names,
+            bias=self._bias,
+            key=np.array(self.key),
+            features=np.array(FEATURES),
+        )
         write_atomic(path, buffer.getvalue())
 
     @classmethod
@@ -202,8 +219,14 @@ def agreement(predicted: Sequence[str], wanted: Sequence[str], colours: Sequence
     rows, columns = confusion.sum(1), confusion.sum(0)
     interval = stats.binomtest(right, total).proportion_ci(0.95, method="exact")
     return {
-        "accuracy": right / total, "interval": [float(interval.low), float(interval.high)], "count": total,
-        "chance": 1 / len(colours), "chance_matched": float(rows @ columns) / total**2,
+        "accuracy": right / total,
+        "interval": [float(interval.low), float(interval.high)],
+        "count": total,
+        "chance": 1 / len(colours),
+        "chance_matched": float(rows @ columns) / total**2,
         "chance_majority": int(rows.max()) / total,
         "per_colour": {c: float(confusion[i, i] / rows[i]) for c, i in place.items() if rows[i]},
-        "counts": {c: int(rows[i]) for c, i in place.items()}, "colours": colours, "confusion": confusion.tolist()}
+        "counts": {c: int(rows[i]) for c, i in place.items()},
+        "colours": colours,
+        "confusion": confusion.tolist(),
+    }

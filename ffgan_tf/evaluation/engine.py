@@ -3,7 +3,8 @@
 import dataclasses
 import os
 import time
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,10 +20,20 @@ if TYPE_CHECKING:  # it needs TensorFlow, which commands load once their flags a
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache"), "ffgan_tf", "features")
 
 
-def evaluate_pictures(pictures: Pictures, reference: Pictures | None, network: Network, protocol: Protocol, *,
-                      is_network: Network | None = None, retrieval: "Retrieval | None" = None, batch: int = 32,
-                      cache_dir: str | os.PathLike = CACHE, seed: int = 2020, step: int | None = None,
-                      notes: tuple[str, ...] = ()) -> dict[str, Any]:
+def evaluate_pictures(
+    pictures: Pictures,
+    reference: Pictures | None,
+    network: Network,
+    protocol: Protocol,
+    *,
+    is_network: Network | None = None,
+    retrieval: "Retrieval | None" = None,
+    batch: int = 32,
+    cache_dir: str | os.PathLike = CACHE,
+    seed: int = 2020,
+    step: int | None = None,
+    notes: tuple[str, ...] = (),
+) -> dict[str, Any]:
     """The report of `pictures` against `reference`: a flat dict of scores, with every thing they depend on.
 
     One pass over `pictures` feeds all scores. Features come from `network`; the Inception Score from `is_network`, or
@@ -47,10 +58,19 @@ def evaluate_pictures(pictures: Pictures, reference: Pictures | None, network: N
         scores |= retrieval.score(found.arrays[-1]["codes"], seed)
     notes += said
     report = {
-        "kind": "evaluation", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)), "step": step, **scores,
-        "count": pictures.count, "pictures": pictures.what, "protocol": dataclasses.asdict(protocol),
-        "network": networks[0].protocol(), "is_network": networks[-1].protocol() if "is" in scores else None,
-        "seed": seed, "duration_s": round(time.time() - began, 2), "notes": notes}
+        "kind": "evaluation",
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+        "step": step,
+        **scores,
+        "count": pictures.count,
+        "pictures": pictures.what,
+        "protocol": dataclasses.asdict(protocol),
+        "network": networks[0].protocol(),
+        "is_network": networks[-1].protocol() if "is" in scores else None,
+        "seed": seed,
+        "duration_s": round(time.time() - began, 2),
+        "notes": notes,
+    }
     if reference is not None:
         report |= {"reference": reference.what, "reference_count": reference.count}
     if isinstance(pictures, GeneratedPictures):  # these are not seen again; 30,000 pictures' features are 245 MB
@@ -59,9 +79,17 @@ def evaluate_pictures(pictures: Pictures, reference: Pictures | None, network: N
     return report
 
 
-def evaluate_generator(generate: Callable[[np.ndarray], np.ndarray], count: int, source: Any,
-                       reference: Pictures | None, network: Network, protocol: Protocol, *, what: str = "generated",
-                       **options: Any) -> dict:
+def evaluate_generator(
+    generate: Callable[[np.ndarray], np.ndarray],
+    count: int,
+    source: Any,
+    reference: Pictures | None,
+    network: Network,
+    protocol: Protocol,
+    *,
+    what: str = "generated",
+    **options: Any,
+) -> dict:
     """The report of a generator, for the training loop: `generate(indices)` → uint8 [n, S, S, 3], picture i a function
     of i and of `source` alone (a JSON value: run, step, seed …). `options` are those of `evaluate_pictures`.
     """
@@ -69,8 +97,9 @@ def evaluate_generator(generate: Callable[[np.ndarray], np.ndarray], count: int,
     return evaluate_pictures(pictures, reference, network, protocol, **options)
 
 
-def run_pictures(run: Any, data_dir: str, protocol: Protocol, num_samples: int, seed: int,
-                 batch: int = 32) -> GeneratedPictures:
+def run_pictures(
+    run: Any, data_dir: str, protocol: Protocol, num_samples: int, seed: int, batch: int = 32
+) -> GeneratedPictures:
     """The pictures of a loaded run (`sampling.Run`) from the test captions that the protocol takes.
 
     Raises UserError where the data set's vocabulary is not the run's.
@@ -82,19 +111,25 @@ def run_pictures(run: Any, data_dir: str, protocol: Protocol, num_samples: int, 
     from ffgan_tf.utils.errors import UserError
 
     if Vocabulary.load(os.path.join(data_dir, records.VOCABULARY)).hash != run.vocabulary.hash:
-        raise UserError(f"--data={data_dir} has another vocabulary than the run in {run.folder}: its token ids mean "
-                        "other words. Mend: name the data set that the run was trained on.")
+        raise UserError(
+            f"--data={data_dir} has another vocabulary than the run in {run.folder}: its token ids mean "
+            "other words. Mend: name the data set that the run was trained on."
+        )
     split = pipeline.load_split(data_dir, "test")
     plan = caption_plan(split.captions, protocol, num_samples, seed)
 
     def tokens(index):
         image, caption = plan[index]
-        return split.tokens[image, caption, :split.lengths[image, caption]].tolist()
+        return split.tokens[image, caption, : split.lengths[image, caption]].tolist()
 
     def generate(indices):
         return run.sampler([tokens(index) for index in indices], seed, indices, protocol.truncation)
 
-    source = {"weights": digest_arrays([*run.generator.get_weights(), *run.text_encoder.get_weights()]),
-              "captions": digest([tokens(index) for index in range(len(plan))]), "seed": seed,
-              "truncation": protocol.truncation, "size": run.config.image_size}
+    source = {
+        "weights": digest_arrays([*run.generator.get_weights(), *run.text_encoder.get_weights()]),
+        "captions": digest([tokens(index) for index in range(len(plan))]),
+        "seed": seed,
+        "truncation": protocol.truncation,
+        "size": run.config.image_size,
+    }
     return GeneratedPictures(generate, len(plan), source, f"{run.folder} at step {run.step}", batch)

@@ -4,8 +4,9 @@ import io
 import itertools
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -37,8 +38,9 @@ class Features(NamedTuple):
     files: list[list[Path]]
 
 
-def extract(pictures: Pictures, networks: list[Network], batch: int, cache_dir: str | os.PathLike,
-            what: str = "features") -> Features:
+def extract(
+    pictures: Pictures, networks: list[Network], batch: int, cache_dir: str | os.PathLike, what: str = "features"
+) -> Features:
     """Features of all `pictures` by each of `networks`. Every picture is read once; chunks that are cached, not at all.
 
     Raises UserError where a picture is damaged, and where features come out as NaN or infinity.

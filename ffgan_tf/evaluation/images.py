@@ -8,9 +8,10 @@ import hashlib
 import json
 import os
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -60,11 +61,16 @@ class FolderPictures:
         root = Path(folder).expanduser()
         if not root.is_dir():
             raise UserError(f"--{flag}={folder}: no such folder.")
-        paths = sorted(path for path in root.rglob("*")
-                       if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file())
+        paths = sorted(
+            path
+            for path in root.rglob("*")
+            if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+        )
         if not paths:
-            raise UserError(f"--{flag}={folder}: no pictures in it. Mend: a folder that holds files of "
-                            f"{', '.join(EXTENSIONS)}, itself or in subfolders.")
+            raise UserError(
+                f"--{flag}={folder}: no pictures in it. Mend: a folder that holds files of "
+                f"{', '.join(EXTENSIONS)}, itself or in subfolders."
+            )
         if limit and limit < len(paths):
             chosen = np.random.default_rng(seed).choice(len(paths), limit, replace=False)
             paths = [paths[index] for index in np.sort(chosen)]
@@ -73,8 +79,9 @@ class FolderPictures:
 
     def identity(self, start: int, stop: int) -> str:
         with ThreadPoolExecutor(_THREADS) as pool:
-            return digest(list(pool.map(lambda path: hashlib.sha256(path.read_bytes()).hexdigest(),
-                                        self.paths[start:stop])))
+            return digest(
+                list(pool.map(lambda path: hashlib.sha256(path.read_bytes()).hexdigest(), self.paths[start:stop]))
+            )
 
     def read(self, start: int, stop: int) -> Iterator[np.ndarray]:
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -92,8 +99,9 @@ def _size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             return image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: not a picture ({error}). Mend: make the file again, or move it out of the "
-                        "folder.") from error
+        raise UserError(
+            f"{path}: not a picture ({error}). Mend: make the file again, or move it out of the folder."
+        ) from error
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -103,15 +111,17 @@ def read_picture(path: Path) -> np.ndarray:
             image.load()
             return np.asarray(to_rgb(image)[0])
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: not a whole picture ({error}). Mend: make the file again, or move it out of the "
-                        "folder.") from error
+        raise UserError(
+            f"{path}: not a whole picture ({error}). Mend: make the file again, or move it out of the folder."
+        ) from error
 
 
 class RecordPictures:
     """The pictures of one split of a converted data set, as S×S crops of a shorter side of S·76/64 (spec section 6)."""
 
-    def __init__(self, data_dir: str, split: str, image_size: int, crop: str = "centre", limit: int = 0,
-                 seed: int = 2020):
+    def __init__(
+        self, data_dir: str, split: str, image_size: int, crop: str = "centre", limit: int = 0, seed: int = 2020
+    ):
         from ffgan_tf.data import pipeline, records
 
         manifest = records.read_manifest(data_dir)
@@ -142,8 +152,16 @@ class RecordPictures:
             draw = tf.constant([0.5, 0.5, 1.0])
             if self._crop == "random_flip":
                 draw = tf.random.stateless_uniform([3], pipeline.seed_of(self._seed, pipeline.AUGMENT, index))
-            return pipeline.crop_at(split.encoded[index], heights[index], widths[index], self._size, self._max_size,
-                                    draw[:2], draw[2] < 0.5, whole=True)
+            return pipeline.crop_at(
+                split.encoded[index],
+                heights[index],
+                widths[index],
+                self._size,
+                self._max_size,
+                draw[:2],
+                draw[2] < 0.5,
+                whole=True,
+            )
 
         data = tf.data.Dataset.from_tensor_slices(self._order[start:stop])
         data = data.map(picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(64)
@@ -157,8 +175,9 @@ class GeneratedPictures:
     batch it is made in: a JSON value, which names the cached features.
     """
 
-    def __init__(self, generate: Callable[[np.ndarray], np.ndarray], count: int, source: Any, what: str,
-                 batch: int = 32):
+    def __init__(
+        self, generate: Callable[[np.ndarray], np.ndarray], count: int, source: Any, what: str, batch: int = 32
+    ):
         self._generate, self._source, self._batch = generate, source, batch
         self.count, self.what = count, what
 
@@ -170,7 +189,7 @@ class GeneratedPictures:
             indices = np.arange(begin, min(begin + self._batch, stop))
             images = np.asarray(self._generate(indices))
             if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(indices) or images.shape[-1] != 3:
-                raise ValueError(f"generate() must give uint8 [{len(indices)}, S, S, 3], not {images.dtype} "
-                                 f"{list(images.shape)}")
+                raise ValueError(
+                    f"generate() must give uint8 [{len(indices)}, S, S, 3], not {images.dtype} {list(images.shape)}"
+                )
             yield from images
-

@@ -26,8 +26,10 @@ def why_not(report: dict[str, Any], dataset: str) -> dict[str, list[str]]:
         reasons["is"].append(f"not measured: it needs --is_inception={wanted} and its weights")
     else:
         if network != wanted:
-            reasons["is"].append(f"its classes are those of `{network}`; the paper's are those of StackGAN's "
-                                 f"fine-tuned network ({wanted})")
+            reasons["is"].append(
+                f"its classes are those of `{network}`; the paper's are those of StackGAN's "
+                f"fine-tuned network ({wanted})"
+            )
         if report["count"] < 30_000:
             reasons["is"].append(f"{report['count']:,} pictures; the field's scripts take 30,000")
         if report["protocol"]["splits"] != 10:
@@ -37,12 +39,15 @@ def why_not(report: dict[str, Any], dataset: str) -> dict[str, list[str]]:
     else:
         network = report["network"].get("network")
         if network != "fid2015":
-            reasons["fid"].append(f"its features are those of `{network}`, not of the 2015 network that the field's "
-                                  "FID is made with")
+            reasons["fid"].append(
+                f"its features are those of `{network}`, not of the 2015 network that the field's FID is made with"
+            )
         if report["count"] < 10_000:
             reasons["fid"].append(f"{report['count']:,} pictures: the bias, about 1/N, is another")
-        reasons["fid"].append("the paper states neither network, nor reference split, crop or counts of its FID: equal "
-                              "protocols cannot be shown (one public bird model: 23.98 in one, 14.01 in another)")
+        reasons["fid"].append(
+            "the paper states neither network, nor reference split, crop or counts of its FID: equal "
+            "protocols cannot be shown (one public bird model: 23.98 in one, 14.01 in another)"
+        )
     if report.get("step") is None:
         for score in reasons.values():
             score.append("the pictures came as a folder: what made them, and from which captions, is not known here")
@@ -60,8 +65,10 @@ def table(report: dict[str, Any], dataset: str) -> tuple[list[str], list[list[st
             row += [f"{mean:.2f} ± {std:.2f}", "–" if fid is None else f"{fid:.2f}"]
         rows.append(row)
     reasons = why_not(report, dataset)
-    ours = {"is": f"{report['is']:.2f} ± {report['is_std']:.2f}" if "is" in report else "–",
-            "fid": f"{report['fid']:.2f}" if "fid" in report else "–"}
+    ours = {
+        "is": f"{report['is']:.2f} ± {report['is_std']:.2f}" if "is" in report else "–",
+        "fid": f"{report['fid']:.2f}" if "fid" in report else "–",
+    }
     marked = {score: text + ("*" if reasons[score] and text != "–" else "") for score, text in ours.items()}
     row = [f"this evaluation ({report['protocol']['name']})"]
     for key in DATASETS:

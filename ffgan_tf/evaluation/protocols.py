@@ -28,14 +28,17 @@ class Protocol:
     splits: int = 10  # of the Inception Score, after a seeded shuffle
 
 
-PROTOCOLS = {protocol.name: protocol for protocol in (
-    Protocol("ours", "fid2015", "", "test", "centre", 30_000, "each_once", 0.0),
-    Protocol("ttur", "fid2015", "tf1", "train", "centre", 50_000, "cycle", 0.0),
-    Protocol("pytorch_fid", "fid2015", "pytorch_fid", "test", "centre", 30_000, "each_once", 0.0),
-    Protocol("clean", "fid2015", "clean", "test", "centre", 50_000, "cycle", 0.0),
-    Protocol("dfgan", "fid2015", "pytorch_fid", "test", "random_flip", 0, "random", 0.88),
-    Protocol("stackgan_is", "", "", "", "", 30_000, "cycle", 0.0),
-)}
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol("ours", "fid2015", "", "test", "centre", 30_000, "each_once", 0.0),
+        Protocol("ttur", "fid2015", "tf1", "train", "centre", 50_000, "cycle", 0.0),
+        Protocol("pytorch_fid", "fid2015", "pytorch_fid", "test", "centre", 30_000, "each_once", 0.0),
+        Protocol("clean", "fid2015", "clean", "test", "centre", 50_000, "cycle", 0.0),
+        Protocol("dfgan", "fid2015", "pytorch_fid", "test", "random_flip", 0, "random", 0.88),
+        Protocol("stackgan_is", "", "", "", "", 30_000, "cycle", 0.0),
+    )
+}
 
 
 def get_protocol(name: str) -> Protocol:

@@ -11,8 +11,9 @@ from ffgan_tf.metrics.statistics import FeatureStatistics
 from ffgan_tf.utils.errors import UserError
 
 
-def reference_features(pictures: Pictures, network: Network, batch: int,
-                       cache_dir: str | os.PathLike) -> tuple[np.ndarray, FeatureStatistics | None]:
+def reference_features(
+    pictures: Pictures, network: Network, batch: int, cache_dir: str | os.PathLike
+) -> tuple[np.ndarray, FeatureStatistics | None]:
     """Features [N, D] of the reference, and their statistics where the covariance can have full rank (N > D).
 
     The cache file's name is a digest of the chunks' names, which are digests of the pictures' content, in a folder

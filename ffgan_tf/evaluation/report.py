@@ -7,10 +7,29 @@ from typing import Any
 
 from ffgan_tf.utils.errors import writing
 
-SCALARS = ("fid", "kid", "kid_std", "is", "is_std", "precision", "recall", "density", "coverage", "r_precision",
-           "r_precision_std")
-_LABELS = {"fid": "FID", "kid": "KID", "is": "Inception Score", "precision": "precision", "recall": "recall",
-           "density": "density", "coverage": "coverage", "r_precision": "R-precision"}
+SCALARS = (
+    "fid",
+    "kid",
+    "kid_std",
+    "is",
+    "is_std",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "r_precision",
+    "r_precision_std",
+)
+_LABELS = {
+    "fid": "FID",
+    "kid": "KID",
+    "is": "Inception Score",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "r_precision": "R-precision",
+}
 
 
 def append_json_line(path: str | os.PathLike, report: dict[str, Any]) -> None:
@@ -52,9 +71,13 @@ def score_rows(report: dict[str, Any]) -> list[list[str]]:
 def curve_table(reports: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Header and a row a report: its step, its pictures' count, its scores."""
     names = [name for name in _LABELS if any(name in report for report in reports)]
-    return (["step", "pictures", *(_LABELS[name] for name in names)],
-            [[f"{report['step']:,}", f"{report['count']:,}", *(_value(report, name) for name in names)]
-             for report in reports])
+    return (
+        ["step", "pictures", *(_LABELS[name] for name in names)],
+        [
+            [f"{report['step']:,}", f"{report['count']:,}", *(_value(report, name) for name in names)]
+            for report in reports
+        ],
+    )
 
 
 def protocol_rows(report: dict[str, Any]) -> list[list[str]]:
@@ -77,8 +100,17 @@ def format_table(header: list[str], rows: list[list[str]], style: str) -> str:
         return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     if style == "latex":
         body = [" & ".join(_latex(cell) for cell in line) + r" \\" for line in (header, *rows)]
-        return "\n".join([rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule", body[0], r"\midrule",
-                          *body[1:], r"\bottomrule", r"\end{tabular}"])
+        return "\n".join(
+            [
+                rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+                r"\toprule",
+                body[0],
+                r"\midrule",
+                *body[1:],
+                r"\bottomrule",
+                r"\end{tabular}",
+            ]
+        )
     widths = [max(len(line[column]) for line in (header, *rows)) for column in range(len(header))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in (header, *rows)]
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])

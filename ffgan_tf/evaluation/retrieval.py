@@ -1,7 +1,8 @@
 """R-precision of a run: DAMSM's codes of its pictures and of the test captions (spec section 7)."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -25,8 +26,10 @@ def encoder_folders(given: str) -> tuple[Path, Path]:
     if comma:
         return Path(text), Path(image)
     if not (Path(given) / IMAGE).is_dir():
-        raise UserError(f"--damsm={given}: there is no {IMAGE} in it. Mend: name a run of ffgan_tf.train_damsm; an "
-                        f"older one gets it when it is continued: python -m ffgan_tf.train_damsm --run={given}")
+        raise UserError(
+            f"--damsm={given}: there is no {IMAGE} in it. Mend: name a run of ffgan_tf.train_damsm; an "
+            f"older one gets it when it is continued: python -m ffgan_tf.train_damsm --run={given}"
+        )
     return Path(given) / TEXT, Path(given) / IMAGE
 
 
@@ -40,16 +43,23 @@ class Damsm:
         self._text, self.vocabulary = load_text_encoder(text)
         self._image = load_image_encoder(image, inception_weights)
         if not are_twins(text, image):
-            raise UserError(f"--damsm={given}: the two encoders were not trained together (or not saved at the same "
-                            f"step), so their codes do not meet. Mend: name the {TEXT} and {IMAGE} of one run.")
+            raise UserError(
+                f"--damsm={given}: the two encoders were not trained together (or not saved at the same "
+                f"step), so their codes do not meet. Mend: name the {TEXT} and {IMAGE} of one run."
+            )
         about = self._image.about
-        self._protocol = {"network": "damsm", "text_encoder_sha256": about["text_encoder_sha256"],
-                          "image_encoder_sha256": sha256_file(image / "weights.npz"), "trunk": about["trunk"],
-                          "trunk_size": about["image_size"], "inception_sha256": about.get("inception_sha256"),
-                          "made_by": {key: about["made_by"][key] for key in ("tool", "step", "seed")
-                                      if key in about["made_by"]}}
-        self._codes = tf.function(lambda images: self._image(tf.cast(images, tf.float32) / 127.5 - 1)[1],
-                                  reduce_retracing=True)
+        self._protocol = {
+            "network": "damsm",
+            "text_encoder_sha256": about["text_encoder_sha256"],
+            "image_encoder_sha256": sha256_file(image / "weights.npz"),
+            "trunk": about["trunk"],
+            "trunk_size": about["image_size"],
+            "inception_sha256": about.get("inception_sha256"),
+            "made_by": {key: about["made_by"][key] for key in ("tool", "step", "seed") if key in about["made_by"]},
+        }
+        self._codes = tf.function(
+            lambda images: self._image(tf.cast(images, tf.float32) / 127.5 - 1)[1], reduce_retracing=True
+        )
         self._sentences = tf.function(lambda tokens, lengths: self._text(tokens, lengths)[0], reduce_retracing=True)
 
     def protocol(self) -> dict[str, Any]:
@@ -66,10 +76,14 @@ class Damsm:
         lengths = np.array([len(row) for row in rows], np.int32)
         tokens = np.zeros([len(rows), MAX_WORDS], np.int32)
         for row, ids in zip(tokens, rows):
-            row[:len(ids)] = ids
+            row[: len(ids)] = ids
         starts = range(0, len(rows), CAPTION_BATCH)
-        return np.concatenate([self._sentences(tokens[start:start + CAPTION_BATCH],
-                                               lengths[start:start + CAPTION_BATCH]).numpy() for start in starts])
+        return np.concatenate(
+            [
+                self._sentences(tokens[start : start + CAPTION_BATCH], lengths[start : start + CAPTION_BATCH]).numpy()
+                for start in starts
+            ]
+        )
 
 
 class Retrieval(NamedTuple):
@@ -83,10 +97,17 @@ class Retrieval(NamedTuple):
     def score(self, codes: np.ndarray, seed: int) -> dict[str, Any]:
         """R-precision from the pictures' `codes` [N, d], as the report has it. UserError where there are too few."""
         sentences = self.damsm.sentence_codes(self.captions)
-        mean, std = r_precision(codes, sentences[self.made_from], self.classes[self.made_from], sentences, self.classes,
-                                WRONG, GROUPS, seed)
-        return {"r_precision": mean, "r_precision_std": std, "r_precision_wrong": WRONG, "r_precision_groups": GROUPS,
-                "r_precision_captions": len(self.captions), "damsm": self.damsm.protocol()}
+        mean, std = r_precision(
+            codes, sentences[self.made_from], self.classes[self.made_from], sentences, self.classes, WRONG, GROUPS, seed
+        )
+        return {
+            "r_precision": mean,
+            "r_precision_std": std,
+            "r_precision_wrong": WRONG,
+            "r_precision_groups": GROUPS,
+            "r_precision_captions": len(self.captions),
+            "damsm": self.damsm.protocol(),
+        }
 
 
 def retrieval_of(damsm: Damsm, data_dir: str, protocol: Protocol, num_samples: int, seed: int) -> Retrieval:
@@ -96,12 +117,14 @@ def retrieval_of(damsm: Damsm, data_dir: str, protocol: Protocol, num_samples: i
     """
     own = Vocabulary.load(Path(data_dir) / records.VOCABULARY)
     if damsm.vocabulary.hash != own.hash:
-        raise UserError(f"--damsm={damsm.given} has another vocabulary ({len(damsm.vocabulary):,} words) than "
-                        f"--data={data_dir} ({len(own):,} words): its token ids mean other words. Mend: name the DAMSM "
-                        "that was trained on these records.")
+        raise UserError(
+            f"--damsm={damsm.given} has another vocabulary ({len(damsm.vocabulary):,} words) than "
+            f"--data={data_dir} ({len(own):,} words): its token ids mean other words. Mend: name the DAMSM "
+            "that was trained on these records."
+        )
     split = pipeline.load_split(data_dir, "test")
     every = [(image, caption) for image, count in enumerate(split.captions) for caption in range(count)]
-    captions = [split.tokens[pair][:split.lengths[pair]].tolist() for pair in every]
+    captions = [split.tokens[pair][: split.lengths[pair]].tolist() for pair in every]
     plan = caption_plan(split.captions, protocol, num_samples, seed)
     first = np.cumsum(split.captions) - split.captions  # an image's first caption in `every`
     return Retrieval(damsm, captions, np.repeat(split.classes, split.captions), first[plan[:, 0]] + plan[:, 1])

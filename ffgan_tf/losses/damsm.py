@@ -31,8 +31,9 @@ def own_attention(regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1:
     return attention(regions, words[:, None], mask[:, None], gamma1)
 
 
-def word_similarity(regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1: float = GAMMA1,
-                    gamma2: float = GAMMA2) -> tf.Tensor:
+def word_similarity(
+    regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1: float = GAMMA1, gamma2: float = GAMMA2
+) -> tf.Tensor:
     """log Σ_t exp(γ2 · cos(word t, what it looks at)) for every image i and caption c: (B, B), [i, c]."""
     seen = tf.matmul(attention(regions, words[None], mask[None], gamma1), regions)  # (B, B·T, d)
     # Not _unit(seen): the pairs' features are the largest tensors here, and every operation on them counts.
@@ -57,13 +58,23 @@ def matching_losses(similarity: tf.Tensor, classes: tf.Tensor, gamma3: float = G
     same = tf.equal(classes[:, None], classes[None, :]) & ~tf.eye(tf.shape(classes)[0], dtype=tf.bool)
     logits = tf.where(same, similarity.dtype.min, gamma3 * similarity)
     own = tf.range(tf.shape(classes)[0])
-    return tuple(tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(own, direction))
-                 for direction in (logits, tf.transpose(logits)))
+    return tuple(
+        tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(own, direction))
+        for direction in (logits, tf.transpose(logits))
+    )
 
 
-def damsm_losses(regions: tf.Tensor, codes: tf.Tensor, words: tf.Tensor, sentences: tf.Tensor, mask: tf.Tensor,
-                 classes: tf.Tensor, gamma1: float = GAMMA1, gamma2: float = GAMMA2,
-                 gamma3: float = GAMMA3) -> dict[str, tf.Tensor]:
+def damsm_losses(
+    regions: tf.Tensor,
+    codes: tf.Tensor,
+    words: tf.Tensor,
+    sentences: tf.Tensor,
+    mask: tf.Tensor,
+    classes: tf.Tensor,
+    gamma1: float = GAMMA1,
+    gamma2: float = GAMMA2,
+    gamma3: float = GAMMA3,
+) -> dict[str, tf.Tensor]:
     """The four losses, scalars: `w0` and `w1` by words and regions, `s0` and `s1` by sentence and whole image."""
     w0, w1 = matching_losses(word_similarity(regions, words, mask, gamma1, gamma2), classes, gamma3)
     s0, s1 = matching_losses(sentence_similarity(codes, sentences), classes, gamma3)

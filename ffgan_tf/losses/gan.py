@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-
 TINY = 1e-16  # under a square root, whose slope at 0 is infinite
 
 
@@ -42,7 +41,13 @@ def discriminator_terms(logits: DiscriminatorLogits) -> dict[str, tf.Tensor]:
 WEIGHTS = {
     "paper": {"real": 1 / 2, "fake": 1 / 2, "real_matching": 1 / 3, "fake_matching": 1 / 3, "real_mismatching": 1 / 3},
     # AttnGAN: (real + real|I)/2 + (the three on fakes and wrong pairs)/3.
-    "attngan": {"real": 1 / 2, "real_matching": 1 / 2, "fake": 1 / 3, "fake_matching": 1 / 3, "real_mismatching": 1 / 3},
+    "attngan": {
+        "real": 1 / 2,
+        "real_matching": 1 / 2,
+        "fake": 1 / 3,
+        "fake_matching": 1 / 3,
+        "real_mismatching": 1 / 3,
+    },
 }
 
 
@@ -80,7 +85,7 @@ def matching_aware_penalty(of_pictures: tf.Tensor, of_condition: tf.Tensor, powe
     Gradients of the conditional logits' sum with respect to pictures and condition, (B, …) each → scalar.
     """
     norm = tf.sqrt(_square_norm(of_pictures) + TINY) + tf.sqrt(_square_norm(of_condition) + TINY)
-    return tf.reduce_mean(norm ** power)
+    return tf.reduce_mean(norm**power)
 
 
 def _square_norm(x: tf.Tensor) -> tf.Tensor:
@@ -94,9 +99,15 @@ def mismatch_index(classes: tf.Tensor) -> tf.Tensor:
     int → (B,) int32. Raises InvalidArgumentError for a batch of one class only.
     """
     count = tf.shape(classes)[0]
-    with tf.control_dependencies([tf.debugging.assert_greater(
-            tf.reduce_sum(tf.cast(classes != classes[0], tf.int32)), 0,
-            message="a batch of one class only has no mismatching sentence: use a larger --batch or more classes")]):
+    with tf.control_dependencies(
+        [
+            tf.debugging.assert_greater(
+                tf.reduce_sum(tf.cast(classes != classes[0], tf.int32)),
+                0,
+                message="a batch of one class only has no mismatching sentence: use a larger --batch or more classes",
+            )
+        ]
+    ):
         # other[i, k] is the sample k+1 places after i, round the end.
         other = (tf.range(count)[:, None] + tf.range(1, count)[None, :]) % count
     differs = tf.gather(classes, other) != classes[:, None]

@@ -1,12 +1,13 @@
 """Does a picture find a sentence of its own colour among a hundred? For data whose captions fit in colour alone."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 
-def colour_retrieval(image_codes: np.ndarray, sentence_codes: np.ndarray, colours: Sequence[str], candidates: int = 100,
-                     seed: int = 2020) -> tuple[float, float]:
+def colour_retrieval(
+    image_codes: np.ndarray, sentence_codes: np.ndarray, colours: Sequence[str], candidates: int = 100, seed: int = 2020
+) -> tuple[float, float]:
     """Share of pictures for which the best of `candidates` sentences is of the picture's colour, and the share expected
     of a blind choice.
 
@@ -14,8 +15,10 @@ def colour_retrieval(image_codes: np.ndarray, sentence_codes: np.ndarray, colour
     candidates are the picture's own sentence and others drawn without replacement, all N where there are fewer.
     """
     colours = np.asarray(colours)
-    images, sentences = (codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-8)
-                         for codes in (np.asarray(image_codes, np.float64), np.asarray(sentence_codes, np.float64)))
+    images, sentences = (
+        codes / np.maximum(np.linalg.norm(codes, axis=1, keepdims=True), 1e-8)
+        for codes in (np.asarray(image_codes, np.float64), np.asarray(sentence_codes, np.float64))
+    )
     count, random = len(images), np.random.default_rng(seed)
     if not count == len(sentences) == len(colours):
         raise ValueError("codes and colours differ in length")

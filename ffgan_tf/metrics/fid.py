@@ -51,14 +51,19 @@ def fid(features1: np.ndarray, features2: np.ndarray, statistics2: FeatureStatis
     """
     features1, features2 = check_features(features1, "FID, first set"), check_features(features2, "FID, second set")
     if features1.shape[1] != features2.shape[1]:
-        raise UserError(f"FID: the two sets have {features1.shape[1]} and {features2.shape[1]} features: they come "
-                        "from different networks.")
+        raise UserError(
+            f"FID: the two sets have {features1.shape[1]} and {features2.shape[1]} features: they come "
+            "from different networks."
+        )
     fewest = min(len(features1), len(features2))
     if fewest < 2:
         raise UserError("FID needs at least 2 pictures on each side, there is only one. Mend: give more pictures.")
     if fewest < FEW_SAMPLES:
-        warnings.warn(f"FID from {fewest} pictures is biased upwards: compare it with figures from the same counts "
-                      "only, and look at KID, which is not biased.", stacklevel=2)
+        warnings.warn(
+            f"FID from {fewest} pictures is biased upwards: compare it with figures from the same counts "
+            "only, and look at KID, which is not biased.",
+            stacklevel=2,
+        )
     dimension = features1.shape[1]
     if len(features1) > dimension and len(features2) > dimension:
         one, two = FeatureStatistics.of(features1), statistics2 or FeatureStatistics.of(features2)

@@ -15,14 +15,16 @@ class InceptionScore:
 
     def __init__(self, total: int, splits: int = 10, seed: int = 2020):
         if total < splits:
-            raise UserError(f"the Inception Score over {splits} splits needs at least {splits} pictures, there are "
-                            f"{total}. Mend: give more pictures.")
+            raise UserError(
+                f"the Inception Score over {splits} splits needs at least {splits} pictures, there are "
+                f"{total}. Mend: give more pictures."
+            )
         self.total, self.splits = total, splits
         order = np.arange(total)
         np.random.RandomState(seed).shuffle(order)
         self._split = np.empty(total, np.int64)
         for split in range(splits):  # torch-fidelity's and StackGAN's bounds: the sizes differ by one at most
-            self._split[order[split * total // splits:(split + 1) * total // splits]] = split
+            self._split[order[split * total // splits : (split + 1) * total // splits]] = split
         self._seen = 0
         self._sum_p: np.ndarray | None = None
         self._sum_plogp = np.zeros(splits)
@@ -36,7 +38,7 @@ class InceptionScore:
             raise ValueError(f"more than the {self.total} rows that were announced")
         if self._sum_p is None:
             self._sum_p = np.zeros((self.splits, p.shape[1]))
-        split = self._split[self._seen:self._seen + len(p)]
+        split = self._split[self._seen : self._seen + len(p)]
         np.add.at(self._sum_p, split, p)
         np.add.at(self._sum_plogp, split, _plogp(p).sum(axis=1))
         self._seen += len(p)

@@ -35,11 +35,12 @@ def polynomial_mmd(x: np.ndarray, y: np.ndarray) -> float:
         return cube.sum() - (np.trace(cube) if skip_diagonal else 0.0)
 
     within = (kernel_sum(x, x, True) + kernel_sum(y, y, True)) / (size * (size - 1))
-    return float(within - 2 * kernel_sum(x, y, False) / size ** 2)
+    return float(within - 2 * kernel_sum(x, y, False) / size**2)
 
 
-def kid(features1: np.ndarray, features2: np.ndarray, subsets: int = 100, subset_size: int = 1000,
-        seed: int = 2020) -> Kid:
+def kid(
+    features1: np.ndarray, features2: np.ndarray, subsets: int = 100, subset_size: int = 1000, seed: int = 2020
+) -> Kid:
     """KID of features [N1, D], [N2, D] over random subsets, with torch-fidelity's defaults and order of drawing.
 
     `subset_size` shrinks to the smaller set where there are fewer pictures; the result says what was used.

@@ -1,6 +1,6 @@
 """Precision, recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020) from k-nearest neighbours."""
 
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -45,8 +45,10 @@ def prdc(real: np.ndarray, fake: np.ndarray, k: int = 5, max_samples: int = 10_0
     for name, features in (("real", real), ("generated", fake)):
         features = check_features(features, f"precision/recall, {name} pictures")
         if len(features) <= k:
-            raise UserError(f"precision/recall with k = {k} needs more than {k} {name} pictures, there are "
-                            f"{len(features)}. Mend: give more pictures.")
+            raise UserError(
+                f"precision/recall with k = {k} needs more than {k} {name} pictures, there are "
+                f"{len(features)}. Mend: give more pictures."
+            )
         if len(features) > max_samples:
             features = features[np.sort(random.choice(len(features), max_samples, replace=False))]
         sets.append(features.astype(np.float64))
@@ -62,7 +64,11 @@ def prdc(real: np.ndarray, fake: np.ndarray, k: int = 5, max_samples: int = 10_0
         recalled += int((squared < fake_radii).any(axis=1).sum())
         covered += int((squared.min(axis=1) < real_radii[rows]).sum())
     return {
-        "precision": float((balls_around > 0).mean()), "recall": recalled / len(real),
-        "density": float(balls_around.mean() / k), "coverage": covered / len(real),
-        "k": k, "real_count": len(real), "fake_count": len(fake),
+        "precision": float((balls_around > 0).mean()),
+        "recall": recalled / len(real),
+        "density": float(balls_around.mean() / k),
+        "coverage": covered / len(real),
+        "k": k,
+        "real_count": len(real),
+        "fake_count": len(fake),
     }

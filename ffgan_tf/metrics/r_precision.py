@@ -6,9 +6,16 @@ from ffgan_tf.metrics.statistics import check_features
 from ffgan_tf.utils.errors import UserError
 
 
-def r_precision(image_codes: np.ndarray, sentence_codes: np.ndarray, classes: np.ndarray, caption_codes: np.ndarray,
-                caption_classes: np.ndarray, wrong: int = 99, groups: int = 10,
-                seed: int = 2020) -> tuple[float, float]:
+def r_precision(
+    image_codes: np.ndarray,
+    sentence_codes: np.ndarray,
+    classes: np.ndarray,
+    caption_codes: np.ndarray,
+    caption_classes: np.ndarray,
+    wrong: int = 99,
+    groups: int = 10,
+    seed: int = 2020,
+) -> tuple[float, float]:
     """Mean and standard deviation, over `groups` drawn at random, of the share of pictures whose own caption has the
     highest cosine.
 
@@ -23,18 +30,20 @@ def r_precision(image_codes: np.ndarray, sentence_codes: np.ndarray, classes: np
     if not len(image_codes) == len(sentence_codes) == len(classes) or len(caption_codes) != len(caption_classes):
         raise ValueError("codes and classes differ in length")
     if len(image_codes) < groups:
-        raise UserError(f"R-precision in {groups} groups needs at least {groups} pictures, there are "
-                        f"{len(image_codes)}.")
+        raise UserError(
+            f"R-precision in {groups} groups needs at least {groups} pictures, there are {len(image_codes)}."
+        )
     others = {label: np.flatnonzero(caption_classes != label) for label in np.unique(classes)}
     for label, candidates in others.items():
         if len(candidates) < wrong:
-            raise UserError(f"R-precision: class {label} has only {len(candidates)} captions of other classes, "
-                            f"{wrong} are needed.")
+            raise UserError(
+                f"R-precision: class {label} has only {len(candidates)} captions of other classes, {wrong} are needed."
+            )
     random = np.random.default_rng(seed)
     hits = np.empty(len(image_codes))
     for index, label in enumerate(classes):
         drawn = random.choice(others[label], wrong, replace=False)
-        candidates = np.concatenate([sentence_codes[index:index + 1], caption_codes[drawn]])
+        candidates = np.concatenate([sentence_codes[index : index + 1], caption_codes[drawn]])
         scores = (candidates * image_codes[index]).sum(axis=1)  # one sum for all: equal captions must tie exactly
         hits[index] = scores[0] > scores[1:].max()
     # At random: pictures come in the order of their classes, and the groups' spread must not be that of the classes.

@@ -14,8 +14,13 @@ from ffgan_tf.metrics.statistics import FeatureStatistics
 NEIGHBOURS = 5
 
 
-def compare_features(features: np.ndarray, reference: np.ndarray, statistics: FeatureStatistics | None = None,
-                     seed: int = 2020, kid_subsets: int = 100) -> tuple[dict[str, Any], list[str]]:
+def compare_features(
+    features: np.ndarray,
+    reference: np.ndarray,
+    statistics: FeatureStatistics | None = None,
+    seed: int = 2020,
+    kid_subsets: int = 100,
+) -> tuple[dict[str, Any], list[str]]:
     """FID, KID, precision, recall, density, coverage of `features` [N, D] against `reference` [M, D], and warnings.
 
     `statistics`: of the reference, where they are at hand. Scores that need more pictures than there are (k-nearest
@@ -27,8 +32,12 @@ def compare_features(features: np.ndarray, reference: np.ndarray, statistics: Fe
         scores: dict[str, Any] = {"fid": fid(features, reference, statistics)}
     notes += [str(item.message) for item in caught if issubclass(item.category, UserWarning)]
     distance = kid(features, reference, kid_subsets, seed=seed)
-    scores |= {"kid": distance.mean, "kid_std": distance.std, "kid_subsets": distance.subsets,
-               "kid_subset_size": distance.subset_size}
+    scores |= {
+        "kid": distance.mean,
+        "kid_std": distance.std,
+        "kid_subsets": distance.subsets,
+        "kid_subset_size": distance.subset_size,
+    }
     if distance.subset_size < 1000:
         notes.append(f"KID from subsets of {distance.subset_size}, not 1,000: fewer pictures than that.")
     if min(len(features), len(reference)) <= NEIGHBOURS:

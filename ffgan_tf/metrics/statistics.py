@@ -17,8 +17,10 @@ def check_features(features: np.ndarray, what: str) -> np.ndarray:
         raise UserError(f"{what}: features must be [N, D], not {list(features.shape)}")
     bad = ~np.isfinite(features).all(axis=1)
     if bad.any():
-        raise UserError(f"{what}: {int(bad.sum())} of {len(features)} rows hold NaN or infinity, the first is row "
-                        f"{int(np.argmax(bad))}. Mend: look at that picture, or at the network's weights file.")
+        raise UserError(
+            f"{what}: {int(bad.sum())} of {len(features)} rows hold NaN or infinity, the first is row "
+            f"{int(np.argmax(bad))}. Mend: look at that picture, or at the network's weights file."
+        )
     return features
 
 
@@ -38,7 +40,7 @@ class FeatureStatistics:
         """The statistics of `features` [N, D]."""
         statistics = cls(features.shape[1])
         for start in range(0, len(features), chunk):
-            statistics.update(features[start:start + chunk])
+            statistics.update(features[start : start + chunk])
         return statistics
 
     def update(self, features: np.ndarray) -> "FeatureStatistics":
@@ -85,8 +87,9 @@ class FeatureStatistics:
             with np.load(path, allow_pickle=False) as file:
                 mean, covariance, count = file["mu"], file["sigma"], int(file["count"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: not a statistics file of this program ({error}). Mend: delete it, it is made "
-                            "again.") from error
+            raise UserError(
+                f"{path}: not a statistics file of this program ({error}). Mend: delete it, it is made again."
+            ) from error
         statistics = cls(len(mean))
         statistics.count, statistics.mean, statistics._scatter = count, mean, covariance * (count - 1)
         return statistics

@@ -1,7 +1,7 @@
 """Building blocks of both networks (spec section 3, after AttnGAN). All maps are NHWC."""
 
 import contextlib
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -46,8 +46,15 @@ class Conv(tf.keras.layers.Conv2D):
 
 def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False, **kwargs) -> Conv:
     """kernel×kernel convolution, zero padding such that stride s divides the map by s, no bias unless asked."""
-    return Conv(filters, kernel, strides=stride, padding="same", use_bias=use_bias, kernel_initializer=UnitOrthogonal(),
-                **kwargs)
+    return Conv(
+        filters,
+        kernel,
+        strides=stride,
+        padding="same",
+        use_bias=use_bias,
+        kernel_initializer=UnitOrthogonal(),
+        **kwargs,
+    )
 
 
 def dense(units: int, use_bias: bool = True, **kwargs) -> tf.keras.layers.Dense:
@@ -69,8 +76,12 @@ def synchronised_batch_norm(on: bool) -> Iterator[None]:
 def batch_norm(**kwargs) -> tf.keras.layers.BatchNormalization:
     """Batch normalisation: eps 1e-5, momentum 0.9, γ ~ N(1, 0.02), β = 0."""
     return tf.keras.layers.BatchNormalization(
-        momentum=BN_MOMENTUM, epsilon=BN_EPSILON, synchronized=_synchronised,
-        gamma_initializer=tf.keras.initializers.RandomNormal(1.0, 0.02), **kwargs)
+        momentum=BN_MOMENTUM,
+        epsilon=BN_EPSILON,
+        synchronized=_synchronised,
+        gamma_initializer=tf.keras.initializers.RandomNormal(1.0, 0.02),
+        **kwargs,
+    )
 
 
 def glu(x: tf.Tensor) -> tf.Tensor:
@@ -120,10 +131,16 @@ def up_conv(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     Computed as one transposed convolution at the low resolution (`up_kernel`), 2.25× fewer multiplications and equal to
     the plain form, borders included: the zero row beyond the upsampled map is that beyond the small one.
     """
+
     def transposed(x, kernel):
         shape = tf.shape(x)
-        return tf.nn.conv2d_transpose(x, tf.cast(up_kernel(kernel), x.dtype),
-                                      [shape[0], 2 * shape[1], 2 * shape[2], kernel.shape[-1]], strides=2, padding="SAME")
+        return tf.nn.conv2d_transpose(
+            x,
+            tf.cast(up_kernel(kernel), x.dtype),
+            [shape[0], 2 * shape[1], 2 * shape[2], kernel.shape[-1]],
+            strides=2,
+            padding="SAME",
+        )
 
     kernel = tf.convert_to_tensor(kernel)
     height, width = x.shape[1:3]
@@ -148,8 +165,9 @@ class UpConv(tf.keras.layers.Layer):
     def build(self, input_shape):
         last = input_shape[-1]  # of one shape its channels, of three the matrix's shape
         channels = last if isinstance(last, int) else last[-1]
-        self.kernel = self.add_weight("kernel", (3, 3, channels, self.filters), initializer=UnitOrthogonal(),
-                                      experimental_autocast=False)
+        self.kernel = self.add_weight(
+            "kernel", (3, 3, channels, self.filters), initializer=UnitOrthogonal(), experimental_autocast=False
+        )
         super().build(input_shape)
 
     def call(self, inputs):
@@ -209,8 +227,9 @@ def conv_of_tiled(vector: tf.Tensor, kernel: tf.Tensor, height: int, width: int)
     zones = tf.einsum("ri,sj,ijvo->rsvo", tf.constant(row_taps, dtype), tf.constant(column_taps, dtype), kernel)
     values = tf.einsum("bv,rsvo->brso", vector, zones)
     # Columns first, while there are few rows; rows as one plain product, whose gradient is another: einsum transposes.
-    values = tf.reshape(tf.einsum("ws,brso->brwo", tf.constant(columns, dtype), values),
-                        [-1, rows.shape[1], width * filters])
+    values = tf.reshape(
+        tf.einsum("ws,brso->brwo", tf.constant(columns, dtype), values), [-1, rows.shape[1], width * filters]
+    )
     return tf.reshape(tf.matmul(tf.constant(rows, dtype), values), [-1, height, width, filters])
 
 
@@ -234,7 +253,7 @@ class VectorConv(tf.keras.layers.Layer):
     def call(self, inputs):
         x, vector = inputs
         kernel = tf.cast(self.kernel, x.dtype)
-        own, of_vector = kernel[:, :, :self.channels], kernel[:, :, self.channels:]
+        own, of_vector = kernel[:, :, : self.channels], kernel[:, :, self.channels :]
         return tf.nn.conv2d(x, own, 1, "SAME") + conv_of_tiled(vector, of_vector, *x.shape[1:3])
 
 
@@ -270,6 +289,6 @@ class DenseBlock(tf.keras.layers.Layer):
     def residual_matrix(self) -> tf.Tensor:
         """The matrix (C + depth·growth + V, C + V) of H_dense(x) + x on [concatenation, v], in the variables' type."""
         unchanged = np.zeros((self.channels + self.added + self.vector_size, self.channels + self.vector_size))
-        unchanged[:self.channels, :self.channels] = np.eye(self.channels)
-        unchanged[self.channels + self.added:, self.channels:] = np.eye(self.vector_size)
+        unchanged[: self.channels, : self.channels] = np.eye(self.channels)
+        unchanged[self.channels + self.added :, self.channels :] = np.eye(self.vector_size)
         return self.join.kernel[0, 0] + tf.constant(unchanged, self.variable_dtype)

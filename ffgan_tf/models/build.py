@@ -1,7 +1,7 @@
 """The networks of a run, with all their variables made."""
 
 import contextlib
-from typing import Iterator, NamedTuple
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -29,8 +29,13 @@ def build_generator(config: ModelConfig, precision: str = "float32", sync: bool 
     """A generator with its variables; `sync`: batch norm over all replicas."""
     with precision_scope(precision), blocks.synchronised_batch_norm(sync):
         model = Generator(config, name="generator")
-        model(tf.zeros([2, TEXT_DIM]), tf.zeros([2, 3, TEXT_DIM]), tf.ones([2, 3], tf.bool),
-              tf.zeros([2, config.z_dim]), tf.zeros([2, config.c_dim]))
+        model(
+            tf.zeros([2, TEXT_DIM]),
+            tf.zeros([2, 3, TEXT_DIM]),
+            tf.ones([2, 3], tf.bool),
+            tf.zeros([2, config.z_dim]),
+            tf.zeros([2, config.c_dim]),
+        )
     return model
 
 
@@ -43,8 +48,9 @@ def build_discriminator(config: ModelConfig, precision: str = "float32", sync: b
     return model
 
 
-def build_text_encoder(n_words: int, init_range: float = 0.1, seed: int | None = None,
-                       forget_bias: float = 0.0) -> TextEncoder:
+def build_text_encoder(
+    n_words: int, init_range: float = 0.1, seed: int | None = None, forget_bias: float = 0.0
+) -> TextEncoder:
     """A text encoder with its variables, drawn from the seed; `forget_bias` is added to the LSTMs' forget gates."""
     model = TextEncoder(n_words, TEXT_DIM, init_range, seed, name="text_encoder")
     model(tf.zeros([1, 2], tf.int32), tf.ones([1], tf.int32))

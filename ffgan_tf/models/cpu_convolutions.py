@@ -6,7 +6,7 @@ stride-2 transposed convolution by its kernel runs at a third of the peak. Matri
 library's own convolutions are used.
 """
 
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -21,8 +21,16 @@ def on_cpu() -> bool:
 def better_as_product(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> bool:
     """Whether `product_conv` is the faster form for this map and kernel, and applies."""
     height, width = x.shape[1:3]
-    return bool(height and width and height * width <= FEW_PIXELS * stride ** 2 and height % stride == 0
-                and width % stride == 0 and kernel.shape[0] % stride == 0 and kernel.shape[0] > 1 and on_cpu())
+    return bool(
+        height
+        and width
+        and height * width <= FEW_PIXELS * stride**2
+        and height % stride == 0
+        and width % stride == 0
+        and kernel.shape[0] % stride == 0
+        and kernel.shape[0] > 1
+        and on_cpu()
+    )
 
 
 def product_conv(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
@@ -40,9 +48,14 @@ def product_conv(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     @tf.custom_gradient
     def run(x, kernel):
         tiles = tf.reshape(tf.pad(x, around), [-1, height + blocks - 1, stride, width + blocks - 1, stride, channels])
-        patches = tf.concat([tiles[:, i // stride:i // stride + height, i % stride,
-                                   j // stride:j // stride + width, j % stride]
-                             for i in range(size) for j in range(size)], axis=-1)
+        patches = tf.concat(
+            [
+                tiles[:, i // stride : i // stride + height, i % stride, j // stride : j // stride + width, j % stride]
+                for i in range(size)
+                for j in range(size)
+            ],
+            axis=-1,
+        )
         patches, matrix = tf.reshape(patches, [-1, size * size * channels]), tf.reshape(kernel, [-1, filters])
 
         def gradients(dy):
@@ -50,12 +63,20 @@ def product_conv(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
             # Transposed, so that the product reads the large matrix as it lies: 3 times faster for few pixels.
             d_patches = tf.transpose(tf.matmul(matrix, dy, transpose_b=True))
             d_patches = tf.reshape(d_patches, [-1, height, width, blocks, stride, blocks, stride, channels])
-            d_tiles = tf.add_n([
-                tf.pad(d_patches[:, :, :, i, :, j], [[0, 0], [i, blocks - 1 - i], [j, blocks - 1 - j]] + 3 * [[0, 0]])
-                for i in range(blocks) for j in range(blocks)])
-            d_map = tf.reshape(tf.transpose(d_tiles, [0, 1, 3, 2, 4, 5]),
-                               [-1, stride * (height + blocks - 1), stride * (width + blocks - 1), channels])
-            d_x = d_map[:, before:before + stride * height, before:before + stride * width]
+            d_tiles = tf.add_n(
+                [
+                    tf.pad(
+                        d_patches[:, :, :, i, :, j], [[0, 0], [i, blocks - 1 - i], [j, blocks - 1 - j]] + 3 * [[0, 0]]
+                    )
+                    for i in range(blocks)
+                    for j in range(blocks)
+                ]
+            )
+            d_map = tf.reshape(
+                tf.transpose(d_tiles, [0, 1, 3, 2, 4, 5]),
+                [-1, stride * (height + blocks - 1), stride * (width + blocks - 1), channels],
+            )
+            d_x = d_map[:, before : before + stride * height, before : before + stride * width]
             return d_x, tf.reshape(tf.matmul(patches, dy, transpose_a=True), [size, size, channels, filters])
 
         return tf.reshape(tf.matmul(patches, matrix), [-1, height, width, filters]), gradients
@@ -67,8 +88,11 @@ def neighbour_sums(y: tf.Tensor, count: int, width: int) -> list[tf.Tensor]:
     """y as rows (·, 2·count, width) → [y[2p+1] + y[2p+2], y[2p] + y[2p+1], y[2p−1] + y[2p]] for p < count, zeros beyond
     the ends, each (·, count, width)."""
     even, odd = tf.unstack(tf.reshape(y, [-1, count, 2, width]), axis=2)  # slices of stride 2 are ten times slower
-    return [odd + tf.pad(even[:, 1:], [[0, 0], [0, 1], [0, 0]]), even + odd,
-            even + tf.pad(odd[:, :-1], [[0, 0], [1, 0], [0, 0]])]
+    return [
+        odd + tf.pad(even[:, 1:], [[0, 0], [0, 1], [0, 0]]),
+        even + odd,
+        even + tf.pad(odd[:, :-1], [[0, 0], [1, 0], [0, 0]]),
+    ]
 
 
 def with_up_gradients(forward: Callable) -> Callable:
@@ -78,13 +102,20 @@ def with_up_gradients(forward: Callable) -> Callable:
     dy[2p+1−i] + dy[2p+2−i]: dk[i] = Σ_p x[p]·z_i[p] and dx[p] = Σ_i k[i]·z_i[p]. In two dimensions nine such maps and two
     matrix products, with 9 multiplications where the transposed convolution's gradients need 16.
     """
+
     @tf.custom_gradient
     def run(x, kernel):
         def gradients(dy):
             height, width, channels = x.shape[1:]
             filters = kernel.shape[-1]
-            z = tf.concat([both for rows in neighbour_sums(dy, height, 2 * width * filters)
-                           for both in neighbour_sums(rows, width, filters)], axis=-1)
+            z = tf.concat(
+                [
+                    both
+                    for rows in neighbour_sums(dy, height, 2 * width * filters)
+                    for both in neighbour_sums(rows, width, filters)
+                ],
+                axis=-1,
+            )
             z = tf.reshape(z, [-1, 9 * filters])
             matrix = tf.reshape(tf.transpose(tf.cast(kernel, x.dtype), [2, 0, 1, 3]), [channels, 9 * filters])
             d_kernel = tf.matmul(tf.reshape(x, [-1, channels]), z, transpose_a=True)

@@ -53,7 +53,7 @@ class Discriminator(tf.keras.Model):
         super().__init__(**kwargs)
         ndf = config.ndf
         downs = int(math.log2(config.image_size // 4))
-        self.trunk = [ConvNormLeaky(ndf * 2 ** i, 4, 2, norm=i > 0, name=f"down{i + 1}") for i in range(downs)]
+        self.trunk = [ConvNormLeaky(ndf * 2**i, 4, 2, norm=i > 0, name=f"down{i + 1}") for i in range(downs)]
         self.trunk += [ConvNormLeaky(16 * ndf, 3, name="conv1"), ConvNormLeaky(8 * ndf, 3, name="conv2")]
         self.unconditional_logit = Logit(name="unconditional_logit")
         self.joint = ConvNormLeaky(8 * ndf, 3, name="joint")

@@ -57,8 +57,9 @@ class FPAM(tf.keras.layers.Layer):
         super().__init__(**kwargs)
         self.residual = config.fpam_residual
         self.own = blocks.conv(channels, 1, name="own")
-        self.pyramid = Pyramid(channels, channels // config.pyramid_reduction, config.kernels, config.pyramid_norm,
-                               name="pyramid")
+        self.pyramid = Pyramid(
+            channels, channels // config.pyramid_reduction, config.kernels, config.pyramid_norm, name="pyramid"
+        )
         self.pooled = blocks.conv(channels, 1, name="pooled")
 
     def call(self, x, training=False):

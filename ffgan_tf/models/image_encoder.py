@@ -38,8 +38,10 @@ class Heads(tf.keras.Model):
 
     def __init__(self, d: int = TEXT_DIM, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        first, second = (tf.keras.initializers.RandomUniform(-0.1, 0.1, None if seed is None else seed * 100 + 50 + i)
-                         for i in range(2))
+        first, second = (
+            tf.keras.initializers.RandomUniform(-0.1, 0.1, None if seed is None else seed * 100 + 50 + i)
+            for i in range(2)
+        )
         self.region = tf.keras.layers.Dense(d, use_bias=False, kernel_initializer=first, name="region")
         self.code = tf.keras.layers.Dense(d, kernel_initializer=second, name="code")
 
@@ -63,9 +65,14 @@ class SmallTrunk(tf.keras.Model):
         self.blocks = []
         for i, width in enumerate(widths):
             start = tf.keras.initializers.HeNormal(None if seed is None else seed * 100 + 60 + i)
-            self.blocks.append((
-                tf.keras.layers.Conv2D(width, 3, 2, "same", use_bias=False, kernel_initializer=start, name=f"conv{i}"),
-                tf.keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"norm{i}")))
+            self.blocks.append(
+                (
+                    tf.keras.layers.Conv2D(
+                        width, 3, 2, "same", use_bias=False, kernel_initializer=start, name=f"conv{i}"
+                    ),
+                    tf.keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.9, name=f"norm{i}"),
+                )
+            )
 
     def call(self, images, training=False):
         x, local = resized(images, self.image_size), None
@@ -83,13 +90,16 @@ class InceptionTrunk:
 
     def __init__(self, weights: str | Path):
         """Raises UserError where the file is damaged or another network's."""
-        network = tf.keras.applications.InceptionV3(include_top=False, weights=None,
-                                                    input_shape=(INCEPTION_SIZE, INCEPTION_SIZE, 3))
+        network = tf.keras.applications.InceptionV3(
+            include_top=False, weights=None, input_shape=(INCEPTION_SIZE, INCEPTION_SIZE, 3)
+        )
         try:
             network.load_weights(str(weights))
         except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"--inception_weights={weights}: not the weights of Keras's InceptionV3 without its top "
-                            f"({str(error).splitlines()[0]}). Mend: {NOTOP} from {ORIGIN}") from None
+            raise UserError(
+                f"--inception_weights={weights}: not the weights of Keras's InceptionV3 without its top "
+                f"({str(error).splitlines()[0]}). Mend: {NOTOP} from {ORIGIN}"
+            ) from None
         self.weights_file, self.weights_sha256 = Path(weights).name, sha256_file(weights)
         network.trainable = False
         pooled = tf.keras.layers.GlobalAveragePooling2D()(network.output)
@@ -121,7 +131,9 @@ def inception_weights_path(given: str, flag: str = "--inception_weights") -> Pat
     home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
     path = Path(home, "models", NOTOP) if given == "imagenet" else Path(given).expanduser()
     if not path.is_file():
-        raise UserError(f"{flag}={given}: {path} is missing; the image encoder needs Inception-v3's ImageNet weights, "
-                        f"and nothing is downloaded unasked. Mend: fetch {ORIGIN}{NOTOP} and put it there, or name its "
-                        f"place with {flag}=PATH; one trained with train_damsm --image_encoder=small needs none.")
+        raise UserError(
+            f"{flag}={given}: {path} is missing; the image encoder needs Inception-v3's ImageNet weights, "
+            f"and nothing is downloaded unasked. Mend: fetch {ORIGIN}{NOTOP} and put it there, or name its "
+            f"place with {flag}=PATH; one trained with train_damsm --image_encoder=small needs none."
+        )
     return path

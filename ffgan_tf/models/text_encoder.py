@@ -21,17 +21,28 @@ class TextEncoder(tf.keras.Model):
         uniform = tf.keras.initializers.RandomUniform
         seeds = [None if seed is None else seed * 100 + i for i in range(7)]
         self.embedding = tf.keras.layers.Embedding(
-            n_words, EMBEDDING, embeddings_initializer=uniform(-init_range, init_range, seeds[0]), name="embedding",
-            dtype=dtype)
+            n_words,
+            EMBEDDING,
+            embeddings_initializer=uniform(-init_range, init_range, seeds[0]),
+            name="embedding",
+            dtype=dtype,
+        )
         self.dropout = tf.keras.layers.Dropout(DROPOUT, dtype=dtype)
         bound = (d // 2) ** -0.5  # what PyTorch's LSTM, hence AttnGAN's, draws all its weights from
 
         def lstm(name, first_seed, **extra):
             return tf.keras.layers.LSTM(
-                d // 2, return_sequences=True, return_state=True, unit_forget_bias=False, name=name, dtype=dtype,
+                d // 2,
+                return_sequences=True,
+                return_state=True,
+                unit_forget_bias=False,
+                name=name,
+                dtype=dtype,
                 kernel_initializer=uniform(-bound, bound, first_seed),
                 recurrent_initializer=uniform(-bound, bound, first_seed and first_seed + 1),
-                bias_initializer=uniform(-bound, bound, first_seed and first_seed + 2), **extra)
+                bias_initializer=uniform(-bound, bound, first_seed and first_seed + 2),
+                **extra,
+            )
 
         self.forward = lstm("forward", seeds[1])
         self.backward = lstm("backward", seeds[4], go_backwards=True)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ffgan_tf.data.convert.attngan_captions import read_pickled_captions
 from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.data.convert.attngan_captions import read_pickled_captions
 from ffgan_tf.models import build
 from ffgan_tf.models.text_encoder import EMBEDDING, TextEncoder
 from ffgan_tf.utils.errors import UserError
@@ -20,8 +20,12 @@ def expected_shapes(words: int) -> dict[str, tuple[int, ...]]:
     units = build.TEXT_DIM // 2
     shapes = {"encoder.weight": (words, EMBEDDING)}
     for ending in DIRECTIONS:
-        shapes |= {f"rnn.weight_ih_l0{ending}": (4 * units, EMBEDDING), f"rnn.weight_hh_l0{ending}": (4 * units, units),
-                   f"rnn.bias_ih_l0{ending}": (4 * units,), f"rnn.bias_hh_l0{ending}": (4 * units,)}
+        shapes |= {
+            f"rnn.weight_ih_l0{ending}": (4 * units, EMBEDDING),
+            f"rnn.weight_hh_l0{ending}": (4 * units, units),
+            f"rnn.bias_ih_l0{ending}": (4 * units,),
+            f"rnn.bias_hh_l0{ending}": (4 * units,),
+        }
     return shapes
 
 
@@ -30,14 +34,19 @@ def check_state(state: dict[str, np.ndarray], path: str | Path, words: int, voca
     shapes = expected_shapes(words)
     missing, foreign = sorted(shapes.keys() - state.keys()), sorted(state.keys() - shapes.keys())
     if missing or foreign:
-        parts = [f"{what} {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
-                 for what, names in (("it lacks", missing), ("it has", foreign)) if names]
+        parts = [
+            f"{what} {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
+            for what, names in (("it lacks", missing), ("it has", foreign))
+            if names
+        ]
         raise UserError(f"{path}: not the weights of AttnGAN's text encoder: {'; '.join(parts)}. {MEND}")
     table = state["encoder.weight"]
     if table.ndim == 2 and table.shape[1] == EMBEDDING and len(table) != words:
-        raise UserError(f"{path} is an encoder of {len(table):,} words, {vocabulary_path} has {words:,}: token ids "
-                        "would mean other words. Mend: give the captions.pickle that came with these weights; a "
-                        "vocabulary built anew does not fit them.")
+        raise UserError(
+            f"{path} is an encoder of {len(table):,} words, {vocabulary_path} has {words:,}: token ids "
+            "would mean other words. Mend: give the captions.pickle that came with these weights; a "
+            "vocabulary built anew does not fit them."
+        )
     for name, shape in shapes.items():
         value = state[name]
         if value.shape != shape:
@@ -58,7 +67,11 @@ def import_text_encoder(weights_path: str | Path, captions_path: str | Path) -> 
     encoder = build.build_text_encoder(len(vocabulary))
     encoder.embedding.set_weights([state["encoder.weight"]])
     for ending, layer in DIRECTIONS.items():
-        getattr(encoder, layer).set_weights([
-            state[f"rnn.weight_ih_l0{ending}"].T, state[f"rnn.weight_hh_l0{ending}"].T,
-            state[f"rnn.bias_ih_l0{ending}"] + state[f"rnn.bias_hh_l0{ending}"]])
+        getattr(encoder, layer).set_weights(
+            [
+                state[f"rnn.weight_ih_l0{ending}"].T,
+                state[f"rnn.weight_hh_l0{ending}"].T,
+                state[f"rnn.bias_ih_l0{ending}"] + state[f"rnn.bias_hh_l0{ending}"],
+            ]
+        )
     return encoder, vocabulary

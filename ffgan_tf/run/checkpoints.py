@@ -48,7 +48,7 @@ class Checkpoints:
         best = self.best()
         earlier = [old for old in self.steps() if old <= step]
         for old in self.steps():
-            if old not in earlier[-self.keep:] and old != (best and best["step"]):
+            if old not in earlier[-self.keep :] and old != (best and best["step"]):
                 shutil.rmtree(self.path(old))
         return self.path(step)
 
@@ -86,11 +86,16 @@ class Checkpoints:
             damage = self.damage(step)
             if damage is None:
                 return step
-            print(f"warning: checkpoint of step {step} is damaged: {damage}; trying the one before",
-                  file=sys.stderr, flush=True)
+            print(
+                f"warning: checkpoint of step {step} is damaged: {damage}; trying the one before",
+                file=sys.stderr,
+                flush=True,
+            )
         if steps:
-            raise UserError(f"{self.folder}: no checkpoint is whole. Mend: restore one from a backup, or remove the "
-                            "folder to start again.")
+            raise UserError(
+                f"{self.folder}: no checkpoint is whole. Mend: restore one from a backup, or remove the "
+                "folder to start again."
+            )
         return None
 
     def restore(self, checkpoint: tf.train.Checkpoint, step: int, partial: bool = False) -> None:
@@ -100,8 +105,10 @@ class Checkpoints:
             status.assert_existing_objects_matched()
             status.expect_partial() if partial else status.assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
-            raise UserError(f"{self.path(step)} does not fit this run's networks: {str(error).splitlines()[0]}. Mend: "
-                            "take the settings it was trained with (leave the model flags out).") from error
+            raise UserError(
+                f"{self.path(step)} does not fit this run's networks: {str(error).splitlines()[0]}. Mend: "
+                "take the settings it was trained with (leave the model flags out)."
+            ) from error
 
     def mark_best(self, step: int, metric: str, value: float, lower_is_better: bool = True) -> bool:
         """Records a step as the best by `metric` if it is; the best checkpoint is never removed. Returns whether it is."""

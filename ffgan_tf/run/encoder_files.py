@@ -15,8 +15,14 @@ import tensorflow as tf
 
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.models import build
-from ffgan_tf.models.image_encoder import (INCEPTION_SIZE, Heads, ImageEncoder, InceptionTrunk, SmallTrunk,
-                                           inception_weights_path)
+from ffgan_tf.models.image_encoder import (
+    INCEPTION_SIZE,
+    Heads,
+    ImageEncoder,
+    InceptionTrunk,
+    SmallTrunk,
+    inception_weights_path,
+)
 from ffgan_tf.models.text_encoder import TextEncoder
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
@@ -69,8 +75,11 @@ def save_text_encoder(folder: str | Path, encoder: TextEncoder, vocabulary: Voca
     """Writes the encoder's folder, atomically, replacing an older one. `made_by` says where the weights come from."""
     with directory_atomic(folder, replace=True) as temporary:
         vocabulary.save(temporary / VOCABULARY)
-        _write(temporary, {name: variable.numpy() for name, variable in zip(weight_names(encoder), encoder.variables)},
-               {"words": len(vocabulary), "vocabulary_hash": vocabulary.hash, "d": encoder.d, "made_by": made_by})
+        _write(
+            temporary,
+            {name: variable.numpy() for name, variable in zip(weight_names(encoder), encoder.variables)},
+            {"words": len(vocabulary), "vocabulary_hash": vocabulary.hash, "d": encoder.d, "made_by": made_by},
+        )
 
 
 def load_text_encoder(folder: str | Path) -> tuple[TextEncoder, Vocabulary]:
@@ -85,8 +94,9 @@ def load_text_encoder(folder: str | Path) -> tuple[TextEncoder, Vocabulary]:
     return encoder, vocabulary
 
 
-def save_image_encoder(folder: str | Path, heads: Heads, trunk: SmallTrunk | InceptionTrunk, text_encoder: str | Path,
-                       made_by: dict) -> None:
+def save_image_encoder(
+    folder: str | Path, heads: Heads, trunk: SmallTrunk | InceptionTrunk, text_encoder: str | Path, made_by: dict
+) -> None:
     """Writes the image encoder's folder, atomically, replacing an older one; `text_encoder` is its twin's folder."""
     text = json.loads((Path(text_encoder) / ABOUT).read_text(encoding="utf-8"))
     models = {"heads/": heads}
@@ -94,13 +104,28 @@ def save_image_encoder(folder: str | Path, heads: Heads, trunk: SmallTrunk | Inc
         models["trunk/"] = trunk
         kind = {"trunk": "small", "image_size": trunk.image_size}
     else:
-        kind = {"trunk": "inception", "image_size": INCEPTION_SIZE, "inception_file": trunk.weights_file,
-                "inception_sha256": trunk.weights_sha256}
+        kind = {
+            "trunk": "inception",
+            "image_size": INCEPTION_SIZE,
+            "inception_file": trunk.weights_file,
+            "inception_sha256": trunk.weights_sha256,
+        }
     with directory_atomic(folder, replace=True) as temporary:
-        _write(temporary, {prefix + name: variable.numpy() for prefix, model in models.items()
-                           for name, variable in zip(weight_names(model), model.variables)},
-               {**kind, "d": heads.code.units, "vocabulary_hash": text["vocabulary_hash"],
-                "text_encoder_sha256": text["weights_sha256"], "made_by": made_by})
+        _write(
+            temporary,
+            {
+                prefix + name: variable.numpy()
+                for prefix, model in models.items()
+                for name, variable in zip(weight_names(model), model.variables)
+            },
+            {
+                **kind,
+                "d": heads.code.units,
+                "vocabulary_hash": text["vocabulary_hash"],
+                "text_encoder_sha256": text["weights_sha256"],
+                "made_by": made_by,
+            },
+        )
 
 
 def are_twins(text_encoder: str | Path, image_encoder: str | Path) -> bool:
@@ -112,8 +137,9 @@ def are_twins(text_encoder: str | Path, image_encoder: str | Path) -> bool:
     return image.get("text_encoder_sha256") == text["weights_sha256"]
 
 
-def load_image_encoder(folder: str | Path, inception_weights: str = "",
-                       flag: str = "--damsm_inception_weights") -> ImageEncoder:
+def load_image_encoder(
+    folder: str | Path, inception_weights: str = "", flag: str = "--damsm_inception_weights"
+) -> ImageEncoder:
     """Reads an image encoder's folder: a function of pictures that is differentiable by them, frozen.
 
     `inception_weights` is the file of the Inception trunk that it was trained on ("": the one in Keras's cache); the
@@ -131,9 +157,11 @@ def load_image_encoder(folder: str | Path, inception_weights: str = "",
         else:
             path, wanted = inception_weights_path(inception_weights or "imagenet", flag), about["inception_sha256"]
             if (found := sha256_file(path)) != wanted:
-                raise UserError(f"{path}: not the Inception weights that the image encoder in {folder} was trained on, "
-                                f"which were {about['inception_file']} (SHA-256 {found[:12]}…, wanted {wanted[:12]}…). "
-                                f"Mend: name that file with {flag}=PATH.")
+                raise UserError(
+                    f"{path}: not the Inception weights that the image encoder in {folder} was trained on, "
+                    f"which were {about['inception_file']} (SHA-256 {found[:12]}…, wanted {wanted[:12]}…). "
+                    f"Mend: name that file with {flag}=PATH."
+                )
             trunk = InceptionTrunk(path)
         heads(*trunk(tf.zeros([1, about["image_size"], about["image_size"], 3])))
     models = {"heads/": heads} | ({"trunk/": trunk} if about["trunk"] == "small" else {})

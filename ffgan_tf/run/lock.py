@@ -4,8 +4,8 @@ import contextlib
 import fcntl
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 from ffgan_tf.utils.errors import UserError
 
@@ -27,8 +27,10 @@ def run_lock(run: str | Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise UserError(f"{path}: another process trains in this folder ({file.read().strip() or 'unknown'}). Mend: "
-                            "stop it, or take another --run.") from None
+            raise UserError(
+                f"{path}: another process trains in this folder ({file.read().strip() or 'unknown'}). Mend: "
+                "stop it, or take another --run."
+            ) from None
         file.truncate(0)
         file.write(f"host {socket.gethostname()} pid {os.getpid()}\n")
         file.flush()

@@ -1,7 +1,8 @@
 """A trained run as a function from sentences to pictures; what `sample`, `evaluate` and the training loop share."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -34,9 +35,16 @@ class Sampler:
     def __init__(self, generator: Generator, text_encoder: TextEncoder, z_dim: int, c_dim: int, batch: int = 32):
         self._generator, self._encoder = generator, text_encoder
         self._z_dim, self._c_dim, self._batch = z_dim, c_dim, batch
-        self._compiled = tf.function(self._generate, input_signature=[
-            tf.TensorSpec([batch, MAX_WORDS], tf.int32), tf.TensorSpec([batch], tf.int32),
-            tf.TensorSpec([batch], tf.int32), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.float32)])
+        self._compiled = tf.function(
+            self._generate,
+            input_signature=[
+                tf.TensorSpec([batch, MAX_WORDS], tf.int32),
+                tf.TensorSpec([batch], tf.int32),
+                tf.TensorSpec([batch], tf.int32),
+                tf.TensorSpec([], tf.int32),
+                tf.TensorSpec([], tf.float32),
+            ],
+        )
 
     def _generate(self, tokens, lengths, ids, seed, truncation):
         def draw(i):
@@ -46,10 +54,11 @@ class Sampler:
         noise = tf.where(truncation > 0, truncated(noise, truncation), noise)
         sentence, words = self._encoder(tokens, lengths)
         mask = tf.sequence_mask(lengths, MAX_WORDS)
-        return self._generator(sentence, words, mask, noise[:, :self._z_dim], noise[:, self._z_dim:]).image
+        return self._generator(sentence, words, mask, noise[:, : self._z_dim], noise[:, self._z_dim :]).image
 
-    def __call__(self, tokens: Sequence[Sequence[int]], seed: int, ids: Sequence[int] | None = None,
-                 truncation: float = 0.0) -> np.ndarray:
+    def __call__(
+        self, tokens: Sequence[Sequence[int]], seed: int, ids: Sequence[int] | None = None, truncation: float = 0.0
+    ) -> np.ndarray:
         """Pictures (N, S, S, 3) uint8 for N token lists (each not empty).
 
         `ids` number the noise vectors (default 0…N−1); `truncation` t > 0 draws z and ε from the normal distribution
@@ -59,15 +68,15 @@ class Sampler:
         ids = np.arange(count) if ids is None else np.asarray(ids)
         images = []
         for start in range(0, count, self._batch):
-            part = [list(ids_)[:MAX_WORDS] for ids_ in tokens[start:start + self._batch]]
+            part = [list(ids_)[:MAX_WORDS] for ids_ in tokens[start : start + self._batch]]
             padding = self._batch - len(part)
             padded = np.zeros((self._batch, MAX_WORDS), np.int32)
             for i, row in enumerate(part):
-                padded[i, :len(row)] = row
+                padded[i, : len(row)] = row
             lengths = np.array([len(row) for row in part] + [1] * padding, np.int32)
-            numbers = np.concatenate([ids[start:start + self._batch], np.zeros(padding)]).astype(np.int32)
+            numbers = np.concatenate([ids[start : start + self._batch], np.zeros(padding)]).astype(np.int32)
             out = self._compiled(padded, lengths, numbers, np.int32(seed), np.float32(truncation))
-            images.append(to_uint8(out.numpy()[:len(part)]))
+            images.append(to_uint8(out.numpy()[: len(part)]))
         return np.concatenate(images)
 
 
@@ -83,8 +92,9 @@ class Run(NamedTuple):
     text_encoder: TextEncoder
 
 
-def load_run(run: str | Path, *, step: int | None = None, ema: bool = True, batch: int = 32,
-             precision: str | None = None) -> Run:
+def load_run(
+    run: str | Path, *, step: int | None = None, ema: bool = True, batch: int = 32, precision: str | None = None
+) -> Run:
     """Loads a run's generator (its EMA by default) at its newest whole checkpoint, or at `step`; -1 is the best.
 
     Raises UserError where the folder is no run, has no checkpoint, or not that step's.
@@ -100,7 +110,9 @@ def load_run(run: str | Path, *, step: int | None = None, ema: bool = True, batc
             raise UserError(f"--step=-1: no checkpoint of {run} is on record as the best. Mend: leave --step out.")
         step = best["step"]
     if step is None:
-        raise UserError(f"{run / 'checkpoints'}: no checkpoint there yet. Mend: train first, or wait for the first one.")
+        raise UserError(
+            f"{run / 'checkpoints'}: no checkpoint there yet. Mend: train first, or wait for the first one."
+        )
     if step not in checkpoints.steps():
         kept = ", ".join(map(str, checkpoints.steps())) or "none"
         raise UserError(f"--step={step}: {run} has no checkpoint of that step (it has {kept}).")

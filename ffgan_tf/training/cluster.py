@@ -14,10 +14,14 @@ def worker_place() -> tuple[int, int]:
     text = os.environ.get("TF_CONFIG", "")
     try:
         found = json.loads(text or "{}")
-        workers = [(kind, i) for kind in ("chief", "worker") for i in range(len(found.get("cluster", {}).get(kind, [])))]
+        workers = [
+            (kind, i) for kind in ("chief", "worker") for i in range(len(found.get("cluster", {}).get(kind, [])))
+        ]
         if not workers:
             return 0, 1
         return workers.index((found["task"]["type"], int(found["task"]["index"]))), len(workers)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"TF_CONFIG={text}: not of the form {{\"cluster\": {{\"worker\": [\"host:port\", …]}}, \"task\": "
-                        f"{{\"type\": \"worker\", \"index\": 0}}}} ({error!r}).") from None
+        raise UserError(
+            f'TF_CONFIG={text}: not of the form {{"cluster": {{"worker": ["host:port", …]}}, "task": '
+            f'{{"type": "worker", "index": 0}}}} ({error!r}).'
+        ) from None

@@ -11,15 +11,15 @@ from ffgan_tf.damsm_config import DamsmConfig
 from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
-from ffgan_tf.run.encoder_files import IMAGE, TEXT, are_twins, save_image_encoder, save_text_encoder
 from ffgan_tf.models.image_encoder import InceptionTrunk, inception_weights_path
 from ffgan_tf.run.checkpoints import Checkpoints
+from ffgan_tf.run.encoder_files import IMAGE, TEXT, are_twins, save_image_encoder, save_text_encoder
+from ffgan_tf.run.log import Log
+from ffgan_tf.run.signals import StopRequest, stop_line
 from ffgan_tf.training.damsm_step import METRICS, Damsm
 from ffgan_tf.training.damsm_validation import Validation
 from ffgan_tf.training.diagnose import check_finite
 from ffgan_tf.training.feature_cache import Stopped, cached_features, key_of
-from ffgan_tf.run.signals import StopRequest, stop_line
-from ffgan_tf.run.log import Log
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic
 from ffgan_tf.utils.progress import format_duration
@@ -30,6 +30,7 @@ def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None
     if not config.colour_labels:
         return None
     from ffgan_tf.evaluation.colour_probe import labels_of, read_colour_labels
+
     labels, given = read_colour_labels(config.colour_labels), f"--colour_labels={config.colour_labels}"
     return dict(zip(names, labels_of(names, labels, given, "test pictures")))
 
@@ -64,8 +65,10 @@ def train(config: DamsmConfig, run: str | Path) -> int:
     resume_step = checkpoints.latest()
     kept_vocabulary = run / "vocabulary.json"
     if resume_step is not None and Vocabulary.load(kept_vocabulary).hash != vocabulary.hash:
-        raise UserError(f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the "
-                        "run was started with, or take another --run.")
+        raise UserError(
+            f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the "
+            "run was started with, or take another --run."
+        )
     checkpoints.remove_leftovers()
 
     print(f"reading {config.data}", flush=True)
@@ -84,27 +87,51 @@ def train(config: DamsmConfig, run: str | Path) -> int:
         train_images = test_images = None
         if frozen and config.cache_features:
             try:
-                cached = [cached_features(frozen, key_of(config.data, name, config.image_size, weights, views), split,
-                                          max_size, config.cache_dir, lambda: bool(stop.asked))
-                          for name, split, views in (("train", train_split, 2), ("test", test_split, 1))]
+                cached = [
+                    cached_features(
+                        frozen,
+                        key_of(config.data, name, config.image_size, weights, views),
+                        split,
+                        max_size,
+                        config.cache_dir,
+                        lambda: bool(stop.asked),
+                    )
+                    for name, split, views in (("train", train_split, 2), ("test", test_split, 1))
+                ]
             except Stopped:
-                print(f"stopped while Inception was at the pictures ({stop.asked} received); the same command "
-                      "continues", flush=True)
+                print(
+                    f"stopped while Inception was at the pictures ({stop.asked} received); the same command continues",
+                    flush=True,
+                )
                 return 0
             train_images, test_images = cached[0].tensors, lambda index: cached[1].tensors(index, False)
         write_atomic(kept_vocabulary, (Path(config.data) / records.VOCABULARY).read_bytes())
         configs.save(config, run)
 
         step = start = int(damsm.step.numpy())
-        batches = iter(training_batches(
-            train_split, max_size=max_size, image_size=config.image_size, batch=config.batch,
-            max_words=config.max_words, noise_dim=0, seed=config.seed, start_step=step, image_at=train_images))
-        validation = Validation(damsm, test_split, vocabulary, max_size, test_images, colours,
-                                config.attention_pictures)
+        batches = iter(
+            training_batches(
+                train_split,
+                max_size=max_size,
+                image_size=config.image_size,
+                batch=config.batch,
+                max_words=config.max_words,
+                noise_dim=0,
+                seed=config.seed,
+                start_step=step,
+                image_at=train_images,
+            )
+        )
+        validation = Validation(
+            damsm, test_split, vocabulary, max_size, test_images, colours, config.attention_pictures
+        )
         train_step = tf.function(damsm.train_step)
         log = Log(run, step)
-        print(f"{images:,} images, {len(vocabulary):,} words, {total:,} steps of {config.batch}; TensorBoard: "
-              f"tensorboard --logdir={run}", flush=True)
+        print(
+            f"{images:,} images, {len(vocabulary):,} words, {total:,} steps of {config.batch}; TensorBoard: "
+            f"tensorboard --logdir={run}",
+            flush=True,
+        )
 
         began = interval_began = time.monotonic()
         pending: list[tf.Tensor] = []  # the metrics of steps since the last log, still on the device
@@ -114,23 +141,28 @@ def train(config: DamsmConfig, run: str | Path) -> int:
             step += 1
             over = config.max_minutes and time.monotonic() - began > 60 * config.max_minutes
             if stop.asked or over:
-                stop_reason = f"{stop.asked} received" if stop.asked else \
-                    f"--max_minutes={config.max_minutes:g} are over"
+                stop_reason = (
+                    f"{stop.asked} received" if stop.asked else f"--max_minutes={config.max_minutes:g} are over"
+                )
             # After a signal there may be no time for it.
             validate = step == total or step % config.validate_every == 0 or (over and not stop.asked)
             report = validate or bool(stop_reason) or step % config.log_every == 0
             if report:
                 values = np.stack([metrics.numpy() for metrics in pending])  # the one wait for the device
-                check_finite(values, METRICS, step - len(values) + 1, saved,
-                             "a smaller --lr, with --allow_config_change")
+                check_finite(
+                    values, METRICS, step - len(values) + 1, saved, "a smaller --lr, with --allow_config_change"
+                )
                 means = dict(zip(METRICS, values.mean(axis=0).astype(float)))
                 speed = len(pending) / max(time.monotonic() - interval_began, 1e-9)
                 log.scalars(step, {**means, "speed/steps_per_second": speed, "epoch": step * config.batch / images})
                 left = (time.monotonic() - began) / (step - start) * (total - step)
-                print(f"step {step:,}/{total:,}  epoch {step * config.batch / images:.1f}  "
-                      f"loss {means['loss/total']:.3f}  words {means['loss/w0']:.3f} {means['loss/w1']:.3f}  sentence "
-                      f"{means['loss/s0']:.3f} {means['loss/s1']:.3f}  lr {means['learning_rate']:.1e}  "
-                      f"{speed:.2f} steps/s  ETA {format_duration(left)}", flush=True)
+                print(
+                    f"step {step:,}/{total:,}  epoch {step * config.batch / images:.1f}  "
+                    f"loss {means['loss/total']:.3f}  words {means['loss/w0']:.3f} {means['loss/w1']:.3f}  sentence "
+                    f"{means['loss/s0']:.3f} {means['loss/s1']:.3f}  lr {means['learning_rate']:.1e}  "
+                    f"{speed:.2f} steps/s  ETA {format_duration(left)}",
+                    flush=True,
+                )
                 pending.clear()
             if validate or stop_reason:
                 checkpoints.save(damsm.checkpoint(), step)
@@ -140,15 +172,25 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 log.scalars(step, found)
                 sheet = validation.sheet()
                 log.pictures(step, sheet.tiles, sheet.labels, sheet.columns)
-                best = checkpoints.mark_best(step, config.best_by, found[f"validation/{config.best_by}"],
-                                             lower_is_better=config.best_by == "loss")
+                best = checkpoints.mark_best(
+                    step,
+                    config.best_by,
+                    found[f"validation/{config.best_by}"],
+                    lower_is_better=config.best_by == "loss",
+                )
                 if best or not (run / TEXT).exists():
                     save_encoders(run, damsm, vocabulary, step, found)
-                colour = f"  colour {found['validation/colour']:.3f} (chance {found['validation/colour_blind']:.3f})" \
-                    if colours else ""
-                print(f"step {step:,}: test loss {found['validation/loss']:.3f}  R-precision "
-                      f"{found['validation/r_precision']:.3f} (chance {validation.chance():.3f}){colour}"
-                      f"{'  the best so far' if best else ''}", flush=True)
+                colour = (
+                    f"  colour {found['validation/colour']:.3f} (chance {found['validation/colour_blind']:.3f})"
+                    if colours
+                    else ""
+                )
+                print(
+                    f"step {step:,}: test loss {found['validation/loss']:.3f}  R-precision "
+                    f"{found['validation/r_precision']:.3f} (chance {validation.chance():.3f}){colour}"
+                    f"{'  the best so far' if best else ''}",
+                    flush=True,
+                )
             if report:
                 interval_began = time.monotonic()  # steps/s is that of the steps alone
             if stop_reason:
@@ -159,6 +201,9 @@ def train(config: DamsmConfig, run: str | Path) -> int:
     else:
         print(f"done: {step:,} steps in {format_duration(time.monotonic() - began)}.", flush=True)
     if (run / TEXT).exists():
-        print(f"The best encoders so far: {run / TEXT}, {run / IMAGE}. Use: python -m ffgan_tf.train "
-              f"--text_encoder={run / TEXT} …", flush=True)
+        print(
+            f"The best encoders so far: {run / TEXT}, {run / IMAGE}. Use: python -m ffgan_tf.train "
+            f"--text_encoder={run / TEXT} …",
+            flush=True,
+        )
     return 0

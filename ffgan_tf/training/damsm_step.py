@@ -1,6 +1,7 @@
 """What DAMSM trains, and one step of it (spec section 9)."""
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -79,7 +80,7 @@ class Damsm(tf.Module):
         """lr · decay^epoch, never below its floor."""
         config = self.config
         epoch = tf.cast(self.step * config.batch // self._images, tf.float32)
-        return config.lr * tf.maximum(config.lr_decay ** epoch, config.lr_floor)
+        return config.lr * tf.maximum(config.lr_decay**epoch, config.lr_floor)
 
     def train_step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         """One step on a batch of `training_batches`; returns METRICS, float32."""
@@ -93,7 +94,8 @@ class Damsm(tf.Module):
         text, text_norm = tf.clip_by_global_norm([tf.convert_to_tensor(part) for part in text], self.config.rnn_clip)
         rate = self.learning_rate()
         self.optimizer.learning_rate.assign(rate)
-        self.optimizer.apply_gradients(zip([*text, *image], [*self.text_encoder.trainable_variables,
-                                                            *self.image_variables]))
+        self.optimizer.apply_gradients(
+            zip([*text, *image], [*self.text_encoder.trainable_variables, *self.image_variables])
+        )
         self.step.assign_add(1)
         return tf.stack([*(losses[name] for name in LOSSES), total, text_norm, tf.linalg.global_norm(image), rate])

@@ -1,6 +1,7 @@
 """DAMSM on the test split: loss, R-precision, colour retrieval, and pictures of what the words look at."""
 
-from typing import Callable, NamedTuple, Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -31,8 +32,16 @@ class Sheet(NamedTuple):
 class Validation:
     """The test split, each picture with one of its captions in turn, in an order that mixes classes."""
 
-    def __init__(self, damsm: Damsm, split: Split, vocabulary: Vocabulary, max_size: int,
-                 features: Callable | None = None, colours: dict[str, str] | None = None, pictures: int = 6):
+    def __init__(
+        self,
+        damsm: Damsm,
+        split: Split,
+        vocabulary: Vocabulary,
+        max_size: int,
+        features: Callable | None = None,
+        colours: dict[str, str] | None = None,
+        pictures: int = 6,
+    ):
         """`features(index)` gives a picture's cached features; `colours` the colours of pictures by name.
 
         Raises UserError where the split has too little to tell apart.
@@ -43,8 +52,10 @@ class Validation:
         classes, sizes = np.unique(split.classes, return_counts=True)
         self._wrong, self._groups = min(WRONG, count - int(sizes.max())), min(GROUPS, count)
         if len(classes) < 2:
-            raise UserError(f"--data={damsm.config.data}: its test split is of one class; R-precision, by which the "
-                            "best encoder is kept, needs sentences of others. Mend: convert with more test classes.")
+            raise UserError(
+                f"--data={damsm.config.data}: its test split is of one class; R-precision, by which the "
+                "best encoder is kept, needs sentences of others. Mend: convert with more test classes."
+            )
         self._order = np.random.default_rng(0).permutation(count)
         which = np.arange(count) % split.captions
         self._tokens = split.tokens[np.arange(count), which][:, :MAX_WORDS]
@@ -56,8 +67,9 @@ class Validation:
 
     def _images(self, places: Sequence[int], batch: int) -> tf.data.Dataset:
         if self._features is None:
-            return centre_images(self._split, max_size=self._max_size, image_size=self._damsm.config.image_size,
-                                 batch=batch, only=places)
+            return centre_images(
+                self._split, max_size=self._max_size, image_size=self._damsm.config.image_size, batch=batch, only=places
+            )
         data = tf.data.Dataset.from_tensor_slices(list(places)).map(self._features, num_parallel_calls=tf.data.AUTOTUNE)
         return data.batch(batch).prefetch(2)
 
@@ -67,16 +79,21 @@ class Validation:
         codes, sentences = (np.empty([len(order), self._damsm.text_encoder.d], np.float32) for _ in range(2))
         losses = []
         for start, image in zip(range(0, len(order), batch), self._images(order, batch)):
-            places = order[start:start + batch]
+            places = order[start : start + batch]
             encoded = self._encode(image, self._tokens[places], self._lengths[places])
             codes[places], sentences[places] = encoded.codes, encoded.sentences
             if len(places) == batch:
                 losses.append(float(self._loss(encoded, self._split.classes[places])))
-        found = {"validation/loss": float(np.mean(losses)), "validation/r_precision": r_precision(
-            codes, sentences, self._split.classes, sentences, self._split.classes, self._wrong, self._groups)[0]}
+        found = {
+            "validation/loss": float(np.mean(losses)),
+            "validation/r_precision": r_precision(
+                codes, sentences, self._split.classes, sentences, self._split.classes, self._wrong, self._groups
+            )[0],
+        }
         if self._colours:
-            found |= zip(("validation/colour", "validation/colour_blind"),
-                         colour_retrieval(codes, sentences, self._colours))
+            found |= zip(
+                ("validation/colour", "validation/colour_blind"), colour_retrieval(codes, sentences, self._colours)
+            )
         return found
 
     def chance(self) -> float:
@@ -89,8 +106,17 @@ class Validation:
         tokens, lengths = self._tokens[places], np.minimum(self._lengths[places], SHEET_WORDS)
         encoded = self._encode(next(iter(self._images(places, len(places)))), tokens, self._lengths[places])
         maps = own_attention(encoded.regions, encoded.words, encoded.mask, self._damsm.config.gamma1).numpy()
-        pictures = next(iter(centre_images(split, max_size=self._max_size, image_size=self._damsm.config.image_size,
-                                           batch=len(places), only=places))).numpy()
+        pictures = next(
+            iter(
+                centre_images(
+                    split,
+                    max_size=self._max_size,
+                    image_size=self._damsm.config.image_size,
+                    batch=len(places),
+                    only=places,
+                )
+            )
+        ).numpy()
         columns, tiles, labels = 1 + int(lengths.max()), [], []
         for row, place in enumerate(places):
             text = split.texts[place][int(place % split.captions[place])]

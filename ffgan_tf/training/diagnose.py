@@ -1,7 +1,8 @@
 """Divergence: which term of which step is not finite, and where in it the first NaN or infinity comes from."""
 
 import contextlib
-from typing import Any, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -58,8 +59,11 @@ class _Watch:
                 self._check(value, "{} gives {}", path)
 
     def gradients(self, sources: Any, gradients: Any) -> None:
-        pairs = [(*self.weights[id(source)][:2], gradient) for source, gradient in
-                 zip(tf.nest.flatten(sources), tf.nest.flatten(gradients)) if id(source) in self.weights]
+        pairs = [
+            (*self.weights[id(source)][:2], gradient)
+            for source, gradient in zip(tf.nest.flatten(sources), tf.nest.flatten(gradients))
+            if id(source) in self.weights
+        ]
         # Backwards through the layers: what is not finite spreads to all gradients computed after it.
         for path, _, gradient in sorted(pairs, key=lambda pair: -self._calls.get(pair[1], -1)):
             self._check(gradient, "the gradient of {} holds {}", path)
@@ -116,8 +120,15 @@ def first_non_finite(modules: Iterable[tf.keras.layers.Layer], run_step: Callabl
     return watch.found
 
 
-def check_finite(metrics: np.ndarray, names: Sequence[str], first_step: int, last_checkpoint: int | None, mend: str,
-                 origin: Callable[[int], str | None] = lambda step: None, excused: np.ndarray | None = None) -> None:
+def check_finite(
+    metrics: np.ndarray,
+    names: Sequence[str],
+    first_step: int,
+    last_checkpoint: int | None,
+    mend: str,
+    origin: Callable[[int], str | None] = lambda step: None,
+    excused: np.ndarray | None = None,
+) -> None:
     """Raises UserError naming the first step and term that is not finite, and by `origin` the layer.
 
     `metrics` (steps, len(names)), the first row that of `first_step`; `excused`, of their shape: those that need not be.
@@ -130,7 +141,12 @@ def check_finite(metrics: np.ndarray, names: Sequence[str], first_step: int, las
         return
     step, term = first_step + int(bad[0][0]), names[int(bad[0][1])]
     where = origin(step)
-    kept = f"The checkpoint of step {last_checkpoint} is kept." if last_checkpoint is not None else \
-        "There was no checkpoint yet."
-    raise UserError(f"step {step}: {term} is {metrics[tuple(bad[0])]}{f' ({where})' if where else ''}; training has "
-                    f"diverged and stops. {kept} Mend: {mend}.")
+    kept = (
+        f"The checkpoint of step {last_checkpoint} is kept."
+        if last_checkpoint is not None
+        else "There was no checkpoint yet."
+    )
+    raise UserError(
+        f"step {step}: {term} is {metrics[tuple(bad[0])]}{f' ({where})' if where else ''}; training has "
+        f"diverged and stops. {kept} Mend: {mend}."
+    )

@@ -3,8 +3,8 @@
 import atexit
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import tensorflow as tf
 
@@ -24,9 +24,11 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     if worker_place()[1] < 2:
-        raise UserError("--strategy=multi_worker needs TF_CONFIG, which names all workers and this one's place: "
-                        "TF_CONFIG='{\"cluster\": {\"worker\": [\"host1:2222\", \"host2:2222\"]}, \"task\": {\"type\": "
-                        "\"worker\", \"index\": 0}}', with index 1 on the second. For one machine: --strategy=mirrored.")
+        raise UserError(
+            "--strategy=multi_worker needs TF_CONFIG, which names all workers and this one's place: "
+            'TF_CONFIG=\'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": '
+            '"worker", "index": 0}}\', with index 1 on the second. For one machine: --strategy=mirrored.'
+        )
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
@@ -84,5 +86,6 @@ def compiled_steps(gan, strategy: tf.distribute.Strategy) -> Callable:
         return metrics.stack()
 
     # The loop's graph may round otherwise than the plain one: a run keeps to one of them, whatever the count.
-    return lambda batches, count: single(batches) if gan.config.steps_per_call == 1 else several(
-        batches, tf.constant(count))
+    return lambda batches, count: (
+        single(batches) if gan.config.steps_per_call == 1 else several(batches, tf.constant(count))
+    )

@@ -8,8 +8,9 @@ records or sizes get another folder, and the old one may be removed by hand.
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -50,13 +51,25 @@ class Features:
 
 def key_of(data_dir: str | Path, split: str, image_size: int, weights: Path, views: int) -> dict[str, Any]:
     """All that the features depend on."""
-    return {"format": 1, "weights_sha256": sha256_file(weights),
-            "manifest_sha256": sha256_file(Path(data_dir) / records.MANIFEST), "split": split,
-            "image_size": image_size, "resized_to": INCEPTION_SIZE, "views": views}
+    return {
+        "format": 1,
+        "weights_sha256": sha256_file(weights),
+        "manifest_sha256": sha256_file(Path(data_dir) / records.MANIFEST),
+        "split": split,
+        "image_size": image_size,
+        "resized_to": INCEPTION_SIZE,
+        "views": views,
+    }
 
 
-def cached_features(trunk: Callable, key: dict[str, Any], split: Split, max_size: int, cache_dir: str | Path,
-                    stopped: Callable[[], bool] = lambda: False) -> Features:
+def cached_features(
+    trunk: Callable,
+    key: dict[str, Any],
+    split: Split,
+    max_size: int,
+    cache_dir: str | Path,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Features:
     """The features of `split` under `key`, computing those that are not there.
 
     `trunk`: pictures in [−1, 1] → (local, pooled). Raises UserError where the disk is too small or a feature does not
@@ -73,18 +86,21 @@ def cached_features(trunk: Callable, key: dict[str, Any], split: Split, max_size
     wanted = 2 * views * (int(np.prod(LOCAL_SHAPE)) + POOLED_SIZE) * sum(sizes[i] for i in missing)
     free = shutil.disk_usage(folder).free
     if wanted > free:
-        raise UserError(f"--cache_dir={cache_dir}: the features take {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are "
-                        "free. Mend: name a folder on a larger disk, or --nocache_features (slower: Inception every "
-                        "step).")
+        raise UserError(
+            f"--cache_dir={cache_dir}: the features take {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are "
+            "free. Mend: name a folder on a larger disk, or --nocache_features (slower: Inception every "
+            "step)."
+        )
     write_json(folder / "features.json", key)
     print(f"features of {count:,} {key['split']} pictures go to {folder} ({wanted / 1e9:.1f} GB)", flush=True)
     run = tf.function(lambda images: trunk(to_unit(images)))
     progress, done = Progress("Inception", sum(sizes[i] for i in missing), "images"), 0
     for i in missing:
         with directory_atomic(parts[i], replace=True) as temporary:
-            local, pooled = (np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", np.float16,
-                                                       (sizes[i], views, *shape))
-                             for name, shape in (("local", LOCAL_SHAPE), ("pooled", (POOLED_SIZE,))))
+            local, pooled = (
+                np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", np.float16, (sizes[i], views, *shape))
+                for name, shape in (("local", LOCAL_SHAPE), ("pooled", (POOLED_SIZE,)))
+            )
             place = 0
             own = range(i * PER_FOLDER, i * PER_FOLDER + sizes[i])
             for images in centre_images(split, max_size=max_size, image_size=key["image_size"], batch=BATCH, only=own):
@@ -92,9 +108,11 @@ def cached_features(trunk: Callable, key: dict[str, Any], split: Split, max_size
                     values = [value.numpy() for value in run(tf.reverse(images, [2]) if view else images)]
                     for target, value in zip((local, pooled), values):
                         if not np.abs(value).max() < np.finfo(np.float16).max:
-                            raise UserError("Inception's features do not fit float16: are these its weights? Mend: "
-                                            "other --inception_weights, or --nocache_features.")
-                        target[place:place + len(value), view] = value
+                            raise UserError(
+                                "Inception's features do not fit float16: are these its weights? Mend: "
+                                "other --inception_weights, or --nocache_features."
+                            )
+                        target[place : place + len(value), view] = value
                 place += len(images)
                 done += len(images)
                 progress.update(done)
@@ -108,7 +126,9 @@ def cached_features(trunk: Callable, key: dict[str, Any], split: Split, max_size
 
 def _whole(folder: Path, leading: tuple[int, int]) -> bool:
     try:
-        return all(np.load(folder / f"{name}.npy", mmap_mode="r").shape == (*leading, *shape)
-                   for name, shape in (("local", LOCAL_SHAPE), ("pooled", (POOLED_SIZE,))))
+        return all(
+            np.load(folder / f"{name}.npy", mmap_mode="r").shape == (*leading, *shape)
+            for name, shape in (("local", LOCAL_SHAPE), ("pooled", (POOLED_SIZE,)))
+        )
     except (OSError, ValueError):
         return False

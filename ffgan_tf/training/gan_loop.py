@@ -2,8 +2,8 @@
 
 import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -13,16 +13,16 @@ from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
 from ffgan_tf.models import build
-from ffgan_tf.run.encoder_files import are_twins, load_image_encoder, load_text_encoder
-from ffgan_tf.run.sampler import Sampler
 from ffgan_tf.run.checkpoints import Checkpoints
+from ffgan_tf.run.encoder_files import are_twins, load_image_encoder, load_text_encoder
+from ffgan_tf.run.log import Log
+from ffgan_tf.run.sampler import Sampler
+from ffgan_tf.run.signals import StopRequest, stop_line
+from ffgan_tf.training.cluster import worker_place
 from ffgan_tf.training.diagnose import check_finite, first_non_finite
 from ffgan_tf.training.distribution import any_worker, compiled_steps, make_strategy, output_folder
-from ffgan_tf.training.periodic_fid import Evaluator
 from ffgan_tf.training.gan_step import METRICS, Gan
-from ffgan_tf.training.cluster import worker_place
-from ffgan_tf.run.signals import StopRequest, stop_line
-from ffgan_tf.run.log import Log
+from ffgan_tf.training.periodic_fid import Evaluator
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic
 from ffgan_tf.utils.progress import format_duration
@@ -40,9 +40,11 @@ def make_text_encoder(config: configs.TrainConfig, vocabulary: Vocabulary):
         return build.build_text_encoder(len(vocabulary), config.text_init_range, config.seed, config.text_forget_bias)
     encoder, own = load_text_encoder(config.text_encoder)
     if own.hash != vocabulary.hash:
-        raise UserError(f"--text_encoder={config.text_encoder} has another vocabulary ({len(own):,} words) than "
-                        f"--data={config.data} ({len(vocabulary):,} words). Mend: convert the data with the encoder's "
-                        "captions (convert_cub.py --captions_pickle=…), or take an encoder trained on these records.")
+        raise UserError(
+            f"--text_encoder={config.text_encoder} has another vocabulary ({len(own):,} words) than "
+            f"--data={config.data} ({len(vocabulary):,} words). Mend: convert the data with the encoder's "
+            "captions (convert_cub.py --captions_pickle=…), or take an encoder trained on these records."
+        )
     return encoder
 
 
@@ -51,8 +53,10 @@ def make_image_encoder(config: configs.TrainConfig):
     if not config.damsm_weight:
         return None
     if not are_twins(config.text_encoder, config.image_encoder):
-        raise UserError(f"--image_encoder={config.image_encoder} was not trained with --text_encoder={config.text_encoder}: "
-                        "their features do not compare. Mend: both folders of one run of train_damsm.")
+        raise UserError(
+            f"--image_encoder={config.image_encoder} was not trained with --text_encoder={config.text_encoder}: "
+            "their features do not compare. Mend: both folders of one run of train_damsm."
+        )
     return load_image_encoder(config.image_encoder, config.inception_weights, "--inception_weights")
 
 
@@ -75,20 +79,28 @@ def explained(config: configs.TrainConfig) -> Iterator[None]:
             raise
         # The reason stands below "Graph execution error:" and a traceback of the graph's own.
         reason = next((line.strip() for line in str(error).splitlines() if "abort" in line), type(error).__name__)
-        raise UserError(f"another worker is gone ({reason[:160]}). Mend: start all workers again, each with its command; "
-                        "they continue from the newest checkpoint.") from error
+        raise UserError(
+            f"another worker is gone ({reason[:160]}). Mend: start all workers again, each with its command; "
+            "they continue from the newest checkpoint."
+        ) from error
     except (tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError) as error:
         # A constant that there is no room for, gradients' zeros say, is one that "cannot be parsed".
         if isinstance(error, tf.errors.ResourceExhaustedError) or "Cannot parse tensor from proto" in str(error):
-            raise UserError(f"out of memory at --batch={config.batch}. Mend: --batch={max(2, config.batch // 2)} with "
-                            "--allow_config_change, or a smaller --image_size, --ngf or --ndf in a new run.") from error
+            raise UserError(
+                f"out of memory at --batch={config.batch}. Mend: --batch={max(2, config.batch // 2)} with "
+                "--allow_config_change, or a smaller --image_size, --ngf or --ndf in a new run."
+            ) from error
         if "one class only" in str(error):
-            raise UserError(f"a batch of {config.batch} pictures was of one class only, so no sentence was wrong for any of "
-                            "them (Eq. 4). Mend: a larger --batch with --allow_config_change, or data of more "
-                            "classes.") from error
+            raise UserError(
+                f"a batch of {config.batch} pictures was of one class only, so no sentence was wrong for any of "
+                "them (Eq. 4). Mend: a larger --batch with --allow_config_change, or data of more "
+                "classes."
+            ) from error
         if "JPEG" in str(error):
-            raise UserError(f"--data={config.data}: a picture cannot be decoded. Mend: tools/verify_records.py "
-                            f"--data={config.data} says where the damage is; convert again.") from error
+            raise UserError(
+                f"--data={config.data}: a picture cannot be decoded. Mend: tools/verify_records.py "
+                f"--data={config.data} says where the damage is; convert again."
+            ) from error
         raise
 
 
@@ -98,8 +110,10 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     read_from, run = Path(run), output_folder(Path(run), config.strategy)  # one folder, but for workers after the first
     replicas, workers = strategy.num_replicas_in_sync, worker_place()[1] if config.strategy == "multi_worker" else 1
     if config.batch % (replicas * config.accumulate) or config.batch // (replicas * config.accumulate) < 2:
-        raise UserError(f"--batch={config.batch} cannot be shared by {replicas} devices in {config.accumulate} parts each, "
-                        "two pictures a part at least. Mend: a multiple, with --allow_config_change.")
+        raise UserError(
+            f"--batch={config.batch} cannot be shared by {replicas} devices in {config.accumulate} parts each, "
+            "two pictures a part at least. Mend: a multiple, with --allow_config_change."
+        )
     manifest = records.read_manifest(config.data)
     max_size = manifest["image"]["max_size"]
     size_ratio(max_size, config.image_size, config.data)
@@ -108,16 +122,20 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     kept = Checkpoints(read_from / "checkpoints")
     resume_step = kept.latest()
     if resume_step is not None and Vocabulary.load(read_from / "vocabulary.json").hash != vocabulary.hash:
-        raise UserError(f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the run "
-                        "was started with, or take another --run.")
+        raise UserError(
+            f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the run "
+            "was started with, or take another --run."
+        )
     checkpoints.remove_leftovers()
 
     print(f"reading {config.data}", flush=True)
     train_split, test_split = load_split(config.data, "train"), load_split(config.data, "test")
     images = len(train_split.names)
     if len(set(train_split.classes.tolist())) < 2:
-        raise UserError(f"--data={config.data}: all training images are of one class, so no sentence is wrong for any "
-                        "(Eq. 4). Mend: convert with classes.")
+        raise UserError(
+            f"--data={config.data}: all training images are of one class, so no sentence is wrong for any "
+            "(Eq. 4). Mend: convert with classes."
+        )
     total = config.steps or -(-config.epochs * images // config.batch)
 
     with strategy.scope():
@@ -133,8 +151,16 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
 
     def data(start_step, **place):
         return training_batches(
-            train_split, max_size=max_size, image_size=config.image_size, batch=config.batch, max_words=config.max_words,
-            noise_dim=config.z_dim + config.c_dim, seed=config.seed, start_step=start_step, **place)
+            train_split,
+            max_size=max_size,
+            image_size=config.image_size,
+            batch=config.batch,
+            max_words=config.max_words,
+            noise_dim=config.z_dim + config.c_dim,
+            seed=config.seed,
+            start_step=start_step,
+            **place,
+        )
 
     def origin(step):
         """The layer in which a step's first non-finite value arises, by doing it again."""
@@ -143,15 +169,22 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
         batch = next(iter(data(step - 1)))
         return first_non_finite([gan.generator, gan.discriminator], lambda: gan.train_step(batch))
 
-    batches = iter(strategy.distribute_datasets_from_function(lambda place: data(
-        step, replica=place.input_pipeline_id, replicas=place.num_input_pipelines,
-        split_by=place.num_replicas_in_sync // place.num_input_pipelines)))
+    batches = iter(
+        strategy.distribute_datasets_from_function(
+            lambda place: data(
+                step,
+                replica=place.input_pipeline_id,
+                replicas=place.num_input_pipelines,
+                split_by=place.num_replicas_in_sync // place.num_input_pipelines,
+            )
+        )
+    )
     train_steps = compiled_steps(gan, strategy)
 
     # The grid: the same test sentences and noise at every step, by the EMA weights.
     chosen = np.linspace(0, len(test_split.names) - 1, min(config.grid_captions, len(test_split.names))).astype(int)
     sentences = [test_split.texts[i][0] for i in chosen]
-    sentence_ids = [test_split.tokens[i, 0, :test_split.lengths[i, 0]] for i in chosen]
+    sentence_ids = [test_split.tokens[i, 0, : test_split.lengths[i, 0]] for i in chosen]
     shown = gan.shown()
     sampler = Sampler(shown, gan.text_encoder, config.z_dim, config.c_dim, len(chosen))
     evaluator = None
@@ -161,8 +194,11 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     log.text("sentences", "\n".join(f"{i + 1}. {text}" for i, text in enumerate(sentences)), step)
     write_atomic(run / "samples" / "sentences.txt", "\n".join(sentences) + "\n")
     device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-    print(f"{images:,} images, {total:,} steps of {config.batch}, {config.precision} on {replicas} {device}"
-          f"{'s' if replicas > 1 else ''}; TensorBoard: tensorboard --logdir={run}", flush=True)
+    print(
+        f"{images:,} images, {total:,} steps of {config.batch}, {config.precision} on {replicas} {device}"
+        f"{'s' if replicas > 1 else ''}; TensorBoard: tensorboard --logdir={run}",
+        flush=True,
+    )
 
     began = interval_began = time.monotonic()
     pending: list[tf.Tensor] = []  # the metrics of steps since the last log, still on the device
@@ -180,8 +216,9 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
             stop_reason = f"{stop.asked} received" if stop.asked else stop_reason
             if workers > 1:  # they stop at one step or none: what one is told, all learn at the next status
                 due = step % config.log_every == 0
-                stop_reason = (stop_reason or "another worker stopped") if due and any_worker(strategy, bool(stop_reason)) \
-                    else ""
+                stop_reason = (
+                    (stop_reason or "another worker stopped") if due and any_worker(strategy, bool(stop_reason)) else ""
+                )
             last = step == total or bool(stop_reason)
             evaluate = bool(config.eval_every) and (step == total or step % config.eval_every == 0)
             save = last or evaluate or step % config.checkpoint_every == 0
@@ -194,15 +231,29 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
                 seconds = time.monotonic() - interval_began
                 means = dict(zip(METRICS, values.mean(axis=0).astype(float)))
                 speed = config.batch * len(values) / max(seconds, 1e-9)
-                log.scalars(step, {**means, "speed/images_per_second": speed, "epoch": step * config.batch / images,
-                                   "learning_rate/g": config.lr_g, "learning_rate/d": config.lr_d})
+                log.scalars(
+                    step,
+                    {
+                        **means,
+                        "speed/images_per_second": speed,
+                        "epoch": step * config.batch / images,
+                        "learning_rate/g": config.lr_g,
+                        "learning_rate/d": config.lr_d,
+                    },
+                )
                 left = (time.monotonic() - began) / (step - start) * (total - step)
-                warning = "  I_s has collapsed" if means["text/mu_spread"] < COLLAPSED_SPREAD and \
-                    config.condition != "sentence" else ""
-                print(f"step {step:,}/{total:,}  epoch {step * config.batch / images:.1f}  D {means['loss_d/total']:.3f}  "
-                      f"G {means['loss_g/total']:.3f}  KL {means['loss_g/kl']:.4f}  D(t) {means['D/real']:.2f}  "
-                      f"D(t|I) {means['D/real_matching']:.2f}  D(t|wrong) {means['D/real_mismatching']:.2f}  "
-                      f"{speed:.1f} images/s  ETA {format_duration(left)}{warning}", flush=True)
+                warning = (
+                    "  I_s has collapsed"
+                    if means["text/mu_spread"] < COLLAPSED_SPREAD and config.condition != "sentence"
+                    else ""
+                )
+                print(
+                    f"step {step:,}/{total:,}  epoch {step * config.batch / images:.1f}  D {means['loss_d/total']:.3f}  "
+                    f"G {means['loss_g/total']:.3f}  KL {means['loss_g/kl']:.4f}  D(t) {means['D/real']:.2f}  "
+                    f"D(t|I) {means['D/real_matching']:.2f}  D(t|wrong) {means['D/real_mismatching']:.2f}  "
+                    f"{speed:.1f} images/s  ETA {format_duration(left)}{warning}",
+                    flush=True,
+                )
                 pending.clear()
             if save:  # first: who sent SIGTERM may not wait for pictures
                 checkpoints.save(gan.checkpoint(), step)
@@ -214,8 +265,11 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
             if evaluate and evaluator:
                 fid = evaluator(step)["fid"]
                 best = checkpoints.mark_best(step, "fid", fid)
-                print(f"step {step:,}: FID {fid:.2f} on {config.eval_samples:,} test captions"
-                      f"{', the best so far' if best else ''}", flush=True)
+                print(
+                    f"step {step:,}: FID {fid:.2f} on {config.eval_samples:,} test captions"
+                    f"{', the best so far' if best else ''}",
+                    flush=True,
+                )
             if report:
                 interval_began = time.monotonic()  # images/s is that of the steps alone
             if stop_reason:
@@ -224,6 +278,9 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     if step < total:
         print(stop_line("ffgan_tf.train", run, step, total, stop_reason), flush=True)
     else:
-        print(f"done: {step:,} steps in {format_duration(time.monotonic() - began)}. Pictures: {run / 'samples'}; "
-              f"sentences of your own: python -m ffgan_tf.sample --run={run} --text=\"…\"", flush=True)
+        print(
+            f"done: {step:,} steps in {format_duration(time.monotonic() - began)}. Pictures: {run / 'samples'}; "
+            f'sentences of your own: python -m ffgan_tf.sample --run={run} --text="…"',
+            flush=True,
+        )
     return 0

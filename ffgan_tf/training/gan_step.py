@@ -1,6 +1,7 @@
 """The GAN's training state and one step of it (spec sections 5 and 6)."""
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -76,9 +77,15 @@ class Gan(tf.Module):
 
     def checkpoint(self) -> tf.train.Checkpoint:
         """What is saved and restored."""
-        return tf.train.Checkpoint(text_encoder=self.text_encoder, generator=self.generator, ema=self.ema,
-                                   discriminator=self.discriminator, optimizer_g=self.optimizer_g,
-                                   optimizer_d=self.optimizer_d, step=self.step)
+        return tf.train.Checkpoint(
+            text_encoder=self.text_encoder,
+            generator=self.generator,
+            ema=self.ema,
+            discriminator=self.discriminator,
+            optimizer_g=self.optimizer_g,
+            optimizer_d=self.optimizer_d,
+            step=self.step,
+        )
 
     def shown(self) -> Generator:
         """The EMA generator, for pictures: itself on one device. To read the statistics that several replicas keep, all
@@ -113,7 +120,7 @@ class Gan(tf.Module):
     def _inputs(self, batch) -> Inputs:
         config = self.config
         real, tokens, lengths, classes = to_unit(batch["image"]), batch["tokens"], batch["lengths"], batch["classes"]
-        noise, epsilon = batch["noise"][:, :config.z_dim], batch["noise"][:, config.z_dim:]
+        noise, epsilon = batch["noise"][:, : config.z_dim], batch["noise"][:, config.z_dim :]
         sentence, words = self.text_encoder(tokens, lengths)
         sentence, words = tf.stop_gradient(sentence), tf.stop_gradient(words)
         condition = build.d_condition(config.condition, sentence, *self.generator.augment(sentence, epsilon)[:2])
@@ -128,8 +135,9 @@ class Gan(tf.Module):
             classes_of_all = classes
         wrong = tf.gather(everyone, tf.gather(losses.mismatch_index(classes_of_all), own))
         wrong = tf.ensure_shape(wrong, condition.shape)  # which gathering forgets
-        return Inputs(real, sentence, words, tf.sequence_mask(lengths, tokens.shape[1]), noise, epsilon, condition, wrong,
-                      classes)
+        return Inputs(
+            real, sentence, words, tf.sequence_mask(lengths, tokens.shape[1]), noise, epsilon, condition, wrong, classes
+        )
 
     def _plain(self, inputs: Inputs):
         """The whole share at once: one generator pass serves both networks' steps."""
@@ -179,17 +187,23 @@ class Gan(tf.Module):
         with tf.GradientTape() as tape:
             real_features, fake_features = d.features_of_both(inputs.real, fake, training=True)
             logits = losses.DiscriminatorLogits(
-                d.unconditional(real_features), d.unconditional(fake_features),
+                d.unconditional(real_features),
+                d.unconditional(fake_features),
                 d.conditional(real_features, inputs.condition, training=True),
                 d.conditional(fake_features, inputs.condition, training=True),
-                d.conditional(real_features, inputs.wrong, training=True))
+                d.conditional(real_features, inputs.wrong, training=True),
+            )
             terms = losses.discriminator_terms(logits)
             penalty = self._penalty(inputs)
             loss = losses.discriminator_loss(terms, config.loss_weights)
             loss += config.penalty_weight * tf.cast(penalty, loss.dtype)
             scaled = self._scaled(loss, self.optimizer_d)
-        values = [*(terms[term] for term in TERMS), penalty, loss,
-                  *(tf.reduce_mean(tf.sigmoid(getattr(logits, term))) for term in TERMS)]
+        values = [
+            *(terms[term] for term in TERMS),
+            penalty,
+            loss,
+            *(tf.reduce_mean(tf.sigmoid(getattr(logits, term))) for term in TERMS),
+        ]
         return tape.gradient(scaled, d.trainable_variables), tf.stack([tf.cast(value, tf.float32) for value in values])
 
     def _penalty(self, inputs: Inputs) -> tf.Tensor:
@@ -201,8 +215,9 @@ class Gan(tf.Module):
         with tf.GradientTape() as tape:
             tape.watch([real, condition])
             features = judge.features(real, training=True)
-            logits = judge.unconditional(features) if kind == "r1" else \
-                judge.conditional(features, condition, training=True)
+            logits = (
+                judge.unconditional(features) if kind == "r1" else judge.conditional(features, condition, training=True)
+            )
             score = tf.reduce_sum(logits)
         if kind == "r1":
             return losses.r1_penalty(tape.gradient(score, real))
@@ -212,8 +227,9 @@ class Gan(tf.Module):
         """Eq. 5 on a part, scaled as `_scaled` says, and G_METRICS."""
         d, config = self.discriminator, self.config
         features = d.features(generated.image, training=True)
-        terms = losses.generator_terms(d.unconditional(features),
-                                       d.conditional(features, inputs.condition, training=True))
+        terms = losses.generator_terms(
+            d.unconditional(features), d.conditional(features, inputs.condition, training=True)
+        )
         kl = losses.kl_divergence(generated.mu, generated.log_var)
         loss = losses.generator_loss(terms, kl, self._kl_weight(kl.dtype))
         matching = tf.zeros([], loss.dtype)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.evaluation.engine import evaluate_pictures, run_pictures
-from ffgan_tf.evaluation.inception.networks import load_network
 from ffgan_tf.evaluation.images import RecordPictures
+from ffgan_tf.evaluation.inception.networks import load_network
 from ffgan_tf.evaluation.protocols import get_protocol
 from ffgan_tf.evaluation.report import append_json_line, write_tensorboard
 from ffgan_tf.run.sampler import Run, Sampler
@@ -23,8 +23,9 @@ class Evaluator:
     def __init__(self, config: TrainConfig, folder: Path, vocabulary, generator, text_encoder):
         self._protocol = get_protocol("ours")
         self._network = load_network(config.eval_inception, config.eval_inception_weights or None, batch_size=BATCH)
-        self._reference = RecordPictures(config.data, self._protocol.reference_split, config.image_size,
-                                         self._protocol.reference_crop, seed=SEED)
+        self._reference = RecordPictures(
+            config.data, self._protocol.reference_split, config.image_size, self._protocol.reference_crop, seed=SEED
+        )
         sampler = Sampler(generator, text_encoder, config.z_dim, config.c_dim, BATCH)
         self._run = Run(folder, config, vocabulary, 0, sampler, generator, text_encoder)
 
@@ -32,8 +33,9 @@ class Evaluator:
         """The report at a step, appended to `RUN/metrics.jsonl` and to TensorBoard."""
         run = self._run._replace(step=step)
         pictures = run_pictures(run, run.config.data, self._protocol, run.config.eval_samples, SEED, BATCH)
-        report = evaluate_pictures(pictures, self._reference, self._network, self._protocol, batch=BATCH, seed=SEED,
-                                   step=step)
+        report = evaluate_pictures(
+            pictures, self._reference, self._network, self._protocol, batch=BATCH, seed=SEED, step=step
+        )
         append_json_line(run.folder / "metrics.jsonl", report)
         write_tensorboard(run.folder / "tensorboard", report)
         return report

@@ -6,7 +6,7 @@ import functools
 import os
 import re
 import sys
-from typing import Callable, Iterator
+from collections.abc import Callable, Iterator
 
 
 class UserError(Exception):
@@ -19,7 +19,8 @@ def cannot_write(path: str | os.PathLike, error: Exception, besides: str = "") -
     # TensorFlow: `{{function_node …}} PATH; No space left on device [Op:SaveV2]`, and lines of where it was.
     reason = re.sub(r"\{\{.*?\}\} ?| \[Op:.*", "", (str(error).splitlines() or [""])[0]) or type(error).__name__
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
-        os.strerror(number) in reason for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+        os.strerror(number) in reason for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    )
     mend = "make room on that disk" if full else "make the folder one that can be written to"
     return UserError(f"{path}: cannot be written ({reason}). {besides}Mend: {mend}, then run the same command again.")
 

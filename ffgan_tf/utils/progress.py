@@ -3,7 +3,8 @@
 import shutil
 import sys
 import time
-from typing import Callable, TextIO
+from collections.abc import Callable
+from typing import TextIO
 
 
 def format_duration(seconds: float) -> str:
@@ -23,8 +24,17 @@ class Progress:
     `clock` gives seconds and never runs backwards.
     """
 
-    def __init__(self, what: str, total: int, unit: str = "items", start: int = 0, stream: TextIO | None = None,
-                 every: float = 0.2, log_every: float = 10.0, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        what: str,
+        total: int,
+        unit: str = "items",
+        start: int = 0,
+        stream: TextIO | None = None,
+        every: float = 0.2,
+        log_every: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         self._what, self._total, self._unit = what, total, unit
         self._start = self._done = start
         self._stream = stream or sys.stderr
@@ -55,7 +65,7 @@ class Progress:
             self._drawn = now
             text = self.line(note)
             if self._tty:  # a line that wraps could not be redrawn in place
-                text = text[:shutil.get_terminal_size().columns - 1]
+                text = text[: shutil.get_terminal_size().columns - 1]
             self._draw(text)
 
     def close(self, note: str = "") -> None:

@@ -22,12 +22,32 @@ from ffgan_tf.utils.unpickle import AllowListUnpickler
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 _DTYPES = {
-    "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
-    "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
+    "FloatStorage": "<f4",
+    "DoubleStorage": "<f8",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
 }
 # What damaged bytes make zipfile, pickle and NumPy raise (a RuntimeError: "encrypted", an OSError: a wild seek).
-_BROKEN = (pickle.UnpicklingError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, LookupError, ValueError,
-           TypeError, AttributeError, RuntimeError, OSError, ArithmeticError, MemoryError)
+_BROKEN = (
+    pickle.UnpicklingError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    OSError,
+    ArithmeticError,
+    MemoryError,
+)
 
 
 class _Storage:
@@ -48,14 +68,16 @@ class _Tensor:
 
     def array(self) -> np.ndarray:
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides))
-        if min((self.offset, *self.shape, *self.strides)) < 0 or (math.prod(self.shape) and
-                                                                  last >= self.storage.data.size):
+        if min((self.offset, *self.shape, *self.strides)) < 0 or (
+            math.prod(self.shape) and last >= self.storage.data.size
+        ):
             raise ValueError("a tensor reaches outside its storage")
         if not math.prod(self.shape):
             return np.zeros(self.shape, self.storage.dtype)
         step = self.storage.dtype.itemsize
-        view = np.lib.stride_tricks.as_strided(self.storage.data[self.offset:], self.shape,
-                                               [stride * step for stride in self.strides])
+        view = np.lib.stride_tricks.as_strided(
+            self.storage.data[self.offset :], self.shape, [stride * step for stride in self.strides]
+        )
         return np.array(view)
 
 
@@ -158,7 +180,10 @@ def load_torch_file(path: str) -> Any:
 def load_state_dict(path: str) -> dict[str, np.ndarray]:
     """Returns a state dict, name → array. UserError as `load_torch_file`, and where the file holds something else."""
     value = load_torch_file(path)
-    if not isinstance(value, dict) or not value or not all(
-            isinstance(key, str) and isinstance(item, np.ndarray) for key, item in value.items()):
+    if (
+        not isinstance(value, dict)
+        or not value
+        or not all(isinstance(key, str) and isinstance(item, np.ndarray) for key, item in value.items())
+    ):
         raise UserError(f"{path}: holds no state dict (a map of names to tensors). Mend: give the weights alone.")
     return value

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from ffgan_tf.data.convert import cub
-from ffgan_tf.demo import rendering as demo_rendering
 from ffgan_tf.data.convert.conversion import Settings, convert
+from ffgan_tf.demo import rendering as demo_rendering
 from ffgan_tf.demo.birds import make_demo_dataset, python2_pickle, render_scene
 from ffgan_tf.demo.captions import captions
 from ffgan_tf.demo.geometry import PALETTE
@@ -39,27 +39,36 @@ def rendered(folder):
 @pytest.fixture(scope="module")
 def scenes():
     """Three pictures of each of fifty species, as parameters only."""
-    return [(species, choose_scene(species, (5, 2, species.class_id, n)))
-            for species in choose_species(5, 40, 10) for n in range(3)]
+    return [
+        (species, choose_scene(species, (5, 2, species.class_id, n)))
+        for species in choose_species(5, 40, 10)
+        for n in range(3)
+    ]
 
 
 def digests(folder):
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_same_seed_gives_the_same_bytes_whatever_the_workers(folder, tmp_path):
     make_demo_dataset(tmp_path / "again", seed=3, train_classes=5, test_classes=3, images_per_class=3, workers=1)
     make_demo_dataset(tmp_path / "other", seed=4, train_classes=5, test_classes=3, images_per_class=3, workers=1)
     assert digests(tmp_path / "again") == digests(folder)
-    pictures = [{digest for path, digest in digests(f).items() if path.endswith(".jpg")} for f in
-                (folder, tmp_path / "other")]
+    pictures = [
+        {digest for path, digest in digests(f).items() if path.endswith(".jpg")} for f in (folder, tmp_path / "other")
+    ]
     assert len(pictures[0]) == 24 and not pictures[0] & pictures[1]
 
 
 def test_layout_is_cubs(folder):
-    tables = {line.split(" ", 1)[0]: line.split(" ", 1)[1]
-              for line in (folder / "CUB_200_2011/images.txt").read_text().splitlines()}
+    tables = {
+        line.split(" ", 1)[0]: line.split(" ", 1)[1]
+        for line in (folder / "CUB_200_2011/images.txt").read_text().splitlines()
+    }
     classes = dict(line.split(" ") for line in (folder / "CUB_200_2011/classes.txt").read_text().splitlines())
     labels = dict(line.split(" ") for line in (folder / "CUB_200_2011/image_class_labels.txt").read_text().splitlines())
     assert list(tables) == [str(k) for k in range(1, 25)] and list(classes) == [str(k) for k in range(1, 9)]
@@ -97,7 +106,8 @@ def test_ten_captions_each_and_colours_csv_agree_with_what_was_rendered(folder, 
     rows = [line.split(",") for line in (folder / "colours.csv").read_text().splitlines()]
     assert rows[0] == ["image", "class", "colour"]
     assert {name: colour for name, _, colour in rows[1:]} == {
-        i["name"]: i["scene"]["bird"]["body"] for i in rendered["images"]}
+        i["name"]: i["scene"]["bird"]["body"] for i in rendered["images"]
+    }
     for image in rendered["images"]:
         lines = (folder / "text" / f"{image['name']}.txt").read_text().splitlines()
         assert len(lines) == len(set(lines)) == 10
@@ -106,16 +116,46 @@ def test_ten_captions_each_and_colours_csv_agree_with_what_was_rendered(folder, 
 
 def test_captions_are_true(scenes):
     """Every colour word is read back by a grammar of the test's own, and so is every other claim."""
-    parts = {"belly": "body", "breast": "body", "chest": "body", "body": "body", "bodied bird": "body",
-             "underparts": "body", "wings": "wing", "crown": "crown", "crest": "crown", "tail": "tail", "legs": "legs",
-             "feet": "legs", "throat": "throat", "bill": "bill", "beak": "bill", "eyering": None, "wingbars": None}
+    parts = {
+        "belly": "body",
+        "breast": "body",
+        "chest": "body",
+        "body": "body",
+        "bodied bird": "body",
+        "underparts": "body",
+        "wings": "wing",
+        "crown": "crown",
+        "crest": "crown",
+        "tail": "tail",
+        "legs": "legs",
+        "feet": "legs",
+        "throat": "throat",
+        "bill": "bill",
+        "beak": "bill",
+        "eyering": None,
+        "wingbars": None,
+    }
     nouns = "|".join(sorted(parts, key=len, reverse=True))
     shapes = "pointed|sharp|cone shaped|conical|thick|hooked|downward curved|curved|wide flat|flat"
-    shape_of = {"pointed": "pointed", "sharp": "pointed", "cone shaped": "cone", "conical": "cone", "thick": "cone",
-                "hooked": "hooked", "downward curved": "curved", "curved": "curved", "wide flat": "flat",
-                "flat": "flat"}
-    pose_of = {"on a branch": "perched", "on the ground": "standing", "on the water": "swimming", "flying": "flying",
-               "in flight": "flying"}
+    shape_of = {
+        "pointed": "pointed",
+        "sharp": "pointed",
+        "cone shaped": "cone",
+        "conical": "cone",
+        "thick": "cone",
+        "hooked": "hooked",
+        "downward curved": "curved",
+        "curved": "curved",
+        "wide flat": "flat",
+        "flat": "flat",
+    }
+    pose_of = {
+        "on a branch": "perched",
+        "on the ground": "standing",
+        "on the water": "swimming",
+        "flying": "flying",
+        "in flight": "flying",
+    }
     words = set()
     for species, scene in scenes:
         bird = scene.bird
@@ -142,8 +182,10 @@ def test_captions_are_true(scenes):
 
 
 def test_boxes_lie_inside_and_hold_the_bird(folder, rendered):
-    boxes = {line.split(" ")[0]: [float(v) for v in line.split(" ")[1:]]
-             for line in (folder / "CUB_200_2011/bounding_boxes.txt").read_text().splitlines()}
+    boxes = {
+        line.split(" ")[0]: [float(v) for v in line.split(" ")[1:]]
+        for line in (folder / "CUB_200_2011/bounding_boxes.txt").read_text().splitlines()
+    }
     checked = 0
     for image in rendered["images"]:
         x, y, w, h = map(int, boxes[str(image["image_id"])])
@@ -154,7 +196,7 @@ def test_boxes_lie_inside_and_hold_the_bird(folder, rendered):
         if image["body_colour"] not in ("white", "black", "brown"):  # these occur in backgrounds and perches too
             distance = np.abs(picture - PALETTE[image["body_colour"]]).max(-1)
             outside = distance.copy()
-            outside[y:y + h, x:x + w] = np.inf
+            outside[y : y + h, x : x + w] = np.inf
             assert (distance < 40).sum() > 0.02 * w * h and (outside < 40).sum() == 0, image["name"]
             checked += 1
     assert checked >= 9
@@ -164,9 +206,17 @@ def test_box_is_exact_where_no_perch_is_in_the_way(scenes):
     """What hides the background is the bird: the same bird over black and over white differs elsewhere only."""
     flying = [scene for _, scene in scenes if scene.bird.pose == "flying"][:6]
     for scene in flying:
-        over = [demo_rendering.render(scene.bird, np.full((scene.height, scene.width, 3), value, np.float32),
-                                      scene.scale, scene.centre, scene.mirrored, scene.seed)[0].astype(int)
-                for value in (0, 255)]
+        over = [
+            demo_rendering.render(
+                scene.bird,
+                np.full((scene.height, scene.width, 3), value, np.float32),
+                scene.scale,
+                scene.centre,
+                scene.mirrored,
+                scene.seed,
+            )[0].astype(int)
+            for value in (0, 255)
+        ]
         rows, columns = np.where((over[1] - over[0]).max(-1) < 127.5)
         box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
         assert box == demo_rendering.bounding_box(render_scene(scene)[1])
@@ -176,8 +226,9 @@ def test_facing_left_is_the_mirror_image():
     scene = choose_scene(choose_species(0, 1, 1)[0], (0, 2, 1, 1))
     backdrop = np.full((200, 200, 3), 128, np.float32)
     bird = dataclasses.replace(scene.bird, pose="flying")
-    right, left = (demo_rendering.render(bird, backdrop, 80.0, (100.0, 100.0), mirrored, 0)[1]
-                   for mirrored in (False, True))
+    right, left = (
+        demo_rendering.render(bird, backdrop, 80.0, (100.0, 100.0), mirrored, 0)[1] for mirrored in (False, True)
+    )
     assert np.abs(right - left[:, ::-1]).mean() < 0.01 < np.abs(right - left).mean()
 
 

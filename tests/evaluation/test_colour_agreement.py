@@ -38,8 +38,11 @@ def data(tmp_path_factory):
         items.append(Item(split, name, root / f"{name}.png", 1 + (split == "test"), root / f"{name}.txt"))
         lines.append(f"{name}.jpg,1,{colour}")
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
-    convert(Source("discs", str(root), items, {1: "train", 2: "test"}), root / "records",
-            Settings(image_size=64, workers=1, images_per_shard=100))
+    convert(
+        Source("discs", str(root), items, {1: "train", 2: "test"}),
+        root / "records",
+        Settings(image_size=64, workers=1, images_per_shard=100),
+    )
     return str(root / "records"), str(root / "labels.csv")
 
 
@@ -58,8 +61,9 @@ def test_a_generator_that_reads_agrees_and_one_that_does_not_is_at_chance(data, 
     assert len({caption.split()[1] for caption in reads.captions}) > 5  # not always an image's first caption
 
     stored = (tmp_path / "probe.npz").read_bytes()
-    red = colour_run.evaluate_colours(lambda c, t, i, s: paint(["red"] * len(c), t, i, s), *data, 64, seed=2,
-                                      probe_path=tmp_path / "probe.npz")
+    red = colour_run.evaluate_colours(
+        lambda c, t, i, s: paint(["red"] * len(c), t, i, s), *data, 64, seed=2, probe_path=tmp_path / "probe.npz"
+    )
     assert red.report["count"] == 12 and red.report["colour_agreement"] == pytest.approx(1 / 3)
     assert red.report["chance"] == red.report["chance_matched"] == pytest.approx(1 / 3)
     assert red.report["generated_detail"]["per_colour"] == {"blue": 0.0, "red": 1.0, "yellow": 0.0}
@@ -95,6 +99,7 @@ def test_what_is_missing_is_named(data, tmp_path):
 
 
 def test_the_command_names_a_missing_flag():
-    done = subprocess.run([sys.executable, "-m", "ffgan_tf.colour_agreement", "--run=/nowhere"], capture_output=True,
-                          text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "ffgan_tf.colour_agreement", "--run=/nowhere"], capture_output=True, text=True
+    )
     assert done.returncode == 2 and "--labels is missing" in done.stderr and "Traceback" not in done.stderr

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ffgan_tf.evaluation.colour_probe import (ColourProbe, agreement, features, read_colour_labels, record_key, srgb_to_lab)
+from ffgan_tf.evaluation.colour_probe import (
+    ColourProbe,
+    agreement,
+    features,
+    read_colour_labels,
+    record_key,
+    srgb_to_lab,
+)
 from ffgan_tf.utils.errors import UserError
 
 COLOURS = {"red": (200, 30, 40), "yellow": (240, 215, 50), "green": (50, 150, 60), "blue": (40, 80, 200)}
@@ -20,8 +27,8 @@ def discs(count, seed, size=64, noise=8.0):
         name, other = rng.choice(NAMES, 2, replace=False)
         cy, cx = rng.uniform(-0.08, 0.08, 2)
         image[:] = rng.uniform(90, 160)
-        image[(y - cy) ** 2 + (x - cx) ** 2 < 0.3 ** 2] = COLOURS[name]
-        image[(y - cy + 0.2) ** 2 + (x - cx) ** 2 < 0.17 ** 2] = COLOURS[other]
+        image[(y - cy) ** 2 + (x - cx) ** 2 < 0.3**2] = COLOURS[name]
+        image[(y - cy + 0.2) ** 2 + (x - cx) ** 2 < 0.17**2] = COLOURS[other]
         labels.append(str(name))
     images += rng.normal(0, noise, images.shape)
     return np.clip(np.rint(images), 0, 255).astype(np.uint8), labels
@@ -119,8 +126,12 @@ def test_label_tables(tmp_path):
     path.write_text("image,class,colour\nimage_00001.jpg,77,white\n001.A/A_0001,1,red\n")
     assert read_colour_labels(path) == {"image_00001": "white", "A_0001": "red"}
     assert record_key("class_00077/image_00001") == "image_00001" and record_key("1.B.c/B.c_1") == "B.c_1"
-    for text, message in (("image,class\na,1\n", "columns"), ("", "columns"), ("image,colour\na.jpg,\n", "line 2"),
-                          ("image,colour\nx/a.jpg,red\ny/a.jpg,red\n", "line 3.*second line")):
+    for text, message in (
+        ("image,class\na,1\n", "columns"),
+        ("", "columns"),
+        ("image,colour\na.jpg,\n", "line 2"),
+        ("image,colour\nx/a.jpg,red\ny/a.jpg,red\n", "line 3.*second line"),
+    ):
         path.write_text(text)
         with pytest.raises(UserError, match=message):
             read_colour_labels(path)

@@ -13,14 +13,14 @@ from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.evaluation import features as features_module
 from ffgan_tf.evaluation.engine import evaluate_generator, evaluate_pictures, run_pictures
 from ffgan_tf.evaluation.features import extract
-from ffgan_tf.metrics.fid import fid
-from ffgan_tf.metrics.inception_score import inception_score
-from ffgan_tf.metrics.kid import kid
-from ffgan_tf.evaluation.paper_table import table, why_not
 from ffgan_tf.evaluation.images import FolderPictures, GeneratedPictures, RecordPictures
+from ffgan_tf.evaluation.paper_table import table, why_not
 from ffgan_tf.evaluation.protocols import PROTOCOLS, caption_plan, get_protocol
 from ffgan_tf.evaluation.reference import reference_features
 from ffgan_tf.evaluation.report import append_json_line, format_table, score_rows, write_tensorboard
+from ffgan_tf.metrics.fid import fid
+from ffgan_tf.metrics.inception_score import inception_score
+from ffgan_tf.metrics.kid import kid
 from ffgan_tf.utils.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:FID from")
@@ -46,7 +46,7 @@ class SmallNetwork:
             return {tap: np.concatenate([taps[tap] for taps in found]) for tap in found[0]}
         self.calls, self.seen = self.calls + 1, self.seen + len(images)
         height, width = images.shape[1] // 2, images.shape[2] // 2
-        grid = images[:, :2 * height, :2 * width].reshape(len(images), 2, height, 2, width, 3).mean((2, 4))
+        grid = images[:, : 2 * height, : 2 * width].reshape(len(images), 2, height, 2, width, 3).mean((2, 4))
         pool = np.tanh(grid.reshape(len(images), 12) / 100 @ self.weights)
         scores = np.exp(3 * pool @ self.classes)
         return {"64": grid, "2048": pool.astype(np.float32), "probabilities": scores / scores.sum(1, keepdims=True)}
@@ -75,6 +75,7 @@ def small_chunks(monkeypatch):
 
 
 # ---- folders
+
 
 def test_a_folder_is_read_in_order_bit_for_bit(tmp_path):
     images = noise_images(12)
@@ -108,7 +109,7 @@ def test_missing_empty_and_broken_folders_are_named(tmp_path):
         FolderPictures(str(tmp_path / "empty"), "reference")
     folder = save_all(tmp_path / "a", noise_images(3, 64))
     whole = (tmp_path / "a" / "0001.png").read_bytes()
-    (tmp_path / "a" / "0001.png").write_bytes(whole[:len(whole) // 2])
+    (tmp_path / "a" / "0001.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="0001.png: not a whole picture"):
         all_of(FolderPictures(folder, "images"))
     (tmp_path / "a" / "0001.png").write_bytes(b"no picture at all")
@@ -135,29 +136,38 @@ def test_identity_follows_the_content(tmp_path):
 
 # ---- records
 
+
 @pytest.fixture
 def record_folder(tmp_path):
     """12 JPEGs of 76×100 pixels (S = 64), converted by the project's own writer."""
     import io
+
     found = []
     random = np.random.default_rng(3)
     for index in range(12):
         smooth = Image.fromarray(random.integers(0, 256, (5, 6, 3), dtype=np.uint8)).resize((100, 76), 3)
         buffer = io.BytesIO()
         smooth.save(buffer, "JPEG", quality=95)
-        found.append(records.Record(f"c/{index}", index % 3, buffer.getvalue(), 76, 100, ["a red bird", "it is red"],
-                                    [[1, 2, 3], [4, 5, 2]]))
+        found.append(
+            records.Record(
+                f"c/{index}", index % 3, buffer.getvalue(), 76, 100, ["a red bird", "it is red"], [[1, 2, 3], [4, 5, 2]]
+            )
+        )
     folder = tmp_path / "records"
     folder.mkdir()
-    splits = {name: records.write_split(folder, name, found[part], len(found[part]), 5)
-              for name, part in (("train", slice(0, 7)), ("test", slice(7, 12)))}
-    records.write_manifest(folder, {"format": records.FORMAT, "name": "cub", "splits": splits,
-                                    "image": {"max_size": 64}})
+    splits = {
+        name: records.write_split(folder, name, found[part], len(found[part]), 5)
+        for name, part in (("train", slice(0, 7)), ("test", slice(7, 12)))
+    }
+    records.write_manifest(
+        folder, {"format": records.FORMAT, "name": "cub", "splits": splits, "image": {"max_size": 64}}
+    )
     return str(folder), found
 
 
 def test_records_are_cropped_in_the_middle(record_folder):
     import io
+
     folder, found = record_folder
     pictures = RecordPictures(folder, "test", 64)
     assert (pictures.count, pictures.data_name) == (5, "cub")
@@ -181,6 +191,7 @@ def test_augmented_records_are_seeded_and_differ_from_the_centre(record_folder):
 
 
 # ---- features and their cache
+
 
 @pytest.mark.parametrize("batch", [1, 3, 32])
 def test_features_are_those_of_each_picture_alone_in_order(tmp_path, small_chunks, batch):
@@ -240,6 +251,7 @@ def test_reference_statistics_are_cached_by_content(tmp_path):
 
 
 # ---- whole evaluations
+
 
 def evaluated(tmp_path, images, reference, **options):
     one = FolderPictures(save_all(tmp_path / "one", images), "images")
@@ -314,8 +326,9 @@ def test_a_generator_is_evaluated_whatever_the_batch(tmp_path, small_chunks, bat
         seen.extend(indices)
         return images[indices]
 
-    report = evaluate_generator(generate, 33, {"step": 3}, reference, SmallNetwork(), OURS, batch=batch,
-                                cache_dir=tmp_path / "cache")
+    report = evaluate_generator(
+        generate, 33, {"step": 3}, reference, SmallNetwork(), OURS, batch=batch, cache_dir=tmp_path / "cache"
+    )
     assert seen == list(range(33))
     expected = fid(SmallNetwork().features(images)["2048"], SmallNetwork().features(noise_images(30))["2048"])
     assert report["fid"] == pytest.approx(expected, rel=1e-9)
@@ -341,8 +354,15 @@ def test_a_runs_pictures_come_from_the_planned_captions(record_folder):
 
     def fake_run(weight=1.0, words=vocabulary):
         layer = SimpleNamespace(get_weights=lambda: [np.full((2, 2), weight, np.float32)])
-        return SimpleNamespace(sampler=sampler, vocabulary=words, generator=layer, text_encoder=layer, step=9,
-                               folder="runs/x", config=SimpleNamespace(image_size=64))
+        return SimpleNamespace(
+            sampler=sampler,
+            vocabulary=words,
+            generator=layer,
+            text_encoder=layer,
+            step=9,
+            folder="runs/x",
+            config=SimpleNamespace(image_size=64),
+        )
 
     pictures = run_pictures(fake_run(), folder, OURS, 0, seed=5, batch=3)
     assert pictures.count == 10 and "step 9" in pictures.what  # 5 test images of two captions
@@ -351,14 +371,19 @@ def test_a_runs_pictures_come_from_the_planned_captions(record_folder):
     assert (pixels[:, 2] == 5).all()
     truncated = run_pictures(fake_run(), folder, PROTOCOLS["dfgan"], 0, seed=5)
     assert truncated.count == 50 and next(truncated.read(0, 1))[0, 0, 2] == 93
-    sources = [pictures, truncated, run_pictures(fake_run(2.0), folder, OURS, 0, seed=5),
-               run_pictures(fake_run(), folder, OURS, 0, seed=6)]
+    sources = [
+        pictures,
+        truncated,
+        run_pictures(fake_run(2.0), folder, OURS, 0, seed=5),
+        run_pictures(fake_run(), folder, OURS, 0, seed=6),
+    ]
     assert len({source.identity(0, 10) for source in sources}) == 4
     with pytest.raises(UserError, match="another vocabulary"):
         run_pictures(fake_run(words=Vocabulary(["<end>", "a"])), folder, OURS, 0, seed=5)
 
 
 # ---- protocols
+
 
 def test_each_caption_is_taken_once_up_to_the_limit():
     plan = caption_plan(np.array([10, 9, 10]), OURS, 0, seed=1)
@@ -381,6 +406,7 @@ def test_cycling_and_random_captions():
 def test_protocols_are_known_by_name_and_their_networks_load():
     from ffgan_tf.evaluation.inception.networks import NETWORKS
     from ffgan_tf.evaluation.inception.preprocessing import PREPROCESSING
+
     assert list(PROTOCOLS) == ["ours", "ttur", "pytorch_fid", "clean", "dfgan", "stackgan_is"]
     for protocol in PROTOCOLS.values():
         assert protocol.network in NETWORKS or protocol.network == ""
@@ -391,10 +417,19 @@ def test_protocols_are_known_by_name_and_their_networks_load():
 
 # ---- reports
 
+
 def paper_report(**changes):
-    report = {"fid": 20.0, "is": 4.0, "is_std": 0.1, "count": 30_000, "step": 5, "notes": [],
-              "protocol": {"name": "ours", "splits": 10}, "network": {"network": "fid2015"},
-              "is_network": {"network": "stackgan_birds"}}
+    report = {
+        "fid": 20.0,
+        "is": 4.0,
+        "is_std": 0.1,
+        "count": 30_000,
+        "step": 5,
+        "notes": [],
+        "protocol": {"name": "ours", "splits": 10},
+        "network": {"network": "fid2015"},
+        "is_network": {"network": "stackgan_birds"},
+    }
     return report | changes
 
 
@@ -407,15 +442,18 @@ def test_the_papers_table_holds_its_figures_and_our_row():
     assert len(notes) == 1 and "the paper states neither network" in notes[0]
 
 
-@pytest.mark.parametrize("changes, dataset, score, reason", [
-    ({"is_network": {"network": "keras"}}, "cub", "is", "keras"),
-    ({}, "oxford102", "is", "stackgan_flowers"),
-    ({"count": 2000}, "cub", "is", "2,000 pictures"),
-    ({"count": 2000}, "cub", "fid", "bias"),
-    ({"network": {"network": "keras"}}, "cub", "fid", "keras"),
-    ({"step": None}, "cub", "fid", "folder"),
-    ({}, "demo", "is", "demo"),
-])
+@pytest.mark.parametrize(
+    "changes, dataset, score, reason",
+    [
+        ({"is_network": {"network": "keras"}}, "cub", "is", "keras"),
+        ({}, "oxford102", "is", "stackgan_flowers"),
+        ({"count": 2000}, "cub", "is", "2,000 pictures"),
+        ({"count": 2000}, "cub", "fid", "bias"),
+        ({"network": {"network": "keras"}}, "cub", "fid", "keras"),
+        ({"step": None}, "cub", "fid", "folder"),
+        ({}, "demo", "is", "demo"),
+    ],
+)
 def test_what_does_not_compare_is_said(changes, dataset, score, reason):
     reasons = why_not(paper_report(**changes), dataset)[score]
     assert any(reason in text for text in reasons), reasons
@@ -426,7 +464,9 @@ def test_what_does_not_compare_is_said(changes, dataset, score, reason):
 def test_a_score_that_was_not_measured_says_what_it_needs():
     report = {key: value for key, value in paper_report(step=None).items() if key not in ("is", "is_std")}
     _, rows, notes = table(report, "cub")
-    assert rows[-1][1] == "–" and notes[0] == "IS: not measured: it needs --is_inception=stackgan_birds and its weights."
+    assert (
+        rows[-1][1] == "–" and notes[0] == "IS: not measured: it needs --is_inception=stackgan_birds and its weights."
+    )
 
 
 def test_tables_in_three_forms():
@@ -436,7 +476,9 @@ def test_tables_in_three_forms():
     assert r"x|y & 1 $\pm$ 2 \\" in latex and r"50\% & -- \\" in latex and latex.count("\n") == 7
     assert format_table(header, rows, "text").splitlines()[2:] == ["x|y  1 ± 2", "50%  –"]
     assert score_rows({"fid": 1.23456, "kid": 0.001234, "kid_std": 0.0001}) == [
-        ["FID", "1.235"], ["KID", "0.00123 ± 0.00010"]]
+        ["FID", "1.235"],
+        ["KID", "0.00123 ± 0.00010"],
+    ]
 
 
 def test_json_lines_are_appended_and_tensorboard_reads_back(tmp_path):

@@ -32,8 +32,9 @@ def data(tmp_path_factory):
         texts = [" ".join(f"word{i}" for i in row) for row in tokens]
         found.append(records.Record(f"c/{number}", number // 2, buffer.getvalue(), 76, 76, texts, tokens))
     splits = {name: records.write_split(folder, name, found, 6, 6) for name in ("train", "test")}
-    records.write_manifest(folder, {"format": records.FORMAT, "name": "tiny", "splits": splits,
-                                    "image": {"max_size": 64}})
+    records.write_manifest(
+        folder, {"format": records.FORMAT, "name": "tiny", "splits": splits, "image": {"max_size": 64}}
+    )
     return folder
 
 
@@ -87,8 +88,12 @@ def test_the_report_of_a_run_has_it(data, damsm_run, monkeypatch, tmp_path):
 
     split, (text, _) = pipeline.load_split(str(data), "test"), load_text_encoder(damsm_run / "text_encoder")
     every = [(i, j) for i in range(6) for j in range(10)]
-    captions = np.concatenate([text(split.tokens[i, j, :min(25, split.lengths[i, j])][None],
-                                    np.minimum(split.lengths[i, j], 25)[None])[0] for i, j in every])
+    captions = np.concatenate(
+        [
+            text(split.tokens[i, j, : min(25, split.lengths[i, j])][None], np.minimum(split.lengths[i, j], 25)[None])[0]
+            for i, j in every
+        ]
+    )
     classes = split.classes[[i for i, _ in every]]
     own = [every.index(tuple(pair)) for pair in caption_plan(split.captions, OURS, 50, seed=5)]
     codes = load_image_encoder(damsm_run / "image_encoder")(pictures / np.float32(127.5) - 1)[1].numpy()

@@ -11,8 +11,9 @@ LENGTHS, CLASSES, WIDTH = np.array([5, 2, 1, 4, 3]), np.array([7, 3, 7, 9, 3]), 
 
 def inputs(seed=0, batch=5, regions=6, d=8, dtype=np.float32):
     random = np.random.default_rng(seed)
-    values = [random.normal(0, 0.7, shape) for shape in
-              ((batch, regions, d), (batch, d), (batch, WIDTH, d), (batch, d))]
+    values = [
+        random.normal(0, 0.7, shape) for shape in ((batch, regions, d), (batch, d), (batch, WIDTH, d), (batch, d))
+    ]
     mask = np.arange(WIDTH) < LENGTHS[:, None]
     values[2] *= mask[:, :, None]  # words at padding are zero, as the text encoder gives them
     return [value.astype(dtype) for value in values], mask
@@ -51,7 +52,7 @@ def loop(regions, codes, words, sentences, lengths, classes):
     by_word, by_sentence = np.zeros((batch, batch)), np.zeros((batch, batch))
     for i in range(batch):
         for c in range(batch):
-            caption = words[c, :lengths[c]]
+            caption = words[c, : lengths[c]]
             seen = looks_at(regions[i], caption) @ regions[i]
             by_word[i, c] = np.log(sum(np.exp(5 * cosine(word, view)) for word, view in zip(caption, seen)))
             by_sentence[i, c] = cosine(codes[i], sentences[c])
@@ -89,8 +90,9 @@ def test_padding_has_no_influence(content):
     more = np.pad(words, [(0, 0), (0, 3), (0, 0)])
     more_mask = np.pad(mask, [(0, 0), (0, 3)])
     more[~more_mask] = content
-    one, other = (damsm.damsm_losses(regions, codes, w, sentences, m, CLASSES)
-                  for w, m in ((words, mask), (more, more_mask)))
+    one, other = (
+        damsm.damsm_losses(regions, codes, w, sentences, m, CLASSES) for w, m in ((words, mask), (more, more_mask))
+    )
     np.testing.assert_allclose(list(one.values()), list(other.values()), rtol=1e-6)
 
 
@@ -111,8 +113,10 @@ def test_gradient_is_the_slope():
     values, mask = inputs(dtype=np.float64)
     tensors = [tf.constant(value) for value in values]
     random = np.random.default_rng(1)
-    directions = [random.normal(size=value.shape) * (mask[:, :, None] if value.ndim == 3 and i == 2 else 1)
-                  for i, value in enumerate(values)]
+    directions = [
+        random.normal(size=value.shape) * (mask[:, :, None] if value.ndim == 3 and i == 2 else 1)
+        for i, value in enumerate(values)
+    ]
 
     def total(step):
         moved = [value + step * direction for value, direction in zip(values, directions)]
@@ -121,6 +125,8 @@ def test_gradient_is_the_slope():
     with tf.GradientTape() as tape:
         tape.watch(tensors)
         loss = tf.add_n(list(damsm.damsm_losses(*tensors, mask, CLASSES).values()))
-    slope = sum(float(np.sum(gradient.numpy() * direction))
-                for gradient, direction in zip(tape.gradient(loss, tensors), directions))
+    slope = sum(
+        float(np.sum(gradient.numpy() * direction))
+        for gradient, direction in zip(tape.gradient(loss, tensors), directions)
+    )
     assert slope == pytest.approx((total(1e-6) - total(-1e-6)) / 2e-6, rel=1e-6)

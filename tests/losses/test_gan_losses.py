@@ -25,16 +25,22 @@ def mean_log(values) -> float:
 def test_discriminator_loss_is_equation_4():
     logits = logits_of()
     real, fake, real_matching, fake_matching, real_mismatching = (probability(x) for x in logits)
-    expected = (-mean_log(real) / 2 - mean_log(1 - fake) / 2 - mean_log(real_matching) / 3
-                - mean_log(1 - fake_matching) / 3 - mean_log(1 - real_mismatching) / 3)
+    expected = (
+        -mean_log(real) / 2
+        - mean_log(1 - fake) / 2
+        - mean_log(real_matching) / 3
+        - mean_log(1 - fake_matching) / 3
+        - mean_log(1 - real_mismatching) / 3
+    )
     assert float(gan.discriminator_loss(gan.discriminator_terms(logits))) == pytest.approx(expected, rel=1e-12)
 
 
 def test_attngan_grouping():
     logits = logits_of(1)
     real, fake, real_matching, fake_matching, real_mismatching = (probability(x) for x in logits)
-    expected = ((-mean_log(real) - mean_log(real_matching)) / 2
-                + (-mean_log(1 - fake) - mean_log(1 - fake_matching) - mean_log(1 - real_mismatching)) / 3)
+    expected = (-mean_log(real) - mean_log(real_matching)) / 2 + (
+        -mean_log(1 - fake) - mean_log(1 - fake_matching) - mean_log(1 - real_mismatching)
+    ) / 3
     found = gan.discriminator_loss(gan.discriminator_terms(logits), "attngan")
     assert float(found) == pytest.approx(expected, rel=1e-12)
     assert abs(float(gan.discriminator_loss(gan.discriminator_terms(logits), "paper")) - expected) > 1e-3
@@ -91,8 +97,9 @@ def test_kl_is_the_closed_form():
 @pytest.mark.parametrize("mu,sigma", [(0.0, 1.0), (1.5, 0.5), (-0.3, 2.0)])
 def test_kl_is_the_integral(mu, sigma):
     p, q = scipy.stats.norm(mu, sigma), scipy.stats.norm()
-    integral, _ = scipy.integrate.quad(lambda x: p.pdf(x) * (p.logpdf(x) - q.logpdf(x)), mu - 12 * sigma,
-                                       mu + 12 * sigma)
+    integral, _ = scipy.integrate.quad(
+        lambda x: p.pdf(x) * (p.logpdf(x) - q.logpdf(x)), mu - 12 * sigma, mu + 12 * sigma
+    )
     log_var = tf.fill([2, 3], tf.constant(2 * np.log(sigma), tf.float64))
     found = gan.kl_divergence(tf.fill([2, 3], tf.constant(mu, tf.float64)), log_var)
     assert float(found) == pytest.approx(integral, abs=1e-9)

@@ -70,7 +70,7 @@ def test_few_samples_have_a_closed_form():
     """Four points along axis 1 against four along axis 2: disjoint supports, so FID = ‖Δμ‖² + TrΣ₁ + TrΣ₂."""
     x, y = np.zeros((4, 20)), np.zeros((4, 20))
     x[:, 0], y[:, 1] = [0, 1, 2, 5], [0, 3, 3, 6]
-    expected = (2 ** 2 + 3 ** 2) + np.var([0, 1, 2, 5], ddof=1) + np.var([0, 3, 3, 6], ddof=1)
+    expected = (2**2 + 3**2) + np.var([0, 1, 2, 5], ddof=1) + np.var([0, 3, 3, 6], ddof=1)
     assert fid(x, y) == pytest.approx(expected, rel=1e-12)
 
 
@@ -117,10 +117,11 @@ def test_nan_in_is_an_error_out(random, bad):
 
 # ---- statistics
 
+
 def streamed(x, batch):
     statistics = FeatureStatistics(x.shape[1])
     for start in range(0, len(x), batch):
-        statistics.update(x[start:start + batch])
+        statistics.update(x[start : start + batch])
     return statistics
 
 

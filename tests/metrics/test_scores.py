@@ -18,6 +18,7 @@ def random():
 
 # ---- KID
 
+
 def test_mmd_is_the_double_loop(random):
     x, y = random.normal(size=(9, 5)), random.normal(size=(9, 5)) + 0.5
 
@@ -53,6 +54,7 @@ def test_kid_is_seeded_and_shrinks_its_subsets(random):
 
 # ---- Inception Score
 
+
 def test_uniform_predictions_score_one():
     assert inception_score(np.full((1000, 20), 1 / 20)) == pytest.approx((1.0, 0.0), abs=1e-12)
 
@@ -76,11 +78,11 @@ def test_streamed_splits_are_the_definition(random, batch):
     np.random.RandomState(5).shuffle(order)
     expected = []
     for split in range(10):
-        part = p[order][split * 103 // 10:(split + 1) * 103 // 10]
+        part = p[order][split * 103 // 10 : (split + 1) * 103 // 10]
         expected.append(np.exp((part * (np.log(part) - np.log(part.mean(0)))).sum(1).mean()))
     score = InceptionScore(103, seed=5)
     for start in range(0, 103, batch):
-        score.update(p[start:start + batch])
+        score.update(p[start : start + batch])
     assert score.result() == pytest.approx((np.mean(expected), np.std(expected)), rel=1e-10)
 
 
@@ -95,6 +97,7 @@ def test_bad_probabilities_are_refused():
 
 # ---- precision, recall, density, coverage
 
+
 def brute_prdc(real, fake, k):
     def distance(a, b):
         return np.sqrt(((a - b) ** 2).sum())
@@ -106,8 +109,12 @@ def brute_prdc(real, fake, k):
     fake_radius = [radius(fake, j) for j in range(len(fake))]
     inside = np.array([[distance(r, f) < real_radius[i] for f in fake] for i, r in enumerate(real)])
     recalled = [any(distance(r, f) < fake_radius[j] for j, f in enumerate(fake)) for r in real]
-    return {"precision": inside.any(0).mean(), "recall": np.mean(recalled), "density": inside.sum(0).mean() / k,
-            "coverage": inside.any(1).mean()}  # the nearest fake lies in the ball: some fake does
+    return {
+        "precision": inside.any(0).mean(),
+        "recall": np.mean(recalled),
+        "density": inside.sum(0).mean() / k,
+        "coverage": inside.any(1).mean(),
+    }  # the nearest fake lies in the ball: some fake does
 
 
 @pytest.mark.parametrize("k, shift", [(1, 0.5), (3, 0.8), (5, 0.3)])
@@ -138,6 +145,7 @@ def test_prdc_thins_large_sets_by_seed(random):
 
 
 # ---- R-precision
+
 
 def test_matching_codes_always_find_their_caption(random):
     captions = random.normal(size=(400, 32))

@@ -65,8 +65,10 @@ def test_up_conv_of_a_linear_map_is_the_two_one_after_the_other(rng, shape):
         joined = tf.tensordot(tf.concat([x, tiled], -1), matrix, 1)
         return tf.nn.conv2d(tf.repeat(tf.repeat(joined, 2, axis=1), 2, axis=2), kernel, 1, "SAME")
 
-    for ours_, plain_ in zip(value_and_gradients(ours, x, vector, matrix, kernel, weight=weight),
-                             value_and_gradients(plain, x, vector, matrix, kernel, weight=weight)):
+    for ours_, plain_ in zip(
+        value_and_gradients(ours, x, vector, matrix, kernel, weight=weight),
+        value_and_gradients(plain, x, vector, matrix, kernel, weight=weight),
+    ):
         np.testing.assert_allclose(ours_, plain_, **CLOSE)
 
 
@@ -120,8 +122,17 @@ def test_vector_conv_is_convolution_of_the_tiled_vector(rng, kernel_size, shape)
         np.testing.assert_allclose(ours_, plain_, **CLOSE)
 
 
-@pytest.mark.parametrize("kernel,stride,shape", [(3, 1, (2, 4, 4, 3)), (3, 1, (1, 1, 1, 2)), (4, 2, (2, 8, 6, 3)),
-                                                 (4, 2, (3, 2, 2, 5)), (5, 1, (2, 2, 3, 4)), (6, 3, (1, 6, 9, 2))])
+@pytest.mark.parametrize(
+    "kernel,stride,shape",
+    [
+        (3, 1, (2, 4, 4, 3)),
+        (3, 1, (1, 1, 1, 2)),
+        (4, 2, (2, 8, 6, 3)),
+        (4, 2, (3, 2, 2, 5)),
+        (5, 1, (2, 2, 3, 4)),
+        (6, 3, (1, 6, 9, 2)),
+    ],
+)
 def test_product_conv_is_convolution(rng, kernel, stride, shape):
     """Values, gradients, and the gradients of a gradient's norm (gradient penalties take them)."""
     x, weights = tf.constant(rng.normal(size=shape)), tf.constant(rng.normal(size=(kernel, kernel, shape[-1], 4)))
@@ -139,6 +150,7 @@ def test_product_conv_is_convolution(rng, kernel, stride, shape):
                 tape.watch(x)
                 y = tf.reduce_sum(function(x, weights) ** 3 * weight)
             return tape.gradient(y, x)
+
         return run
 
     found = value_and_gradients(ours, x, weights, weight=weight)
@@ -147,8 +159,10 @@ def test_product_conv_is_convolution(rng, kernel, stride, shape):
     if stride < 3:  # NumPy's reference has TensorFlow's padding of maps that the stride divides, up to 2
         np.testing.assert_allclose(found[0], ref.conv2d(x.numpy(), weights.numpy(), stride), **CLOSE)
     second = rng.normal(size=shape)
-    for ours_, plain_ in zip(value_and_gradients(penalty(ours), x, weights, weight=second),
-                             value_and_gradients(penalty(plain), x, weights, weight=second)):
+    for ours_, plain_ in zip(
+        value_and_gradients(penalty(ours), x, weights, weight=second),
+        value_and_gradients(penalty(plain), x, weights, weight=second),
+    ):
         np.testing.assert_allclose(ours_, plain_, rtol=1e-10, atol=1e-8)  # cubes: values in the thousands
 
 
@@ -222,8 +236,12 @@ def orthogonality_error(kernel: np.ndarray) -> float:
 
 
 def test_weights_start_orthogonal_with_gain_one():
-    layers = {"conv": blocks.conv(10, 3), "dense": blocks.dense(40), "up": blocks.UpConv(8),
-              "vector": blocks.VectorConv(9, 3)}
+    layers = {
+        "conv": blocks.conv(10, 3),
+        "dense": blocks.dense(40),
+        "up": blocks.UpConv(8),
+        "vector": blocks.VectorConv(9, 3),
+    }
     layers["conv"].build((None, 8, 8, 4)), layers["dense"].build((None, 12)), layers["up"].build((None, 4, 4, 3))
     layers["vector"].build(((None, 4, 4, 3), (None, 5)))
     for name, layer in layers.items():

@@ -126,8 +126,11 @@ def test_features_of_both_are_two_calls(training):
         weights = [value for layer in model.trunk for value in layer.trainable_weights]
         with tf.GradientTape() as tape:
             tape.watch(images)
-            maps = model.features_of_both(*images, training=training) if at_once else [
-                model.features(image, training=training) for image in images]
+            maps = (
+                model.features_of_both(*images, training=training)
+                if at_once
+                else [model.features(image, training=training) for image in images]
+            )
             loss = tf.reduce_sum(tf.stack(maps) * weight)
         results.append([*maps, *tape.gradient(loss, [*images, *weights]), *model.non_trainable_variables])
     assert len(results[0]) > 20

@@ -87,8 +87,9 @@ def test_where_the_text_enters(x, kind, training):
     layer = made(lambda: fpam.TextPyramid(8, ModelConfig(pyramid=kind)), x, condition)
     y = layer(x, condition, training=training)
     assert y.shape == x.shape
-    np.testing.assert_allclose(y, ref.text_pyramid(x, condition, layer, kind, training), rtol=0,
-                               atol=1e-5 if kind == "spp" else 1e-10)
+    np.testing.assert_allclose(
+        y, ref.text_pyramid(x, condition, layer, kind, training), rtol=0, atol=1e-5 if kind == "spp" else 1e-10
+    )
     others = layer(x, np.roll(condition, 1, axis=0), training=training)
     assert np.abs(y - others).max() > 1e-2
 

@@ -31,8 +31,10 @@ def expected_count(config: ModelConfig) -> int:
 
     def fpam(channels):
         width = channels // 4
-        levels = sum(k * k * (before + width) * width + 2 * bn(width)
-                     for k, before in zip((7, 5, 3, 1), (channels, width, width, width)))
+        levels = sum(
+            k * k * (before + width) * width + 2 * bn(width)
+            for k, before in zip((7, 5, 3, 1), (channels, width, width, width))
+        )
         return levels + width * channels + bn(channels) + 2 * channels * channels
 
     def spp(channels):
@@ -57,16 +59,28 @@ def test_shapes(size):
     out = model(**as_float32(generator_inputs(config, lengths=(4, 2))))
     assert out.image.shape == (2, size, size, 3)
     assert out.condition.shape == out.mu.shape == out.log_var.shape == (2, 6)
-    assert [maps.shape.as_list() for maps in out.attention] == [[2, size // 4, size // 4, 4],
-                                                                [2, size // 2, size // 2, 4]]
+    assert [maps.shape.as_list() for maps in out.attention] == [
+        [2, size // 4, size // 4, 4],
+        [2, size // 2, size // 2, 4],
+    ]
     assert {name: maps.shape.as_list() for name, maps in out.features.items()} == {
-        "F1": [2, size // 4, size // 4, 4], "F2f": [2, size // 2, size // 2, 4], "F3f": [2, size, size, 4]}
+        "F1": [2, size // 4, size // 4, 4],
+        "F2f": [2, size // 2, size // 2, 4],
+        "F3f": [2, size, size, 4],
+    }
     assert np.abs(out.image).max() <= 1
     assert trainable_count(model) == expected_count(config)
 
 
-@pytest.mark.parametrize("settings", [{"pyramid": "none"}, {"fusion": "learned"}, {"ngf": 8, "dense_depth": 1},
-                                      pytest.param({"pyramid": "spp"}, marks=needs_addons)])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pyramid": "none"},
+        {"fusion": "learned"},
+        {"ngf": 8, "dense_depth": 1},
+        pytest.param({"pyramid": "spp"}, marks=needs_addons),
+    ],
+)
 def test_parameter_count_of_other_settings(settings):
     config = tiny(**settings)
     assert trainable_count(build.build_generator(config)) == expected_count(config)
@@ -80,16 +94,30 @@ def test_parameter_count_of_the_papers_size():
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("settings", [
-    {}, {"pyramid": "none", "attention_query": "f2f"}, {"fusion": "learned"},
-    pytest.param({"pyramid": "spp"}, marks=needs_addons)], ids=lambda settings: "-".join(settings.values()) or "paper")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"pyramid": "none", "attention_query": "f2f"},
+        {"fusion": "learned"},
+        pytest.param({"pyramid": "spp"}, marks=needs_addons),
+    ],
+    ids=lambda settings: "-".join(settings.values()) or "paper",
+)
 def test_whole_forward_equals_numpy(settings, training):
     config = tiny(**settings)
     model, inputs = generator(config), generator_inputs(config)
     expected = ref.generator(model, config, **inputs, training=training)
     out = model(**inputs, training=training)
-    found = {"image": out.image, "condition": out.condition, "mu": out.mu, "log_var": out.log_var,
-             "A_1": out.attention[0], "A_2": out.attention[1], **out.features}
+    found = {
+        "image": out.image,
+        "condition": out.condition,
+        "mu": out.mu,
+        "log_var": out.log_var,
+        "A_1": out.attention[0],
+        "A_2": out.attention[1],
+        **out.features,
+    }
     for name, value in found.items():
         tolerance = 1e-5 if config.pyramid == "spp" else 1e-9  # tf.image.resize computes in float32
         np.testing.assert_allclose(value, expected[name], rtol=0, atol=tolerance, err_msg=name)
@@ -200,6 +228,11 @@ def test_mixed_precision_returns_float32_close_to_float64():
         a.assign(tf.cast(b, tf.float32))
     inputs = generator_inputs(config)
     out = mixed(**as_float32(inputs))
-    assert {out.image.dtype, out.condition.dtype, out.mu.dtype, out.log_var.dtype,
-            *(maps.dtype for maps in out.attention)} == {tf.float32}
+    assert {
+        out.image.dtype,
+        out.condition.dtype,
+        out.mu.dtype,
+        out.log_var.dtype,
+        *(maps.dtype for maps in out.attention),
+    } == {tf.float32}
     assert np.abs(out.image.numpy() - exact(**inputs).image.numpy()).mean() < 0.03  # bfloat16 has eight bits

@@ -29,7 +29,7 @@ def test_the_small_trunk_has_eight_by_eight_regions(size):
     local, pooled = trunk(images, training=True)
     assert local.shape == (2, 8, 8, 256) and pooled.shape == (2, 512)
     # A region sees its own part of the picture: change the bottom right corner, and the top left region stays.
-    images[:, size // 2:, size // 2:] *= -1
+    images[:, size // 2 :, size // 2 :] *= -1
     changed = (trunk(images)[0] - trunk(np.where(np.indices(images.shape)[1] < size // 2, images, 0))[0]).numpy()
     assert not np.any(changed[:, 0, 0]) and np.any(changed[:, 7, 7])
 
@@ -38,8 +38,12 @@ def test_missing_weights_say_what_to_fetch_and_where_to_put_it(tmp_path, monkeyp
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     with pytest.raises(UserError) as error:
         image_encoder.inception_weights_path("imagenet")
-    for part in ("https://", "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5", "--inception_weights=PATH",
-                 str(tmp_path / "keras" / "models")):
+    for part in (
+        "https://",
+        "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "--inception_weights=PATH",
+        str(tmp_path / "keras" / "models"),
+    ):
         assert part in str(error.value)
     with pytest.raises(UserError, match="other.h5 is missing"):
         image_encoder.inception_weights_path(str(tmp_path / "other.h5"))

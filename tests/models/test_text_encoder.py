@@ -81,7 +81,7 @@ def test_embeddings_start_uniform(init_range):
     assert table.shape == (2000, EMBEDDING) == (2000, 300)
     assert np.abs(table).max() <= init_range
     # U(−r, r): variance r²/3; 600,000 draws put its sample within 0.6 % at five standard errors.
-    assert table.var() == pytest.approx(init_range ** 2 / 3, rel=0.006)
+    assert table.var() == pytest.approx(init_range**2 / 3, rel=0.006)
     assert np.histogram(table, 4, (-init_range, init_range))[0] / table.size == pytest.approx(0.25, abs=0.003)
 
 

@@ -19,9 +19,18 @@ def hold(pytestconfig):
     rows = pytestconfig.stash.setdefault(TABLE, [])
 
     def hold(what: str, item: str, dtype: str, difference: float, bound: float) -> None:
-        rows.append((what, item, dtype, f"{difference:.1e}", f"{bound:.0e}" if bound else "exact",
-                     "" if difference <= bound else "FAILED"))
+        rows.append(
+            (
+                what,
+                item,
+                dtype,
+                f"{difference:.1e}",
+                f"{bound:.0e}" if bound else "exact",
+                "" if difference <= bound else "FAILED",
+            )
+        )
         assert difference <= bound, f"{what}, {item}, {dtype}"
+
     return hold
 
 

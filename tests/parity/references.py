@@ -6,8 +6,13 @@ import types
 import numpy as np
 import torch
 
-BYPASSED = ("torchvision", "torchvision.datasets", "torchvision.models", "torchvision.transforms",
-            "torchvision.transforms.functional")
+BYPASSED = (
+    "torchvision",
+    "torchvision.datasets",
+    "torchvision.models",
+    "torchvision.transforms",
+    "torchvision.transforms.functional",
+)
 
 
 class _Absent(types.ModuleType):
@@ -24,9 +29,8 @@ for _name in BYPASSED:
     if sys.modules.setdefault(_name, _Absent(_name)) and _parent:
         setattr(sys.modules[_parent], _child, sys.modules[_name])
 
-import torch_fidelity  # noqa: E402
-from torch_fidelity import metric_fid, metric_isc, metric_kid, metric_prc  # noqa: E402,F401  for the tests
-from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x  # noqa: E402
+import torch_fidelity
+from torch_fidelity import metric_fid, metric_isc, metric_kid, metric_prc  # noqa: F401  for the tests
 
 TAPS = ("64", "192", "768", "2048", "logits_unbiased", "logits")
 
@@ -64,9 +68,12 @@ def features(network, images: np.ndarray, dtype: str) -> dict[str, np.ndarray]:
         return {tap: value.numpy() for tap, value in zip(network.features_list, network(to_nchw(images)))}
     caught = {}
     layers = {"64": network.MaxPool_1, "192": network.MaxPool_2, "768": network.Mixed_6e, "2048": network.AvgPool}
-    hooks = [layer.register_forward_hook(
-        lambda module, given, made, tap=tap: caught.__setitem__(tap, made.mean((2, 3)).numpy()))
-        for tap, layer in layers.items()]
+    hooks = [
+        layer.register_forward_hook(
+            lambda module, given, made, tap=tap: caught.__setitem__(tap, made.mean((2, 3)).numpy())
+        )
+        for tap, layer in layers.items()
+    ]
     before = network.feature_extractor_internal_dtype
     network.double().feature_extractor_internal_dtype = torch.float64
     try:

@@ -26,8 +26,7 @@ class RnnEncoder(torch.nn.Module):
         return state.transpose(0, 1).reshape(len(tokens), 256), words
 
 
-@pytest.mark.parametrize("form, options", [
-    ("zip", {}), ("legacy", {"_use_new_zipfile_serialization": False})])
+@pytest.mark.parametrize("form, options", [("zip", {}), ("legacy", {"_use_new_zipfile_serialization": False})])
 def test_words_and_sentence(form, options, tmp_path, hold):
     torch.manual_seed(20)
     reference = RnnEncoder(WORDS).eval()

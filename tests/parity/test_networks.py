@@ -6,11 +6,13 @@ import references
 import torch
 from inception_references import Weights, test_images
 
-import ffgan_tf  # noqa: F401  settles which Keras, before TensorFlow
+import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
+
+# isort: split
 import tensorflow as tf
 
-from ffgan_tf.evaluation.inception.networks import load_network
 from ffgan_tf.evaluation.inception.graph import CONVS
+from ffgan_tf.evaluation.inception.networks import load_network
 from ffgan_tf.evaluation.inception.preprocessing import PREPROCESSING
 from ffgan_tf.utils.torch_files import load_state_dict
 
@@ -74,8 +76,13 @@ def test_both_forms_of_the_file_hold_what_torch_reads(paths, hold):
 def test_tf1_resize(hold):
     for size in SIZES + [(32, 32)]:
         images = test_images(2, *size)
-        theirs = references.interpolate_bilinear_2d_like_tensorflow1x(
-            references.to_nchw(images).float(), (299, 299), align_corners=False).numpy().transpose(0, 2, 3, 1)
+        theirs = (
+            references.interpolate_bilinear_2d_like_tensorflow1x(
+                references.to_nchw(images).float(), (299, 299), align_corners=False
+            )
+            .numpy()
+            .transpose(0, 2, 3, 1)
+        )
         tf1 = tf.compat.v1.image.resize_bilinear(images, (299, 299), align_corners=False).numpy()
         ours = PREPROCESSING["tf1"].resize(images, "float32").numpy()
         name = "×".join(map(str, size))
@@ -91,6 +98,7 @@ def test_pytorch_fid_preprocessing(hold, dtype):
         images = test_images(2, *size)
         pixels = references.to_nchw(images).to(getattr(torch, dtype)) / 255
         expected = 2 * torch.nn.functional.interpolate(pixels, (299, 299), mode="bilinear", align_corners=False) - 1
-        difference = max(difference, relative(PREPROCESSING["pytorch_fid"](images, dtype),
-                                              expected.numpy().transpose(0, 2, 3, 1)))
+        difference = max(
+            difference, relative(PREPROCESSING["pytorch_fid"](images, dtype), expected.numpy().transpose(0, 2, 3, 1))
+        )
     hold("F.interpolate", "pytorch_fid preprocessing", dtype, difference, BOUNDS[dtype])

@@ -35,7 +35,8 @@ def test_fid(sets, hold):
 
 def test_kid(sets, hold):
     expected = references.metric_kid.kid_features_to_metric(
-        *map(torch.from_numpy, sets), kid_subsets=20, kid_subset_size=500, rng_seed=2020, verbose=False)
+        *map(torch.from_numpy, sets), kid_subsets=20, kid_subset_size=500, rng_seed=2020, verbose=False
+    )
     ours = kid(*sets, subsets=20, subset_size=500, seed=2020)
     for name in ("mean", "std"):
         value = expected[f"kernel_inception_distance_{name}"]
@@ -57,8 +58,9 @@ def test_precision_and_recall(sets, hold):
     ours = prdc(real.numpy(), fake.numpy(), k=3)
     for name in ("precision", "recall"):
         # torch-fidelity averages in float32; a count of one picture is 3e-4
-        hold("torch-fidelity PRC", f"{name}, {expected[name]:.4f}", "float64", relative(ours[name], expected[name]),
-             1e-6)
+        hold(
+            "torch-fidelity PRC", f"{name}, {expected[name]:.4f}", "float64", relative(ours[name], expected[name]), 1e-6
+        )
 
 
 def test_density_and_coverage(sets, hold):

@@ -35,8 +35,9 @@ def sigmoid(x):
 
 def torch_lstm(x, state, ending):
     """torch.nn.LSTM's documented equations over a sentence x (T, 300), gates i, f, g, o with two biases → (T, 128)."""
-    w_i, w_h, b_i, b_h = (state[f"rnn.{name}_l0{ending}"].astype(np.float64)
-                          for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    w_i, w_h, b_i, b_h = (
+        state[f"rnn.{name}_l0{ending}"].astype(np.float64) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
     parts = [slice(k * 128, (k + 1) * 128) for k in range(4)]
     h, c, states = np.zeros(128), np.zeros(128), []
     for step in x:
@@ -62,8 +63,13 @@ def test_words_and_sentence_are_those_of_the_weights(files):
 
 
 def run_tool(*arguments):
-    return subprocess.run([sys.executable, "tools/import_attngan_encoder.py", *map(str, arguments)], cwd=ROOT,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "tools/import_attngan_encoder.py", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.mark.slow
@@ -86,12 +92,18 @@ def test_another_vocabulary_size(files):
         import_text_encoder(*files)
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda state: state.pop("rnn.bias_hh_l0_reverse"), r"it lacks rnn.bias_hh_l0_reverse"),
-    (lambda state: state.update({"rnn.weight_ih_l1": np.zeros((512, 256))}), r"it has rnn.weight_ih_l1"),
-    (lambda state: state.update({"rnn.weight_hh_l0": np.zeros((512, 64))}),
-     r"rnn.weight_hh_l0 has shape \[512, 64\], not \[512, 128\]"),
-    (lambda state: state["rnn.bias_ih_l0"].__setitem__(3, np.nan), r"rnn.bias_ih_l0 holds numbers .* not finite")])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda state: state.pop("rnn.bias_hh_l0_reverse"), r"it lacks rnn.bias_hh_l0_reverse"),
+        (lambda state: state.update({"rnn.weight_ih_l1": np.zeros((512, 256))}), r"it has rnn.weight_ih_l1"),
+        (
+            lambda state: state.update({"rnn.weight_hh_l0": np.zeros((512, 64))}),
+            r"rnn.weight_hh_l0 has shape \[512, 64\], not \[512, 128\]",
+        ),
+        (lambda state: state["rnn.bias_ih_l0"].__setitem__(3, np.nan), r"rnn.bias_ih_l0 holds numbers .* not finite"),
+    ],
+)
 def test_weights_that_are_not_this_encoder_s(files, change, message):
     state = state_dict()
     change(state)

@@ -30,13 +30,16 @@ class State:
         inputs = tf.random.stateless_normal([8, 4], [1, int(self.step)])
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(self.model(inputs, training=True) - 1.7 * inputs[:, :1]))
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, self.model.trainable_variables),
-                                           self.model.trainable_variables))
+        self.optimizer.apply_gradients(
+            zip(tape.gradient(loss, self.model.trainable_variables), self.model.trainable_variables)
+        )
         self.step.assign_add(1)
         return self
 
     def values(self) -> list[bytes]:
-        return [variable.numpy().tobytes() for variable in [*self.model.variables, *self.optimizer.variables, self.step]]
+        return [
+            variable.numpy().tobytes() for variable in [*self.model.variables, *self.optimizer.variables, self.step]
+        ]
 
 
 @pytest.fixture
@@ -90,8 +93,12 @@ def flip_byte(path: Path) -> None:
 
 
 FILES = ("state.index", "state.data-00000-of-00001", "meta.json")
-HARMS = {"flip": flip_byte, "truncate": lambda path: path.write_bytes(path.read_bytes()[:-7]),
-         "empty": lambda path: path.write_bytes(b""), "remove": lambda path: path.unlink()}
+HARMS = {
+    "flip": flip_byte,
+    "truncate": lambda path: path.write_bytes(path.read_bytes()[:-7]),
+    "empty": lambda path: path.write_bytes(b""),
+    "remove": lambda path: path.unlink(),
+}
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from networks import shake
 
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.models import build
-from ffgan_tf.run.encoder_files import are_twins, load_image_encoder, save_image_encoder, save_text_encoder
 from ffgan_tf.models.image_encoder import Heads, InceptionTrunk, SmallTrunk, resized
+from ffgan_tf.run.encoder_files import are_twins, load_image_encoder, save_image_encoder, save_text_encoder
 from ffgan_tf.utils.errors import UserError
-from networks import shake
 
 PICTURES = np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32)
 
@@ -62,7 +62,7 @@ def test_the_gradient_reaches_the_pictures(small):
 
     def loss(given):
         regions, codes = encoder(given)
-        return tf.reduce_mean(regions ** 2) + tf.reduce_mean(codes ** 2)
+        return tf.reduce_mean(regions**2) + tf.reduce_mean(codes**2)
 
     with tf.GradientTape() as tape:
         tape.watch(pictures)
@@ -108,7 +108,7 @@ def test_inception_is_known_by_its_hash_and_differentiable(text_folder, tmp_path
     with tf.GradientTape() as tape:
         tape.watch(pictures)
         regions, codes = encoder(pictures)
-        loss = tf.reduce_sum(regions ** 2) + tf.reduce_sum(codes ** 2)
+        loss = tf.reduce_sum(regions**2) + tf.reduce_sum(codes**2)
     assert regions.shape == (2, 289, 256) and codes.shape == (2, 256)
     assert np.all(np.abs(tape.gradient(loss, pictures).numpy()).max((1, 2, 3)) > 0)
     for loaded, own in zip((regions, codes), heads(*trunk(PICTURES))):

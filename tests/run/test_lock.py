@@ -5,8 +5,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
@@ -14,16 +14,19 @@ from ffgan_tf.run.lock import run_lock
 from ffgan_tf.utils.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-HOLD = ("import socket, sys, time; socket.gethostname = lambda: sys.argv[2]; "
-        "from ffgan_tf.run.lock import run_lock\n"
-        "with run_lock(sys.argv[1]): print('locked', flush=True); time.sleep(60)")
+HOLD = (
+    "import socket, sys, time; socket.gethostname = lambda: sys.argv[2]; "
+    "from ffgan_tf.run.lock import run_lock\n"
+    "with run_lock(sys.argv[1]): print('locked', flush=True); time.sleep(60)"
+)
 
 
 @contextlib.contextmanager
 def holder(folder: Path, host: str) -> Iterator[subprocess.Popen]:
     """A process that holds the lock, of a host of that name."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder), host], cwd=ROOT, stdout=subprocess.PIPE,
-                               text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder), host], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout.readline() == "locked\n"
         yield process
@@ -37,7 +40,9 @@ def test_a_live_lock_is_refused_by_host_and_pid_and_stays_its_holders(tmp_path, 
     with holder(tmp_path, host) as process:
         said = f"host {host} pid {process.pid}"
         for _ in range(2):  # being refused takes nothing from the one that trains
-            with pytest.raises(UserError, match=rf"{tmp_path / 'lock'}: another process trains in this folder \({said}\)"):
+            with pytest.raises(
+                UserError, match=rf"{tmp_path / 'lock'}: another process trains in this folder \({said}\)"
+            ):
                 with run_lock(tmp_path):
                     pytest.fail("two processes in one folder")
         assert (tmp_path / "lock").read_text() == f"{said}\n" and process.poll() is None

@@ -34,6 +34,7 @@ def tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
     """Step and value of every tag, as TensorBoard shows them (pictures: their width)."""
     # Not event_accumulator, which is of no use to TensorBoard itself any more and knows no restarts of tf.summary's.
     from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+
     accumulator = EventAccumulator(str(run / "tensorboard"), {"tensors": 0}).Reload()
     seen = {}
     for tag in accumulator.Tags()["tensors"]:
@@ -78,7 +79,7 @@ def test_a_run_that_was_never_restarted_is_one_event_file(tmp_path):
 
 def test_lines_until():
     content = b'{"step": 1}\n{"step": 2, "a": "\xc3\xa9"}\n{"step": 2}\n{"step": 10}\n{"step": 3}\n'
-    assert lines_until(content, 2) == content[:content.index(b'{"step": 10')]
+    assert lines_until(content, 2) == content[: content.index(b'{"step": 10')]
     assert lines_until(content, 100) == content
     assert lines_until(content, 0) == b""
     assert lines_until(content + b'{"step": 1', 100) == content  # killed within a write
@@ -182,8 +183,14 @@ def test_a_full_disk_is_named_and_the_log_goes_on_after_it(tmp_path, small_disk)
     done = small_disk(tmp_path, "512k", [sys.executable, "-c", FULL, tmp_path])
     assert done.returncode == 0, done.stderr
     found = {name: rest for name, *rest in map(json.loads, done.stdout.splitlines())}
-    named = {"scalars": "tensorboard/events.out", "lines": "log.jsonl", "png": "samples/step-00000002.png",
-             "image": "tensorboard/events.out", "text": "tensorboard/events.out", "start": "tensorboard"}
+    named = {
+        "scalars": "tensorboard/events.out",
+        "lines": "log.jsonl",
+        "png": "samples/step-00000002.png",
+        "image": "tensorboard/events.out",
+        "text": "tensorboard/events.out",
+        "start": "tensorboard",
+    }
     assert found.keys() == named.keys()
     for name, file in named.items():
         said, lines, steps = found[name]

@@ -10,8 +10,14 @@ ROOT = Path(__file__).parents[2]
 
 def run(*flags):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run([sys.executable, "tools/make_demo_dataset.py", *flags], cwd=ROOT, env=environment,
-                          capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "tools/make_demo_dataset.py", *flags],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 def test_makes_a_data_set_once(tmp_path):

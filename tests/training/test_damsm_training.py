@@ -14,10 +14,10 @@ import tensorflow as tf
 from ffgan_tf.damsm_config import DamsmConfig
 from ffgan_tf.data import pipeline
 from ffgan_tf.data.captions import Vocabulary
-from ffgan_tf.run.encoder_files import are_twins, load_image_encoder, load_text_encoder
 from ffgan_tf.run.checkpoints import Checkpoints
-from ffgan_tf.training.damsm_step import LOSSES, METRICS, Damsm
+from ffgan_tf.run.encoder_files import are_twins, load_image_encoder, load_text_encoder
 from ffgan_tf.training.damsm_loop import mend_encoders
+from ffgan_tf.training.damsm_step import LOSSES, METRICS, Damsm
 from ffgan_tf.training.damsm_validation import Validation, lit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,14 +35,31 @@ def splits(tiny_records):
 
 
 def batches(split, start=0, config=CONFIG):
-    return iter(pipeline.training_batches(split, max_size=64, image_size=64, batch=config.batch, noise_dim=0, seed=1,
-                                          max_words=config.max_words, start_step=start))
+    return iter(
+        pipeline.training_batches(
+            split,
+            max_size=64,
+            image_size=64,
+            batch=config.batch,
+            noise_dim=0,
+            seed=1,
+            max_words=config.max_words,
+            start_step=start,
+        )
+    )
 
 
 def test_learning_rate_falls_every_epoch_to_a_tenth(vocabulary):
     damsm = Damsm(CONFIG, len(vocabulary), images=24)
-    for step, rate in ((0, 1e-3), (2, 1e-3), (3, 0.98e-3), (30, 0.98 ** 10 * 1e-3), (3 * 113, 0.98 ** 113 * 1e-3),
-                       (3 * 114, 1e-4), (10 ** 6, 1e-4)):
+    for step, rate in (
+        (0, 1e-3),
+        (2, 1e-3),
+        (3, 0.98e-3),
+        (30, 0.98**10 * 1e-3),
+        (3 * 113, 0.98**113 * 1e-3),
+        (3 * 114, 1e-4),
+        (10**6, 1e-4),
+    ):
         damsm.step.assign(step)
         assert float(damsm.learning_rate()) == pytest.approx(rate, rel=1e-5), step
 
@@ -75,18 +92,21 @@ def test_every_weight_learns_and_the_text_s_gradient_is_clipped(vocabulary, spli
     # Adam's first moment after one step is (1 − β1) times the gradient that it was given.
     moments = [value.numpy() for value in damsm.optimizer.variables if value.name.startswith("m/")]
     assert len(moments) == len(variables)
-    text = np.sqrt(sum(np.sum(moment.astype(np.float64) ** 2) for moment in moments[:len(damsm.text_encoder.weights)]))
+    text = np.sqrt(sum(np.sum(moment.astype(np.float64) ** 2) for moment in moments[: len(damsm.text_encoder.weights)]))
     assert norms["grad_norm/text"] > 0.25  # or there would be nothing to clip
     assert text == pytest.approx(0.5 * 0.25, rel=1e-4)
-    image = np.sqrt(sum(np.sum(moment.astype(np.float64) ** 2) for moment in moments[len(damsm.text_encoder.weights):]))
+    image = np.sqrt(
+        sum(np.sum(moment.astype(np.float64) ** 2) for moment in moments[len(damsm.text_encoder.weights) :])
+    )
     assert image == pytest.approx(0.5 * norms["grad_norm/image"], rel=1e-4)
 
 
 def test_dropout_is_on_while_training_and_a_function_of_its_seed(vocabulary, splits):
     damsm, data = Damsm(CONFIG, len(vocabulary), images=24), next(batches(splits["train"]))
     image, tokens, lengths = data["image"], data["tokens"], data["lengths"]
-    one, again, other = (damsm.encode(image, tokens, lengths, tf.constant([5, seed])).words.numpy()
-                         for seed in (1, 1, 2))
+    one, again, other = (
+        damsm.encode(image, tokens, lengths, tf.constant([5, seed])).words.numpy() for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one, again)
     assert np.abs(one - other).max() > 1e-3
     quiet = damsm.encode(image, tokens, lengths)
@@ -97,7 +117,7 @@ def test_dropout_is_on_while_training_and_a_function_of_its_seed(vocabulary, spl
 
 def test_validation_is_loss_and_retrieval_on_the_test_split(vocabulary, splits):
     damsm, test = Damsm(CONFIG, len(vocabulary), images=24), splits["test"]
-    colours = {name: "red" for name in test.names}
+    colours = dict.fromkeys(test.names, "red")
     validation = Validation(damsm, test, vocabulary, 64, colours=colours, pictures=3)
     found = validation()
     assert found["validation/colour"] == found["validation/colour_blind"] == 1
@@ -107,8 +127,9 @@ def test_validation_is_loss_and_retrieval_on_the_test_split(vocabulary, splits):
     encoded = damsm.encode(images, test.tokens[places, places][:, :25], np.minimum(test.lengths[places, places], 25))
     loss = sum(float(value) for value in damsm.losses(encoded, test.classes).values())  # the order does not matter
     assert found["validation/loss"] == pytest.approx(loss, rel=1e-5)
-    codes, sentences = (np.array(value) / np.linalg.norm(value, axis=1, keepdims=True)
-                        for value in (encoded.codes, encoded.sentences))
+    codes, sentences = (
+        np.array(value) / np.linalg.norm(value, axis=1, keepdims=True) for value in (encoded.codes, encoded.sentences)
+    )
     own = np.sum(codes * sentences, 1)
     rivals = np.array([(codes[i] @ sentences[test.classes != test.classes[i]].T).max() for i in range(8)])
     assert found["validation/r_precision"] == pytest.approx(np.mean(own > rivals))
@@ -145,16 +166,28 @@ def test_missing_encoders_come_from_the_best_checkpoint(vocabulary, splits, tmp_
 
 
 def run(*flags):
-    return subprocess.run([sys.executable, "-m", "ffgan_tf.train_damsm", *flags], cwd=ROOT, capture_output=True,
-                          text=True, env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_HOME": "/nonexistent"},
-                          timeout=300)
+    return subprocess.run(
+        [sys.executable, "-m", "ffgan_tf.train_damsm", *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_HOME": "/nonexistent"},
+        timeout=300,
+    )
 
 
 @pytest.mark.slow
 def test_the_command_trains_continues_and_leaves_an_encoder(tiny_records, vocabulary, tmp_path):
     folder = tmp_path / "run"
-    flags = [f"--run={folder}", f"--data={tiny_records}", "--image_encoder=small", "--image_size=64", "--batch=8",
-             "--validate_every=2", "--log_every=1"]
+    flags = [
+        f"--run={folder}",
+        f"--data={tiny_records}",
+        "--image_encoder=small",
+        "--image_size=64",
+        "--batch=8",
+        "--validate_every=2",
+        "--log_every=1",
+    ]
     first = run(*flags, "--steps=3")
     assert first.returncode == 0, first.stderr
     encoder, own = load_text_encoder(folder / "text_encoder")
@@ -167,10 +200,16 @@ def test_the_command_trains_continues_and_leaves_an_encoder(tiny_records, vocabu
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss/total" in line] == [1, 2, 3, 4]
     assert [line["step"] for line in lines if "validation/loss" in line] == [2, 3, 4]
-    assert all(np.isclose(sum(line[f"loss/{name}"] for name in LOSSES), line["loss/total"]) for line in lines
-               if "loss/total" in line)
+    assert all(
+        np.isclose(sum(line[f"loss/{name}"] for name in LOSSES), line["loss/total"])
+        for line in lines
+        if "loss/total" in line
+    )
     assert sorted(path.name for path in (folder / "samples").iterdir()) == [
-        "step-00000002.png", "step-00000003.png", "step-00000004.png"]
+        "step-00000002.png",
+        "step-00000003.png",
+        "step-00000004.png",
+    ]
     best = json.loads((folder / "checkpoints" / "best.json").read_text())
     about = json.loads((folder / "text_encoder" / "encoder.json").read_text())["made_by"]
     assert best["metric"] == "r_precision" and about["step"] == best["step"]

@@ -10,8 +10,9 @@ from ffgan_tf.training.diagnose import check_finite, first_non_finite
 from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.utils.errors import UserError
 
-CONFIG = TrainConfig(image_size=64, ngf=4, ndf=4, z_dim=10, c_dim=12, dense_depth=3, dense_growth=8, batch=4,
-                     max_words=7)
+CONFIG = TrainConfig(
+    image_size=64, ngf=4, ndf=4, z_dim=10, c_dim=12, dense_depth=3, dense_growth=8, batch=4, max_words=7
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +23,15 @@ def gan() -> Gan:
 @pytest.fixture
 def restored(gan):
     """The same for every test: as it was made."""
-    variables = [*gan.text_encoder.variables, *gan.generator.variables, *gan.discriminator.variables,
-                 *gan.ema.variables, *gan.optimizer_g.variables, *gan.optimizer_d.variables, gan.step]
+    variables = [
+        *gan.text_encoder.variables,
+        *gan.generator.variables,
+        *gan.discriminator.variables,
+        *gan.ema.variables,
+        *gan.optimizer_g.variables,
+        *gan.optimizer_d.variables,
+        gan.step,
+    ]
     before = [variable.numpy() for variable in variables]
     yield gan
     for variable, value in zip(variables, before):
@@ -32,10 +40,13 @@ def restored(gan):
 
 def make_batch() -> dict[str, tf.Tensor]:
     random = np.random.default_rng(0)
-    return {"image": tf.constant(random.integers(0, 256, (4, 64, 64, 3), np.uint8)),
-            "tokens": tf.constant(random.integers(1, 30, (4, 7), np.int32)), "lengths": tf.constant([7, 3, 1, 5]),
-            "classes": tf.constant([5, 5, 2, 9]),
-            "noise": tf.constant(random.normal(size=(4, 22)).astype(np.float32))}
+    return {
+        "image": tf.constant(random.integers(0, 256, (4, 64, 64, 3), np.uint8)),
+        "tokens": tf.constant(random.integers(1, 30, (4, 7), np.int32)),
+        "lengths": tf.constant([7, 3, 1, 5]),
+        "classes": tf.constant([5, 5, 2, 9]),
+        "noise": tf.constant(random.normal(size=(4, 22)).astype(np.float32)),
+    }
 
 
 def named(gan: Gan, batch=None, compiled: bool = False) -> str | None:
@@ -57,12 +68,16 @@ def test_a_healthy_step_is_none_and_is_done(restored, compiled):
     assert not tf.config.functions_run_eagerly()
 
 
-@pytest.mark.parametrize("find, name", [
-    (lambda gan: gan.generator.stage1.fc.kernel, "generator/stage1/fc/kernel"),
-    (lambda gan: gan.generator.stage2.dense.norms[1].beta, "generator/stage2/dense/norm2/beta"),
-    (lambda gan: gan.discriminator.trunk[2].norm.gamma, "discriminator/down3/norm/gamma"),
-    (lambda gan: gan.discriminator.conditional_logit.dense.bias, "discriminator/conditional_logit/dense/bias"),
-    (lambda gan: gan.text_encoder.forward.cell.recurrent_kernel, "text_encoder/forward/lstm_cell/recurrent_kernel")])
+@pytest.mark.parametrize(
+    "find, name",
+    [
+        (lambda gan: gan.generator.stage1.fc.kernel, "generator/stage1/fc/kernel"),
+        (lambda gan: gan.generator.stage2.dense.norms[1].beta, "generator/stage2/dense/norm2/beta"),
+        (lambda gan: gan.discriminator.trunk[2].norm.gamma, "discriminator/down3/norm/gamma"),
+        (lambda gan: gan.discriminator.conditional_logit.dense.bias, "discriminator/conditional_logit/dense/bias"),
+        (lambda gan: gan.text_encoder.forward.cell.recurrent_kernel, "text_encoder/forward/lstm_cell/recurrent_kernel"),
+    ],
+)
 def test_a_nan_planted_in_a_weight(restored, find, name):
     plant(find(restored))
     found = named(restored)
@@ -86,9 +101,13 @@ def test_an_infinite_weight_is_called_so(restored):
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("kernel, found", [
-    (1.0, "generator/stage1/fc gives infinity"),  # 10 · 3e38
-    (0.01, "generator/stage1/fc_norm gives ")])  # 10 · 3e36; its square is too large
+@pytest.mark.parametrize(
+    "kernel, found",
+    [
+        (1.0, "generator/stage1/fc gives infinity"),  # 10 · 3e38
+        (0.01, "generator/stage1/fc_norm gives "),
+    ],
+)  # 10 · 3e36; its square is too large
 def test_an_input_that_overflows_names_the_first_layer_it_overflows_in(restored, kernel, found, compiled):
     fc = restored.generator.stage1.fc
     fc.kernel.assign(tf.fill(fc.kernel.shape, kernel))
@@ -120,6 +139,7 @@ def test_the_discriminators_layers_are_found_though_only_parts_of_it_are_called(
 
 def test_a_gradient_that_overflows_names_the_layer_backpropagation_met_first():
     """y = c·b·(a·x) with loss y²: forward values stay finite, ∂/∂c is 2·y·(b·a·x) = 4e38 > float32's largest."""
+
     class Chain(tf.keras.Model):
         def __init__(self):
             super().__init__(name="chain")
@@ -155,7 +175,9 @@ def test_the_first_term_of_the_first_bad_step_is_named():
     check_finite(metrics, names, 11, 10, "mend")
     metrics[2, 1] = np.inf
     metrics[3] = np.nan
-    with pytest.raises(UserError, match="step 13: norm is inf \\(of 13\\);.* checkpoint of step 10 is kept. Mend: less"):
+    with pytest.raises(
+        UserError, match="step 13: norm is inf \\(of 13\\);.* checkpoint of step 10 is kept. Mend: less"
+    ):
         check_finite(metrics, names, 11, 10, "less", lambda step: f"of {step}")
     metrics[2, 0] = np.nan
     with pytest.raises(UserError, match="step 13: loss is nan; .* no checkpoint yet"):

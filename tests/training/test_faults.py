@@ -8,25 +8,23 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from runs import ROOT, SETTINGS, command, run, state
 
-from ffgan_tf import config as configs
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.data import pipeline, records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.verify import verify
 from ffgan_tf.run.checkpoints import Checkpoints
-from ffgan_tf.training.gan_step import METRICS, Gan
 from ffgan_tf.training.gan_loop import make_text_encoder, train
+from ffgan_tf.training.gan_step import METRICS, Gan
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file
-from runs import ROOT, SETTINGS, command, run, state
-
 
 STEPS = 12
 
@@ -35,8 +33,14 @@ def settings(data: Path, **changes) -> TrainConfig:
     """The tests' smallest training, with a checkpoint every step."""
     given = dict(setting.removeprefix("--").split("=") for setting in SETTINGS)
     fields = {field.name: field.type for field in dataclasses.fields(TrainConfig)}
-    return TrainConfig(**{**{name: fields[name](value) for name, value in given.items()},
-                          "checkpoint_every": 1, "data": str(data), **changes})
+    return TrainConfig(
+        **{
+            **{name: fields[name](value) for name, value in given.items()},
+            "checkpoint_every": 1,
+            "data": str(data),
+            **changes,
+        }
+    )
 
 
 @pytest.fixture
@@ -64,10 +68,20 @@ def test_a_picture_that_cannot_be_decoded_stops_the_run_at_its_step(own_records,
     config = settings(own_records, steps=8)
     names = pipeline.load_split(str(own_records), "train").names
     place = int(pipeline.shuffled_index(tf.constant(3 * config.batch + 2, tf.int64), len(names), config.seed))
-    rewrite_shard(own_records, place // 10, lambda record: record if record.name != names[place] else
-                  dataclasses.replace(record, encoded=record.encoded[:len(record.encoded) // 2]))
-    with pytest.raises(UserError, match=rf"--data={own_records}: a picture cannot be decoded\. Mend: "
-                                        rf"tools/verify_records\.py --data={own_records} "):
+    rewrite_shard(
+        own_records,
+        place // 10,
+        lambda record: (
+            record
+            if record.name != names[place]
+            else dataclasses.replace(record, encoded=record.encoded[: len(record.encoded) // 2])
+        ),
+    )
+    with pytest.raises(
+        UserError,
+        match=rf"--data={own_records}: a picture cannot be decoded\. Mend: "
+        rf"tools/verify_records\.py --data={own_records} ",
+    ):
         train(config, tmp_path / "run")
     kept = Checkpoints(tmp_path / "run" / "checkpoints")
     assert kept.steps() == [1, 2, 3] and kept.latest() == 3
@@ -114,8 +128,14 @@ def starved(tiny_records, tmp_path_factory) -> Iterator[tuple[subprocess.Popen, 
     folder = tmp_path_factory.mktemp("starved") / "run"
     limit = {"TF_CPU_ALLOCATOR_USE_BFC": "1", "TF_CPU_BFC_MEM_LIMIT_IN_MB": "200"}  # the allocator that GPUs have, too
     arguments = [f"--run={folder}", f"--data={tiny_records}", *SETTINGS, "--batch=20000"]
-    process = subprocess.Popen(command("train", *arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, env={**os.environ, **limit})
+    process = subprocess.Popen(
+        command("train", *arguments),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **limit},
+    )
     yield process, folder
     process.kill()
     process.communicate()
@@ -150,9 +170,12 @@ def test_a_file_in_the_place_of_a_folder_is_named_before_training(tiny_records, 
 
 
 def test_a_read_only_disk_is_named_at_once(tiny_records, tmp_path, small_disk):
-    script = f"mount -o remount,ro {tmp_path} && exec \"$@\""
-    result = small_disk(tmp_path, "1m", ["sh", "-c", script, "sh", *command(
-        "train", f"--run={tmp_path / 'run'}", f"--data={tiny_records}", *SETTINGS)])
+    script = f'mount -o remount,ro {tmp_path} && exec "$@"'
+    result = small_disk(
+        tmp_path,
+        "1m",
+        ["sh", "-c", script, "sh", *command("train", f"--run={tmp_path / 'run'}", f"--data={tiny_records}", *SETTINGS)],
+    )
     assert result.returncode == 2, result.stderr
     assert f"error: --run={tmp_path / 'run'}: cannot be written to" in result.stderr
     assert "Read-only file system" in result.stderr and "Traceback" not in result.stderr
@@ -185,10 +208,19 @@ def test_a_full_disk_stops_the_run_with_the_last_checkpoint_whole(tiny_records, 
     """Three checkpoints of 5.5 MB fit on the disk, a fourth does not until there is more room."""
     disk, copy = tmp_path / "disk", tmp_path / "copy"
     disk.mkdir()
-    training = command("train", f"--run={disk / 'run'}", f"--data={tiny_records}", *SETTINGS, "--checkpoint_every=1",
-                       "--condition=sentence", "--steps=6")
-    script = (f'"$@" 2> {tmp_path}/first.txt; echo $?; cp -r {disk}/run {copy}; mount -o remount,size=64m {disk}; '
-              f'"$@" > {tmp_path}/second.txt 2>&1; echo $?; ls -A {disk}/run/checkpoints')
+    training = command(
+        "train",
+        f"--run={disk / 'run'}",
+        f"--data={tiny_records}",
+        *SETTINGS,
+        "--checkpoint_every=1",
+        "--condition=sentence",
+        "--steps=6",
+    )
+    script = (
+        f'"$@" 2> {tmp_path}/first.txt; echo $?; cp -r {disk}/run {copy}; mount -o remount,size=64m {disk}; '
+        f'"$@" > {tmp_path}/second.txt 2>&1; echo $?; ls -A {disk}/run/checkpoints'
+    )
     result = small_disk(disk, "18m", ["sh", "-c", script, "sh", *training])
     first, second = ((tmp_path / name).read_text() for name in ("first.txt", "second.txt"))
     codes = [line for line in result.stdout.splitlines() if line in ("0", "1", "2")]
@@ -212,5 +244,6 @@ def test_out_of_memory_at_the_first_step_says_which_batch_to_try(starved):
     output = process.communicate(timeout=600)[0]
     assert process.returncode == 2, output
     assert output.splitlines()[-1].startswith(
-        "error: out of memory at --batch=20000. Mend: --batch=10000 with --allow_config_change"), output
+        "error: out of memory at --batch=20000. Mend: --batch=10000 with --allow_config_change"
+    ), output
     assert "Traceback" not in output and Checkpoints(folder / "checkpoints").steps() == []

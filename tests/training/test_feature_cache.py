@@ -78,8 +78,10 @@ def test_the_key_holds_weights_records_and_size(tiny_records, tmp_path):
     weights.write_bytes(b"one")
     key = feature_cache.key_of(tiny_records, "train", 64, weights, 2)
     assert feature_cache.key_of(tiny_records, "train", 64, weights, 2) == key
-    others = [feature_cache.key_of(tiny_records, "test", 64, weights, 2),
-              feature_cache.key_of(tiny_records, "train", 128, weights, 2)]
+    others = [
+        feature_cache.key_of(tiny_records, "test", 64, weights, 2),
+        feature_cache.key_of(tiny_records, "train", 128, weights, 2),
+    ]
     weights.write_bytes(b"two")
     others.append(feature_cache.key_of(tiny_records, "train", 64, weights, 2))
     assert all(other != key for other in others)

@@ -7,8 +7,8 @@ import tensorflow as tf
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.losses import gan as losses
 from ffgan_tf.training.diagnose import check_finite
-from ffgan_tf.training.gan_step import METRICS
 from ffgan_tf.training.gan_loop import explained, skipped
+from ffgan_tf.training.gan_step import METRICS
 from ffgan_tf.utils.errors import UserError
 
 CONFIG = TrainConfig(batch=20, data="data/birds")
@@ -17,7 +17,7 @@ CONFIG = TrainConfig(batch=20, data="data/birds")
 def test_float16_may_leave_steps_out_while_its_loss_scale_can_fall():
     metrics = np.ones([3, len(METRICS)], np.float32)
     metrics[:, METRICS.index("grad_norm/g")] = metrics[1, METRICS.index("loss_g/kl")] = np.inf
-    metrics[:2, METRICS.index("loss_scale/g")] = 2 ** 15
+    metrics[:2, METRICS.index("loss_scale/g")] = 2**15
     found = skipped(metrics)
     assert np.argwhere(found & ~np.isfinite(metrics)).tolist() == [[k, METRICS.index("grad_norm/g")] for k in (0, 1)]
     with pytest.raises(UserError, match="step 2: loss_g/kl is inf"):
@@ -46,9 +46,15 @@ def test_mistakes_of_our_own_keep_their_traceback():
 
 
 def test_a_lost_worker():
-    lost = tf.errors.UnavailableError(None, None, "Graph execution error:\n\nDetected at node reduce\n"
-                                      "Collective ops is aborted by: Connection reset by peer\nmore")
-    with pytest.raises(UserError, match=r"another worker is gone \(Collective.*reset by peer.* start all workers again"):
+    lost = tf.errors.UnavailableError(
+        None,
+        None,
+        "Graph execution error:\n\nDetected at node reduce\n"
+        "Collective ops is aborted by: Connection reset by peer\nmore",
+    )
+    with pytest.raises(
+        UserError, match=r"another worker is gone \(Collective.*reset by peer.* start all workers again"
+    ):
         with explained(TrainConfig(strategy="multi_worker")):
             raise lost
     with pytest.raises(tf.errors.UnavailableError), explained(CONFIG):

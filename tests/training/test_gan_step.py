@@ -18,10 +18,14 @@ def make_gan(**settings) -> Gan:
 
 def make_batch(seed: int = 0) -> dict[str, tf.Tensor]:
     random = np.random.default_rng(seed)
-    return {"image": tf.constant(random.integers(0, 256, (4, 64, 64, 3), np.uint8)),
-            "tokens": tf.constant(random.integers(1, 30, (4, 7), np.int32)), "lengths": tf.constant([7, 3, 1, 5]),
-            "classes": tf.constant([5, 5, 2, 9]), "index": tf.range(4),
-            "noise": tf.constant(random.normal(size=(4, 22)).astype(np.float32))}
+    return {
+        "image": tf.constant(random.integers(0, 256, (4, 64, 64, 3), np.uint8)),
+        "tokens": tf.constant(random.integers(1, 30, (4, 7), np.int32)),
+        "lengths": tf.constant([7, 3, 1, 5]),
+        "classes": tf.constant([5, 5, 2, 9]),
+        "index": tf.range(4),
+        "noise": tf.constant(random.normal(size=(4, 22)).astype(np.float32)),
+    }
 
 
 WRONG = [2, 2, 3, 0]  # by hand, for the classes 5, 5, 2, 9: the next sample, but for the first its class's other one
@@ -36,10 +40,17 @@ def changed(before: list[np.ndarray], variables) -> list[bool]:
 
 
 # Every pair of settings meets in one of the rows.
-@pytest.mark.parametrize("condition, loss_weights, pyramid, fusion, precision", [
-    ("ca", "paper", "fpam", "fixed", "float32"), ("ca", "attngan", "none", "learned", "mixed_bfloat16"),
-    ("mu", "paper", "fpam", "learned", "mixed_bfloat16"), ("mu", "attngan", "none", "fixed", "float32"),
-    ("sentence", "paper", "none", "fixed", "mixed_bfloat16"), ("sentence", "attngan", "fpam", "learned", "float32")])
+@pytest.mark.parametrize(
+    "condition, loss_weights, pyramid, fusion, precision",
+    [
+        ("ca", "paper", "fpam", "fixed", "float32"),
+        ("ca", "attngan", "none", "learned", "mixed_bfloat16"),
+        ("mu", "paper", "fpam", "learned", "mixed_bfloat16"),
+        ("mu", "attngan", "none", "fixed", "float32"),
+        ("sentence", "paper", "none", "fixed", "mixed_bfloat16"),
+        ("sentence", "attngan", "fpam", "learned", "float32"),
+    ],
+)
 def test_a_step_moves_both_networks_and_leaves_the_text_encoder(condition, loss_weights, pyramid, fusion, precision):
     gan = make_gan(condition=condition, loss_weights=loss_weights, pyramid=pyramid, fusion=fusion, precision=precision)
     networks = [gan.generator, gan.discriminator]
@@ -88,12 +99,24 @@ def test_metrics_and_updates_against_the_equations(condition, loss_weights):
         t, t_right = judge(twin.discriminator, real, seen)
         t_wrong = judge(twin.discriminator, real, seen[WRONG])[1]
         f, f_right = judge(twin.discriminator, fake, seen)
-        terms = {"real": (t, 1), "fake": (f, -1), "real_matching": (t_right, 1), "fake_matching": (f_right, -1),
-                 "real_mismatching": (t_wrong, -1)}
-        weights = dict(zip(terms, {"paper": (1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3),
-                                   "attngan": (1 / 2, 1 / 3, 1 / 2, 1 / 3, 1 / 3)}[loss_weights]))
-        loss_d = -sum(weights[name] * tf.reduce_mean(tf.math.log_sigmoid(sign * logits))
-                      for name, (logits, sign) in terms.items())
+        terms = {
+            "real": (t, 1),
+            "fake": (f, -1),
+            "real_matching": (t_right, 1),
+            "fake_matching": (f_right, -1),
+            "real_mismatching": (t_wrong, -1),
+        }
+        weights = dict(
+            zip(
+                terms,
+                {"paper": (1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3), "attngan": (1 / 2, 1 / 3, 1 / 2, 1 / 3, 1 / 3)}[
+                    loss_weights
+                ],
+            )
+        )
+        loss_d = -sum(
+            weights[name] * tf.reduce_mean(tf.math.log_sigmoid(sign * logits)) for name, (logits, sign) in terms.items()
+        )
     gradients_d = tape.gradient(loss_d, twin.discriminator.trainable_variables)
     want = {}
     for name, (logits, sign) in terms.items():
@@ -105,13 +128,13 @@ def test_metrics_and_updates_against_the_equations(condition, loss_weights):
     with tf.GradientTape() as tape:  # the discriminator that has learned, on the same fakes
         made = twin.generator(*arguments, training=True)
         f, f_right = judge(gan.discriminator, made.image, seen)
-        kl = tf.reduce_mean(made.mu ** 2 + tf.exp(made.log_var) - made.log_var - 1) / 2
+        kl = tf.reduce_mean(made.mu**2 + tf.exp(made.log_var) - made.log_var - 1) / 2
         loss_g = -(tf.reduce_mean(tf.math.log_sigmoid(f)) + tf.reduce_mean(tf.math.log_sigmoid(f_right))) / 2 + 0.7 * kl
     gradients_g = tape.gradient(loss_g, twin.generator.trainable_variables)
     mu, log_var = made.mu.numpy().astype(float), made.log_var.numpy().astype(float)
     want["loss_g/fake"] = -np.log(probability(f)).mean()
     want["loss_g/fake_matching"] = -np.log(probability(f_right)).mean()
-    want["loss_g/kl"] = (mu ** 2 + np.exp(log_var) - log_var - 1).mean() / 2
+    want["loss_g/kl"] = (mu**2 + np.exp(log_var) - log_var - 1).mean() / 2
     want["loss_g/total"] = (want["loss_g/fake"] + want["loss_g/fake_matching"]) / 2 + 0.7 * want["loss_g/kl"]
     want["grad_norm/g"] = np.sqrt(sum((value.numpy().astype(float) ** 2).sum() for value in gradients_g))
     want["text/mu_spread"] = mu.std(axis=0).mean()
@@ -120,8 +143,10 @@ def test_metrics_and_updates_against_the_equations(condition, loss_weights):
     assert set(got) == set(want)
     for name in METRICS:
         assert got[name] == pytest.approx(want[name], rel=2e-4, abs=1e-7), name
-    for network, old, gradients, rate in ((gan.discriminator, twin.discriminator, gradients_d, 1e-3),
-                                          (gan.generator, twin.generator, gradients_g, 3e-4)):
+    for network, old, gradients, rate in (
+        (gan.discriminator, twin.discriminator, gradients_d, 1e-3),
+        (gan.generator, twin.generator, gradients_g, 3e-4),
+    ):
         for new, weight, gradient in zip(network.trainable_variables, old.trainable_variables, gradients):
             # Where a gradient is next to nothing, its sign is rounding, and Keras's place for ε beside √v shows.
             sure = np.abs(gradient) > max(1e-5, 1e-3 * np.abs(gradient).max())
@@ -134,14 +159,21 @@ def test_no_gradient_passes_through_the_condition(condition):
     gan, batch = make_gan(condition=condition), make_batch()
     sentence, words = gan.text_encoder(batch["tokens"], batch["lengths"])
     with tf.GradientTape() as tape:
-        made = gan.generator(sentence, words, tf.sequence_mask(batch["lengths"], 7), batch["noise"][:, :10],
-                             batch["noise"][:, 10:], training=True)
+        made = gan.generator(
+            sentence,
+            words,
+            tf.sequence_mask(batch["lengths"], 7),
+            batch["noise"][:, :10],
+            batch["noise"][:, 10:],
+            training=True,
+        )
         seen = build.d_condition(condition, sentence, made.condition, made.mu)
         _, logits = gan.discriminator(tf.zeros([4, 64, 64, 3]), seen, training=True)
         loss = tf.reduce_sum(logits)
     np.testing.assert_array_equal(seen, made.condition if condition == "ca" else made.mu)
-    assert tape.gradient(loss, gan.generator.trainable_variables, unconnected_gradients="none") \
-        == [None] * len(gan.generator.trainable_variables)
+    assert tape.gradient(loss, gan.generator.trainable_variables, unconnected_gradients="none") == [None] * len(
+        gan.generator.trainable_variables
+    )
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from runs import ROOT, SETTINGS, assert_equal_state, command
 
 KILLS, STEPS, SEED = 10, 60, 5
@@ -54,8 +53,12 @@ class Watched:
         self.checkpoints, self.words = folder / "checkpoints", words
         self.left_before = self.names(r"\.step-.*")  # by the one killed before; gone once this one has begun
         with open(words, "w") as file:
-            self.process = subprocess.Popen(command("train", f"--run={folder}", f"--data={records}", *EVERY_STEP),
-                                            cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                command("train", f"--run={folder}", f"--data={records}", *EVERY_STEP),
+                cwd=ROOT,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
 
     def names(self, pattern: str) -> list[str]:
         try:
@@ -84,8 +87,11 @@ class Watched:
         time.sleep(moment.seconds)
         self.process.send_signal(signal.SIGKILL)
         assert self.process.wait() == -signal.SIGKILL, self.words.read_text()
-        half = [str(path.relative_to(self.checkpoints)) for name in self.half_written()
-                for path in [self.checkpoints / name, *sorted((self.checkpoints / name).iterdir())]]
+        half = [
+            str(path.relative_to(self.checkpoints))
+            for name in self.half_written()
+            for path in [self.checkpoints / name, *sorted((self.checkpoints / name).iterdir())]
+        ]
         return Kill(before, self.newest(), half)
 
 
@@ -105,14 +111,18 @@ class Story:
                     process.process.kill()
                 self.kills.append(kill)
                 self.words.append(process.words.read_text())
-                print(f"kill {number} at {moment.seconds:.3f} s ({moment.kind}): had {kill.before}, left {kill.after}, "
-                      f"half-written: {' '.join(kill.half_written) or 'nothing'}")
+                print(
+                    f"kill {number} at {moment.seconds:.3f} s ({moment.kind}): had {kill.before}, left {kill.after}, "
+                    f"half-written: {' '.join(kill.half_written) or 'nothing'}"
+                )
             last = Watched(self.broken, records, folder / "last.txt")
             self.codes = last.process.wait(300), straight.process.wait(300)
             self.words.append(last.words.read_text())
         finally:
             straight.process.kill()
-        print(f"{len(self.kills)} kills, {sum(bool(kill.half_written) for kill in self.kills)} inside a checkpoint's write")
+        print(
+            f"{len(self.kills)} kills, {sum(bool(kill.half_written) for kill in self.kills)} inside a checkpoint's write"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +149,16 @@ def test_every_start_goes_on_from_the_newest_checkpoint(story):
         assert "is damaged" not in words and "error" not in words.lower(), words
     assert f"continuing at step {reached[-1]} of {STEPS}" in story.words[-1]
     assert sorted(path.name for path in (story.broken / "checkpoints").iterdir()) == [
-        f"step-{step:08d}" for step in (STEPS - 2, STEPS - 1, STEPS)]
+        f"step-{step:08d}" for step in (STEPS - 2, STEPS - 1, STEPS)
+    ]
 
 
 @pytest.mark.slow
 def test_the_log_tells_every_step_once_as_if_never_killed(story):
-    broken, straight = ([json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-                        for folder in (story.broken, story.straight))
+    broken, straight = (
+        [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        for folder in (story.broken, story.straight)
+    )
     for line in broken + straight:
         assert line.pop("speed/images_per_second") > 0
     assert [line["step"] for line in straight] == list(range(1, STEPS + 1))
@@ -155,6 +168,7 @@ def test_the_log_tells_every_step_once_as_if_never_killed(story):
 @pytest.mark.slow
 def test_tensorboard_shows_every_step_once(story):
     from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+
     files = list((story.broken / "tensorboard").glob("*.v2"))
     assert len(files) > 5  # a file a process that came so far
     seen = []

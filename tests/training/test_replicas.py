@@ -9,20 +9,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from ffgan_tf.training.gan_step import METRICS
-from ffgan_tf.training.cluster import worker_place
-from ffgan_tf.utils.errors import UserError
 from runs import ROOT
+
+from ffgan_tf.training.cluster import worker_place
+from ffgan_tf.training.gan_step import METRICS
+from ffgan_tf.utils.errors import UserError
 
 SCRIPT = Path(__file__).with_name("twenty_steps.py")
 TOLERANCE = 1e-12  # 20 steps of rounding in another order: 7e-15 was seen
 
 
 def start(kind: str, records: Path, out: Path, **environment) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, str(SCRIPT), kind, str(records), str(out)], cwd=ROOT, text=True,
-                            env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), kind, str(records), str(out)],
+        cwd=ROOT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def results(processes: list[subprocess.Popen], outs: list[Path]) -> list[dict[str, np.ndarray]]:
@@ -35,8 +40,10 @@ def results(processes: list[subprocess.Popen], outs: list[Path]) -> list[dict[st
 def assert_alike(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
     assert set(found) == set(wanted)
     # The spread of μ is that within a replica's share, so another number; the other metrics are float32.
-    found, wanted = ({**values, "arr_0": np.delete(values["arr_0"], METRICS.index("text/mu_spread"), 1)}
-                     for values in (found, wanted))
+    found, wanted = (
+        {**values, "arr_0": np.delete(values["arr_0"], METRICS.index("text/mu_spread"), 1)}
+        for values in (found, wanted)
+    )
     for name in set(wanted) - {"replicas"}:
         np.testing.assert_allclose(found[name], wanted[name], rtol=0, atol=2e-6 if name == "arr_0" else TOLERANCE)
 
@@ -67,8 +74,15 @@ def test_several_workers_equal_one_device(one, tiny_records, tmp_path, workers):
     for each in sockets:
         each.close()
     outs = [tmp_path / f"{i}.npz" for i in range(workers)]
-    processes = [start("multi_worker", tiny_records, out, TF_CONFIG=json.dumps(
-        {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": i}})) for i, out in enumerate(outs)]
+    processes = [
+        start(
+            "multi_worker",
+            tiny_records,
+            out,
+            TF_CONFIG=json.dumps({"cluster": {"worker": hosts}, "task": {"type": "worker", "index": i}}),
+        )
+        for i, out in enumerate(outs)
+    ]
     for found in results(processes, outs):
         assert int(found["replicas"]) == workers
         assert_alike(found, one)
@@ -81,8 +95,11 @@ def test_place_of_a_worker(monkeypatch):
     for kind, index, place in (("chief", 0, 0), ("worker", 0, 1), ("worker", 1, 2)):
         monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}}))
         assert worker_place() == (place, 3)
-    for wrong in ("{", '{"cluster": {"worker": ["a:1"]}}',
-                  '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 4}}'):
+    for wrong in (
+        "{",
+        '{"cluster": {"worker": ["a:1"]}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 4}}',
+    ):
         monkeypatch.setenv("TF_CONFIG", wrong)
         with pytest.raises(UserError, match="TF_CONFIG"):
             worker_place()

@@ -11,10 +11,11 @@ from ffgan_tf.models import build
 from ffgan_tf.training.distribution import compiled_steps
 from ffgan_tf.training.gan_step import METRICS, Gan
 
-SMALL = TrainConfig(image_size=64, ngf=4, ndf=4, z_dim=6, c_dim=5, dense_depth=1, dense_growth=4, pyramid="none", batch=4,
-                    max_words=5)
+SMALL = TrainConfig(
+    image_size=64, ngf=4, ndf=4, z_dim=6, c_dim=5, dense_depth=1, dense_growth=4, pyramid="none", batch=4, max_words=5
+)
 # With so large an ε, Adam's first step is −lr·√(1−β2)·g/ε (Keras puts ε beside the uncorrected √v): here, −g.
-LINEAR = dict(adam_epsilon=1e12, lr_g=1e12 / 0.001 ** 0.5, lr_d=1e12 / 0.001 ** 0.5)
+LINEAR = dict(adam_epsilon=1e12, lr_g=1e12 / 0.001**0.5, lr_d=1e12 / 0.001**0.5)
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +33,13 @@ def make_gan(precision: str = "float64", **settings) -> Gan:
 
 def make_batch(seed: int = 0) -> dict[str, tf.Tensor]:
     random = np.random.default_rng(seed)
-    return {"image": tf.constant(random.integers(0, 256, (4, 64, 64, 3), np.uint8)),
-            "tokens": tf.constant(random.integers(1, 30, (4, 5), np.int32)), "lengths": tf.constant([5, 3, 1, 4]),
-            "classes": tf.constant([5, 5, 2, 9]), "noise": tf.constant(random.normal(size=(4, 11)).astype(np.float32))}
+    return {
+        "image": tf.constant(random.integers(0, 256, (4, 64, 64, 3), np.uint8)),
+        "tokens": tf.constant(random.integers(1, 30, (4, 5), np.int32)),
+        "lengths": tf.constant([5, 3, 1, 4]),
+        "classes": tf.constant([5, 5, 2, 9]),
+        "noise": tf.constant(random.normal(size=(4, 11)).astype(np.float32)),
+    }
 
 
 def weights(gan: Gan) -> list[np.ndarray]:
@@ -87,7 +92,7 @@ def test_clipping_shortens_the_gradient_and_keeps_its_direction():
     assert clipped_report["grad_norm/d"] == pytest.approx(report["grad_norm/d"], rel=1e-6)
     for short, full in zip(clipped[:count], free[:count]):
         np.testing.assert_allclose(short, full / 7, rtol=1e-5, atol=1e-12)
-    length = np.sqrt(sum((change ** 2).sum() for change in clipped[count:]))
+    length = np.sqrt(sum((change**2).sum() for change in clipped[count:]))
     assert length == pytest.approx(min(limit, clipped_report["grad_norm/g"]), rel=1e-4)
 
 
@@ -97,8 +102,9 @@ def test_the_penalty_is_part_of_the_loss_that_d_follows(kind):
 
     (Not float64's own step: there Keras's batch norm goes by tf.nn.moments, whose second derivative is wrong.)
     """
-    penalised, plain = (make_gan("float32", gradient_penalty=which, penalty_weight=3.0, **LINEAR)
-                        for which in (kind, "none"))
+    penalised, plain = (
+        make_gan("float32", gradient_penalty=which, penalty_weight=3.0, **LINEAR) for which in (kind, "none")
+    )
     probe = make_gan(gradient_penalty=kind)
     variables = probe.discriminator.trainable_variables
     for variable, value in zip(variables, plain.discriminator.trainable_variables):
@@ -108,7 +114,7 @@ def test_the_penalty_is_part_of_the_loss_that_d_follows(kind):
     inputs = probe._inputs(make_batch())
     (with_it, report), (without, plain_report) = moved(penalised, make_batch()), moved(plain, make_batch())
     share = [(old - new).astype(float) for new, old, _ in zip(with_it, without, variables)]
-    length = np.sqrt(sum((part ** 2).sum() for part in share))
+    length = np.sqrt(sum((part**2).sum() for part in share))
     found = []
     for sign in (1, -1):
         for variable, part in zip(variables, share):
@@ -119,7 +125,9 @@ def test_the_penalty_is_part_of_the_loss_that_d_follows(kind):
 
     assert length == pytest.approx(3 * (found[0] - found[1]) / 2e-6, rel=5e-3)
     assert report["loss_d/penalty"] == pytest.approx((found[0] + found[1]) / 2, rel=1e-3)
-    assert report["loss_d/total"] == pytest.approx(plain_report["loss_d/total"] + 3 * report["loss_d/penalty"], rel=1e-4)
+    assert report["loss_d/total"] == pytest.approx(
+        plain_report["loss_d/total"] + 3 * report["loss_d/penalty"], rel=1e-4
+    )
 
 
 def test_the_penalty_is_computed_in_float32_beside_bfloat16():
@@ -135,15 +143,15 @@ def test_float16_leaves_out_a_step_that_overflows_and_lowers_its_scale():
     gan = make_gan("mixed_float16")
     scale = float(gan.optimizer_d.loss_scale)
     change, report = moved(gan, make_batch())
-    assert scale == 2 ** 15 and report["loss_scale/d"] in (scale, scale / 2)
+    assert scale == 2**15 and report["loss_scale/d"] in (scale, scale / 2)
     assert all(np.isfinite(report[name]) for name in METRICS if name.startswith(("loss", "D/")))
     rescale(gan, "optimizer_d", 1e38)
     rescale(gan, "optimizer_g", 256.0)
     change, report = moved(gan, make_batch())
     assert not np.isfinite(report["grad_norm/d"]) and report["loss_scale/d"] == pytest.approx(5e37)
-    assert not any(part.any() for part in change[:len(gan.discriminator.trainable_variables)])
+    assert not any(part.any() for part in change[: len(gan.discriminator.trainable_variables)])
     assert np.isfinite(report["loss_d/total"])
-    assert any(part.any() for part in change[len(gan.discriminator.trainable_variables):])
+    assert any(part.any() for part in change[len(gan.discriminator.trainable_variables) :])
 
 
 @pytest.mark.parametrize("network", ["discriminator", "generator"])
@@ -155,10 +163,13 @@ def test_float16_steps_are_nearer_to_float32_than_bfloat16_is(network):
         rescale(gans["mixed_float16"], name, 256.0)
     count = len(gans["float32"].discriminator.trainable_variables)
     part = slice(count) if network == "discriminator" else slice(count, None)
-    steps = {name: np.concatenate([change.ravel() for change in moved(gan, make_batch())[0][part]])
-             for name, gan in gans.items()}
-    away = {name: np.linalg.norm(step - steps["float32"]) / np.linalg.norm(steps["float32"])
-            for name, step in steps.items()}
+    steps = {
+        name: np.concatenate([change.ravel() for change in moved(gan, make_batch())[0][part]])
+        for name, gan in gans.items()
+    }
+    away = {
+        name: np.linalg.norm(step - steps["float32"]) / np.linalg.norm(steps["float32"]) for name, step in steps.items()
+    }
     assert 0 < away["mixed_float16"] < min(0.15, 0.7 * away["mixed_bfloat16"])
 
 
@@ -177,14 +188,19 @@ def test_kl_warm_up_rises_linearly():
     gan = make_gan(kl_weight=2.0, kl_warmup=4)
     for step in range(6):
         report = moved(gan, make_batch(step))[1]
-        weight = (report["loss_g/total"] - (report["loss_g/fake"] + report["loss_g/fake_matching"]) / 2) / report["loss_g/kl"]
+        weight = (report["loss_g/total"] - (report["loss_g/fake"] + report["loss_g/fake_matching"]) / 2) / report[
+            "loss_g/kl"
+        ]
         assert weight == pytest.approx(2.0 * min(1, step / 4), abs=1e-4)
 
 
 def compiled(gan: Gan, counts: list[int]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Metrics and weights after calls of so many steps."""
-    data = iter(tf.data.Dataset.from_tensor_slices(
-        {name: tf.stack([make_batch(i)[name] for i in range(3)]) for name in make_batch()}))
+    data = iter(
+        tf.data.Dataset.from_tensor_slices(
+            {name: tf.stack([make_batch(i)[name] for i in range(3)]) for name in make_batch()}
+        )
+    )
     steps = compiled_steps(gan, tf.distribute.get_strategy())
     return np.concatenate([steps(data, count).numpy() for count in counts]), weights(gan)
 

@@ -6,23 +6,24 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from runs import ROOT, SETTINGS, assert_equal_state, command, run, state
 
 from ffgan_tf.training.gan_step import METRICS
-from runs import ROOT, SETTINGS, assert_equal_state, command, run, state
 
 
 @contextlib.contextmanager
 def training(*arguments) -> Iterator[subprocess.Popen]:
     """A training that runs; killed at the end if it still does."""
-    process = subprocess.Popen(command("train", *arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True)
+    process = subprocess.Popen(
+        command("train", *arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     try:
         yield process
     finally:
@@ -156,8 +157,12 @@ def test_pictures_of_own_sentences(story, tmp_path):
     assert first.returncode == 0, first.stderr
     assert "warning: not in the vocabulary, left out of 'A blue zeppelin bird!': zeppelin" in first.stderr
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert files == sorted(["grid.png", *(f"{name}-{copy}.png" for copy in (1, 2, 3)
-                                          for name in ("01-a-red-bird", "02-a-blue-zeppelin-bird"))])
+    assert files == sorted(
+        [
+            "grid.png",
+            *(f"{name}-{copy}.png" for copy in (1, 2, 3) for name in ("01-a-red-bird", "02-a-blue-zeppelin-bird")),
+        ]
+    )
     assert all(Image.open(tmp_path / "one" / name).size == (64, 64) for name in files if name != "grid.png")
     grid = Image.open(tmp_path / "one" / "grid.png")
     assert grid.width > 3 * 128 > grid.width / 2 and grid.height > 2 * 128
@@ -173,9 +178,16 @@ def test_missing_data_is_named_with_the_tool_that_makes_it(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["--data=x"], "--run is missing"), (["--run=x"], "--data is missing"), (["--run=x", "--data=x", "y"], "'y' is no flag"),
-    (["--run=x", "--data=x", "--no_such=1"], "no_such"), (["--run=x", "--data=x", "--image_size=96"], "--image_size=96")])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--data=x"], "--run is missing"),
+        (["--run=x"], "--data is missing"),
+        (["--run=x", "--data=x", "y"], "'y' is no flag"),
+        (["--run=x", "--data=x", "--no_such=1"], "no_such"),
+        (["--run=x", "--data=x", "--image_size=96"], "--image_size=96"),
+    ],
+)
 def test_mistakes_on_the_command_line(arguments, words, tmp_path):
     result = run("train", *[argument.replace("=x", f"={tmp_path / 'x'}") for argument in arguments])
     assert result.returncode == 2 and words in result.stderr

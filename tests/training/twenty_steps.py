@@ -1,13 +1,15 @@
 """Not a test: twenty training steps on the devices given, for test_replicas.py, in a process of their own.
 
-    python twenty_steps.py one|mirrored|multi_worker RECORDS OUT.npz [STEPS]
+python twenty_steps.py one|mirrored|multi_worker RECORDS OUT.npz [STEPS]
 """
 
 import sys
 
 import numpy as np
 
-import ffgan_tf  # noqa: F401, before TensorFlow
+import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
+
+# isort: split
 import tensorflow as tf
 
 from ffgan_tf.config import TrainConfig
@@ -16,8 +18,21 @@ from ffgan_tf.models import build
 from ffgan_tf.training.distribution import compiled_steps, make_strategy
 from ffgan_tf.training.gan_step import Gan
 
-CONFIG = TrainConfig(image_size=64, ngf=4, ndf=4, z_dim=6, c_dim=5, dense_depth=1, dense_growth=4, pyramid="none",
-                     batch=12, max_words=5, sync_batch_norm=True, condition="ca", precision="float64")
+CONFIG = TrainConfig(
+    image_size=64,
+    ngf=4,
+    ndf=4,
+    z_dim=6,
+    c_dim=5,
+    dense_depth=1,
+    dense_growth=4,
+    pyramid="none",
+    batch=12,
+    max_words=5,
+    sync_batch_norm=True,
+    condition="ca",
+    precision="float64",
+)
 
 
 def main(kind: str, records: str, out: str, steps: str = "20") -> None:
@@ -29,15 +44,29 @@ def main(kind: str, records: str, out: str, steps: str = "20") -> None:
     split = load_split(records, "train")
     with strategy.scope():
         gan = Gan(CONFIG, build.build_text_encoder(60, 1.0, CONFIG.seed))
-    batches = iter(strategy.distribute_datasets_from_function(lambda place: training_batches(
-        split, max_size=64, image_size=64, batch=CONFIG.batch, max_words=5, noise_dim=11, seed=3,
-        replica=place.input_pipeline_id, replicas=place.num_input_pipelines,
-        split_by=place.num_replicas_in_sync // place.num_input_pipelines)))
+    batches = iter(
+        strategy.distribute_datasets_from_function(
+            lambda place: training_batches(
+                split,
+                max_size=64,
+                image_size=64,
+                batch=CONFIG.batch,
+                max_words=5,
+                noise_dim=11,
+                seed=3,
+                replica=place.input_pipeline_id,
+                replicas=place.num_input_pipelines,
+                split_by=place.num_replicas_in_sync // place.num_input_pipelines,
+            )
+        )
+    )
     run = compiled_steps(gan, strategy)
     metrics = np.concatenate([run(batches, 1).numpy() for _ in range(int(steps))])
     with strategy.scope():
-        values = [variable.read_value().numpy() for variable in (
-            *gan.generator.variables, *gan.discriminator.variables, *gan.ema.variables)]
+        values = [
+            variable.read_value().numpy()
+            for variable in (*gan.generator.variables, *gan.discriminator.variables, *gan.ema.variables)
+        ]
     np.savez(out, metrics, *values, replicas=strategy.num_replicas_in_sync)
 
 

@@ -25,8 +25,13 @@ app.run(exit_code_main(main))
 
 def run(body, **options):
     """Runs a command whose main has `body`; returns the completed process."""
-    return subprocess.run([sys.executable, "-c", PROGRAM.format(body=body)], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": ROOT}, **options)
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(body=body)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ROOT},
+        **options,
+    )
 
 
 @pytest.mark.parametrize("body, code", [("return None", 0), ("return 0", 0), ("return 3", 3), ("sys.exit(4)", 4)])
@@ -50,8 +55,10 @@ def test_ctrl_c_is_exit_code_130_without_a_traceback():
 def test_a_full_disk_is_the_users_to_mend_wherever_it_is_met(tmp_path):
     result = run("import os; os.write(os.open('/dev/full', os.O_WRONLY), b'x')")  # a write's error names no file
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == ("error: a file: cannot be written ([Errno 28] No space left on device). Mend: make room "
-                             "on that disk, then run the same command again.\n")
+    assert result.stderr == (
+        "error: a file: cannot be written ([Errno 28] No space left on device). Mend: make room "
+        "on that disk, then run the same command again.\n"
+    )
     named = run(f"raise OSError(28, 'No space left on device', {str(tmp_path / 'x')!r})")
     assert named.returncode == 2 and named.stderr.startswith(f"error: {tmp_path / 'x'}: cannot be written")
     other = run("open('/no/such/file')")
@@ -59,12 +66,17 @@ def test_a_full_disk_is_the_users_to_mend_wherever_it_is_met(tmp_path):
 
 
 def test_what_cannot_be_written_is_named_with_its_mend(tmp_path):
-    with pytest.raises(errors.UserError, match=f"{tmp_path}: cannot be written .*Mend: make room"), \
-            errors.writing(tmp_path), open("/dev/full", "wb", buffering=0) as file:
+    with (
+        pytest.raises(errors.UserError, match=f"{tmp_path}: cannot be written .*Mend: make room"),
+        errors.writing(tmp_path),
+        open("/dev/full", "wb", buffering=0) as file,
+    ):
         file.write(b"x")
     (tmp_path / "file").touch()
-    with pytest.raises(errors.UserError, match=r"place: cannot be written \(.*Not a directory.*Mend: make the fo"), \
-            errors.writing("place"):
+    with (
+        pytest.raises(errors.UserError, match=r"place: cannot be written \(.*Not a directory.*Mend: make the fo"),
+        errors.writing("place"),
+    ):
         (tmp_path / "file" / "below").mkdir()
     with pytest.raises(ZeroDivisionError), errors.writing("place"):
         1 // 0
@@ -74,9 +86,12 @@ def test_tensorflows_words_are_cut_to_the_point():
     tensorflow = pytest.importorskip("tensorflow")
     with pytest.raises(errors.UserError) as error, errors.writing("run/checkpoints"):
         raise tensorflow.errors.ResourceExhaustedError(
-            None, None, "{{function_node __wrapped__SaveV2}} a/b.tempstate1; No space left on device [Op:SaveV2]\n\tX")
-    assert str(error.value) == ("run/checkpoints: cannot be written (a/b.tempstate1; No space left on device). Mend: "
-                                "make room on that disk, then run the same command again.")
+            None, None, "{{function_node __wrapped__SaveV2}} a/b.tempstate1; No space left on device [Op:SaveV2]\n\tX"
+        )
+    assert str(error.value) == (
+        "run/checkpoints: cannot be written (a/b.tempstate1; No space left on device). Mend: "
+        "make room on that disk, then run the same command again."
+    )
 
 
 def test_a_defect_keeps_its_traceback():

@@ -84,10 +84,13 @@ def test_write_atomic_readers_never_see_a_part(tmp_path):
 
 @pytest.mark.parametrize("umask, file_mode, folder_mode", [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
 def test_modes_follow_the_umask(tmp_path, umask, file_mode, folder_mode):
-    code = ("import os, sys; os.umask(int(sys.argv[1])); from ffgan_tf.utils import files\n"
-            "files.write_atomic('file', 'x')\nwith files.directory_atomic('folder'): pass")
-    subprocess.run([sys.executable, "-c", code, str(umask)], cwd=tmp_path, check=True,
-                   env={**os.environ, "PYTHONPATH": ROOT})
+    code = (
+        "import os, sys; os.umask(int(sys.argv[1])); from ffgan_tf.utils import files\n"
+        "files.write_atomic('file', 'x')\nwith files.directory_atomic('folder'): pass"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(umask)], cwd=tmp_path, check=True, env={**os.environ, "PYTHONPATH": ROOT}
+    )
     assert (tmp_path / "file").stat().st_mode & 0o777 == file_mode
     assert (tmp_path / "folder").stat().st_mode & 0o777 == folder_mode
 

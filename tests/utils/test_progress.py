@@ -20,15 +20,28 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize("seconds, text", [
-    (0, "0:00"), (9.4, "0:09"), (59.6, "1:00"), (75, "1:15"), (3599, "59:59"), (3600, "1:00:00"), (3700, "1:01:40"),
-    (360_000, "100:00:00"), (float("inf"), "?"), (float("nan"), "?")])
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (0, "0:00"),
+        (9.4, "0:09"),
+        (59.6, "1:00"),
+        (75, "1:15"),
+        (3599, "59:59"),
+        (3600, "1:00:00"),
+        (3700, "1:01:40"),
+        (360_000, "100:00:00"),
+        (float("inf"), "?"),
+        (float("nan"), "?"),
+    ],
+)
 def test_format_duration(seconds, text):
     assert format_duration(seconds) == text
 
 
-@pytest.mark.parametrize("start, done, total, seconds", [
-    (0, 1200, 8189, 4.0), (0, 1, 100, 3.0), (500, 600, 1000, 50.0), (0, 100, 100, 7.0)])
+@pytest.mark.parametrize(
+    "start, done, total, seconds", [(0, 1200, 8189, 4.0), (0, 1, 100, 3.0), (500, 600, 1000, 50.0), (0, 100, 100, 7.0)]
+)
 def test_rate_and_eta(start, done, total, seconds):
     clock = Clock()
     progress = Progress("converting", total, "images", start=start, stream=io.StringIO(), clock=clock)
@@ -36,8 +49,10 @@ def test_rate_and_eta(start, done, total, seconds):
     progress.update(done)
     rate = (done - start) / seconds
     assert progress.rate() == pytest.approx(rate)
-    assert progress.line() == (f"converting {done:,}/{total:,} ({100 * done // total}%) {rate:,.1f} images/s, "
-                               f"ETA {format_duration((total - done) / rate)}")
+    assert progress.line() == (
+        f"converting {done:,}/{total:,} ({100 * done // total}%) {rate:,.1f} images/s, "
+        f"ETA {format_duration((total - done) / rate)}"
+    )
 
 
 def test_eta_is_unknown_before_the_first_item_and_never_negative():

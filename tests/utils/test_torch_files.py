@@ -1,12 +1,12 @@
 """`.pth` files read without PyTorch. The two files under torch_files/ were written by PyTorch 2.13 itself, with
 
-    base = torch.arange(24.)
-    state = OrderedDict(encoder.weight=base.reshape(4, 6) / 8, transposed=base.reshape(4, 6).t(), slice=base[5:11],
-                        double=torch.linspace(0, 1, 5, dtype=torch.float64), half=torch.tensor([.5, -2.]).half(),
-                        **{"bn.num_batches_tracked": torch.tensor(7)}, empty=torch.zeros(0, 3),
-                        parameter=torch.nn.Parameter(torch.full((2, 2), 3.)))
-    torch.save(state, "torch_2_13_zip.pth")
-    torch.save(state, "torch_2_13_legacy.pth", _use_new_zipfile_serialization=False)
+base = torch.arange(24.)
+state = OrderedDict(encoder.weight=base.reshape(4, 6) / 8, transposed=base.reshape(4, 6).t(), slice=base[5:11],
+                    double=torch.linspace(0, 1, 5, dtype=torch.float64), half=torch.tensor([.5, -2.]).half(),
+                    **{"bn.num_batches_tracked": torch.tensor(7)}, empty=torch.zeros(0, 3),
+                    parameter=torch.nn.Parameter(torch.full((2, 2), 3.)))
+torch.save(state, "torch_2_13_zip.pth")
+torch.save(state, "torch_2_13_legacy.pth", _use_new_zipfile_serialization=False)
 """
 
 import pickle
@@ -36,9 +36,13 @@ def test_reads_what_torch_wrote(name):
     state = load_state_dict(FILES / name)
     base = np.arange(24, dtype=np.float32)
     expected = {
-        "encoder.weight": base.reshape(4, 6) / 8, "transposed": base.reshape(4, 6).T, "slice": base[5:11],
-        "double": np.linspace(0, 1, 5), "half": np.array([0.5, -2], np.float16),
-        "bn.num_batches_tracked": np.array(7), "empty": np.zeros((0, 3), np.float32),
+        "encoder.weight": base.reshape(4, 6) / 8,
+        "transposed": base.reshape(4, 6).T,
+        "slice": base[5:11],
+        "double": np.linspace(0, 1, 5),
+        "half": np.array([0.5, -2], np.float16),
+        "bn.num_batches_tracked": np.array(7),
+        "empty": np.zeros((0, 3), np.float32),
         "parameter": np.full((2, 2), 3, np.float32),
     }
     assert list(state) == list(expected)

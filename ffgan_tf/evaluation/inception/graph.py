@@ -78,37 +78,78 @@ def _block(number: int, name: str, slim: str, width: int, branches: dict[str, li
         for index, step in enumerate(steps):
             suffix = f"_{index + 1}" if len(steps) > 1 else ""
             if isinstance(step, list):
-                split = [Conv(f"{name}.{branch}{suffix}{'ab'[part]}", f"{tower}/{_numbered('mixed/conv', part)}",
-                              f"{slim}/{branch}/{_numbered('Conv', index + part)}", channels, filters, (height, wide))
-                         for part, (filters, height, wide) in enumerate(step)]
+                split = [
+                    Conv(
+                        f"{name}.{branch}{suffix}{'ab'[part]}",
+                        f"{tower}/{_numbered('mixed/conv', part)}",
+                        f"{slim}/{branch}/{_numbered('Conv', index + part)}",
+                        channels,
+                        filters,
+                        (height, wide),
+                    )
+                    for part, (filters, height, wide) in enumerate(step)
+                ]
             else:
                 filters, height, wide, *stride = step
-                convs.append(Conv(f"{name}.{branch}{suffix}", f"{tower}/{_numbered('conv', index)}",
-                                  f"{slim}/{branch}/{_numbered('Conv', index)}", channels, filters, (height, wide),
-                                  *stride))
+                convs.append(
+                    Conv(
+                        f"{name}.{branch}{suffix}",
+                        f"{tower}/{_numbered('conv', index)}",
+                        f"{slim}/{branch}/{_numbered('Conv', index)}",
+                        channels,
+                        filters,
+                        (height, wide),
+                        *stride,
+                    )
+                )
                 channels = filters
         made.append(Branch(pool, tuple(convs), tuple(split)))
     return Block(name, tuple(made), reduces)
 
 
 def _block_a(number, name, slim, width, pooled):
-    return _block(number, name, slim, width, {
-        "branch1x1": [(64, 1, 1)], "branch5x5": [(48, 1, 1), (64, 5, 5)],
-        "branch3x3dbl": [(64, 1, 1), (96, 3, 3), (96, 3, 3)], "branch_pool": ["avg", (pooled, 1, 1)]})
+    return _block(
+        number,
+        name,
+        slim,
+        width,
+        {
+            "branch1x1": [(64, 1, 1)],
+            "branch5x5": [(48, 1, 1), (64, 5, 5)],
+            "branch3x3dbl": [(64, 1, 1), (96, 3, 3), (96, 3, 3)],
+            "branch_pool": ["avg", (pooled, 1, 1)],
+        },
+    )
 
 
 def _block_c(number, name, slim, c7):
-    return _block(number, name, slim, 768, {
-        "branch1x1": [(192, 1, 1)], "branch7x7": [(c7, 1, 1), (c7, 1, 7), (192, 7, 1)],
-        "branch7x7dbl": [(c7, 1, 1), (c7, 7, 1), (c7, 1, 7), (c7, 7, 1), (192, 1, 7)],
-        "branch_pool": ["avg", (192, 1, 1)]})
+    return _block(
+        number,
+        name,
+        slim,
+        768,
+        {
+            "branch1x1": [(192, 1, 1)],
+            "branch7x7": [(c7, 1, 1), (c7, 1, 7), (192, 7, 1)],
+            "branch7x7dbl": [(c7, 1, 1), (c7, 7, 1), (c7, 1, 7), (c7, 7, 1), (192, 1, 7)],
+            "branch_pool": ["avg", (192, 1, 1)],
+        },
+    )
 
 
 def _block_e(number, name, slim, width, pool):
-    return _block(number, name, slim, width, {
-        "branch1x1": [(320, 1, 1)], "branch3x3": [(384, 1, 1), [(384, 1, 3), (384, 3, 1)]],
-        "branch3x3dbl": [(448, 1, 1), (384, 3, 3), [(384, 1, 3), (384, 3, 1)]],
-        "branch_pool": [pool, (192, 1, 1)]})
+    return _block(
+        number,
+        name,
+        slim,
+        width,
+        {
+            "branch1x1": [(320, 1, 1)],
+            "branch3x3": [(384, 1, 1), [(384, 1, 3), (384, 3, 1)]],
+            "branch3x3dbl": [(448, 1, 1), (384, 3, 3), [(384, 1, 3), (384, 3, 1)]],
+            "branch_pool": [pool, (192, 1, 1)],
+        },
+    )
 
 
 STEM = (
@@ -122,16 +163,32 @@ BLOCKS = (
     _block_a(0, "Mixed_5b", "mixed_35x35x256a", 192, 32),
     _block_a(1, "Mixed_5c", "mixed_35x35x288a", 256, 64),
     _block_a(2, "Mixed_5d", "mixed_35x35x288b", 288, 64),
-    _block(3, "Mixed_6a", "mixed_17x17x768a", 288, {
-        "branch3x3": [(384, 3, 3, 2)], "branch3x3dbl": [(64, 1, 1), (96, 3, 3), (96, 3, 3, 2)],
-        "branch_pool": ["max"]}),
+    _block(
+        3,
+        "Mixed_6a",
+        "mixed_17x17x768a",
+        288,
+        {
+            "branch3x3": [(384, 3, 3, 2)],
+            "branch3x3dbl": [(64, 1, 1), (96, 3, 3), (96, 3, 3, 2)],
+            "branch_pool": ["max"],
+        },
+    ),
     _block_c(4, "Mixed_6b", "mixed_17x17x768b", 128),
     _block_c(5, "Mixed_6c", "mixed_17x17x768c", 160),
     _block_c(6, "Mixed_6d", "mixed_17x17x768d", 160),
     _block_c(7, "Mixed_6e", "mixed_17x17x768e", 192),
-    _block(8, "Mixed_7a", "mixed_17x17x1280a", 768, {  # slim's scope says 17 for an 8×8 map: a slip it had to keep
-        "branch3x3": [(192, 1, 1), (320, 3, 3, 2)],
-        "branch7x7x3": [(192, 1, 1), (192, 1, 7), (192, 7, 1), (192, 3, 3, 2)], "branch_pool": ["max"]}),
+    _block(
+        8,
+        "Mixed_7a",
+        "mixed_17x17x1280a",
+        768,
+        {  # slim's scope says 17 for an 8×8 map: a slip it had to keep
+            "branch3x3": [(192, 1, 1), (320, 3, 3, 2)],
+            "branch7x7x3": [(192, 1, 1), (192, 1, 7), (192, 7, 1), (192, 3, 3, 2)],
+            "branch_pool": ["max"],
+        },
+    ),
     _block_e(9, "Mixed_7b", "mixed_8x8x2048a", 1280, "avg"),
     _block_e(10, "Mixed_7c", "mixed_8x8x2048b", 2048, "last"),
 )
@@ -175,8 +232,15 @@ def build_inception(weights: InceptionWeights, dtype: str) -> tf.keras.Model:
     wide = "float64" if dtype == "float64" else "float32"
 
     def convolve(x, conv: Conv):
-        made = layers.Conv2D(conv.filters, conv.kernel, conv.stride, conv.padding, activation="relu", dtype=dtype,
-                             name=conv.name.replace(".", "_"))
+        made = layers.Conv2D(
+            conv.filters,
+            conv.kernel,
+            conv.stride,
+            conv.padding,
+            activation="relu",
+            dtype=dtype,
+            name=conv.name.replace(".", "_"),
+        )
         y = made(x)
         made.set_weights(weights.convs[conv.name].folded())
         return y

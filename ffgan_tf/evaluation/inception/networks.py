@@ -9,8 +9,8 @@ import dataclasses
 import functools
 import hashlib
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -47,28 +47,42 @@ class NetworkSpec:
     background: bool = False  # class 0 is no class: the softmax leaves it out
 
 
-_STACKGAN = ("Origin: the link \"StackGAN inception model\" at "
-             "https://github.com/hanzhanggit/StackGAN-inception-model; give the checkpoint's name "
-             "without its endings, e.g. inception_finetuned_models/{}/model.ckpt")
+_STACKGAN = (
+    'Origin: the link "StackGAN inception model" at '
+    "https://github.com/hanzhanggit/StackGAN-inception-model; give the checkpoint's name "
+    "without its endings, e.g. inception_finetuned_models/{}/model.ckpt"
+)
 NETWORKS = {
     "fid2015": NetworkSpec(
         "the 2015 Inception-v3 of FID",
         "Origin: classify_image_graph_def.pb in http://download.tensorflow.org/models/image/imagenet/"
         "inception-2015-12-05.tgz, or weights-inception-2015-12-05-6726825d.pth from torch-fidelity's release v0.2.0 "
         "(https://github.com/toshas/torch-fidelity/releases), or pytorch-fid's pt_inception-2015-12-05-6726825d.pth",
-        _read_fid2015, "tf1"),
+        _read_fid2015,
+        "tf1",
+    ),
     "keras": NetworkSpec(
         "tf.keras.applications.InceptionV3",
         "Origin: https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
         "inception_v3_weights_tf_dim_ordering_tf_kernels.h5 (Keras's ImageNet weights; without --inception_weights "
         "they are looked for in Keras's cache), or any `_notop.h5` of that layout",
-        converters.from_keras_h5, "keras"),
+        converters.from_keras_h5,
+        "keras",
+    ),
     "stackgan_birds": NetworkSpec(
-        "StackGAN's Inception-v3 for CUB, 50 classes and background", _STACKGAN.format("birds_valid299"),
-        functools.partial(converters.from_slim_checkpoint, classes=51), "stackgan", background=True),
+        "StackGAN's Inception-v3 for CUB, 50 classes and background",
+        _STACKGAN.format("birds_valid299"),
+        functools.partial(converters.from_slim_checkpoint, classes=51),
+        "stackgan",
+        background=True,
+    ),
     "stackgan_flowers": NetworkSpec(
-        "StackGAN's Inception-v3 for Oxford-102, 20 classes and background", _STACKGAN.format("flowers_valid299"),
-        functools.partial(converters.from_slim_checkpoint, classes=21), "stackgan", background=True),
+        "StackGAN's Inception-v3 for Oxford-102, 20 classes and background",
+        _STACKGAN.format("flowers_valid299"),
+        functools.partial(converters.from_slim_checkpoint, classes=21),
+        "stackgan",
+        background=True,
+    ),
 }
 
 
@@ -83,8 +97,10 @@ def _weight_files(name: str, weights: str | None, flags: tuple[str, str]) -> lis
             return parts
     spec = NETWORKS[name]
     problem = f"{path}: no such file" if path else "no weights file was given"
-    raise UserError(f"{problem}; {flags[0]}={name} is {spec.what} and needs its weights. {spec.origin}. "
-                    f"Mend: {flags[1]}=PATH. Nothing is downloaded unasked.")
+    raise UserError(
+        f"{problem}; {flags[0]}={name} is {spec.what} and needs its weights. {spec.origin}. "
+        f"Mend: {flags[1]}=PATH. Nothing is downloaded unasked."
+    )
 
 
 def _sha256(files: list[Path]) -> str:
@@ -109,8 +125,9 @@ def _full_float32():
 class Network:
     """An Inception-v3 with weights. `taps` names what `features` returns, `batch_size` what it computes at once."""
 
-    def __init__(self, name: str, weights: InceptionWeights, protocol: dict, preprocessing: str, dtype: str,
-                 batch_size: int):
+    def __init__(
+        self, name: str, weights: InceptionWeights, protocol: dict, preprocessing: str, dtype: str, batch_size: int
+    ):
         self._protocol, self._dtype, self._background = protocol, dtype, NETWORKS[name].background
         self._preprocessing = PREPROCESSING[preprocessing]
         wide = np.float64 if dtype == "float64" else np.float32
@@ -118,7 +135,8 @@ class Network:
         self._model = build_inception(weights, dtype)
         self.name, self.batch_size = name, batch_size
         self.taps = ("64", "192", "768", "2048") + (
-            ("logits_unbiased", "logits", "probabilities") if weights.head else ())
+            ("logits_unbiased", "logits", "probabilities") if weights.head else ()
+        )
         self._wide = "float64" if dtype == "float64" else "float32"
         shape = (batch_size, SIZE, SIZE, 3)
         self._run = tf.function(self._forward, input_signature=[tf.TensorSpec(shape, self._wide)])
@@ -154,9 +172,9 @@ class Network:
         parts = []
         with _full_float32():
             for start in range(0, len(images), self.batch_size):
-                batch = images[start:start + self.batch_size]
+                batch = images[start : start + self.batch_size]
                 taps = self._run(self._prepare(batch))
-                parts.append({tap: taps[tap].numpy()[:len(batch)] for tap in self.taps})
+                parts.append({tap: taps[tap].numpy()[: len(batch)] for tap in self.taps})
         return {tap: np.concatenate([part[tap] for part in parts]) for tap in self.taps}
 
     def protocol(self) -> dict:
@@ -164,8 +182,14 @@ class Network:
         return dict(self._protocol)
 
 
-def load_network(name: str, weights: str | None = None, dtype: str = "float32", preprocessing: str | None = None,
-                 batch_size: int = 32, flags: tuple[str, str] = ("--inception", "--inception_weights")) -> Network:
+def load_network(
+    name: str,
+    weights: str | None = None,
+    dtype: str = "float32",
+    preprocessing: str | None = None,
+    batch_size: int = 32,
+    flags: tuple[str, str] = ("--inception", "--inception_weights"),
+) -> Network:
     """The network `name` (of NETWORKS) with the weights in the file `weights`, computing in `dtype` (of DTYPES).
 
     `preprocessing` (of PREPROCESSING) replaces the network's own; protocols need that. `flags` are those that named
@@ -180,7 +204,13 @@ def load_network(name: str, weights: str | None = None, dtype: str = "float32", 
     path = str(weights or files[0])
     preprocessing = preprocessing or spec.preprocessing
     recipe = PREPROCESSING[preprocessing]
-    protocol = {"network": name, "weights_file": Path(path).name, "weights_sha256": _sha256(files),
-                "preprocessing": preprocessing, "resize": recipe.name,
-                "scaling": f"(x - {recipe.centre:g}) / {recipe.scale:g}", "dtype": dtype}
+    protocol = {
+        "network": name,
+        "weights_file": Path(path).name,
+        "weights_sha256": _sha256(files),
+        "preprocessing": preprocessing,
+        "resize": recipe.name,
+        "scaling": f"(x - {recipe.centre:g}) / {recipe.scale:g}",
+        "dtype": dtype,
+    }
     return Network(name, spec.read(path), protocol, preprocessing, dtype, batch_size)

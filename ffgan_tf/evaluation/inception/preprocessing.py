@@ -6,7 +6,7 @@ recipe has a name, and the name is in every report.
 
 import dataclasses
 import functools
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -53,8 +53,16 @@ def _pil_bilinear(images: np.ndarray, dtype: str) -> np.ndarray:
 
 def _pil_bicubic_float(images: np.ndarray, dtype: str) -> np.ndarray:
     """clean-fid's: each channel as a float image, so that nothing is rounded; clipped to [0, 255]."""
-    resized = [np.stack([np.asarray(Image.fromarray(plane.astype(np.float32)).resize(
-        (SIZE, SIZE), Image.Resampling.BICUBIC)) for plane in image.transpose(2, 0, 1)], -1) for image in images]
+    resized = [
+        np.stack(
+            [
+                np.asarray(Image.fromarray(plane.astype(np.float32)).resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+                for plane in image.transpose(2, 0, 1)
+            ],
+            -1,
+        )
+        for image in images
+    ]
     return np.clip(np.stack(resized), 0, 255)
 
 
@@ -80,11 +88,13 @@ class Preprocessing:
 
 PREPROCESSING = {
     # The 2015 graph's own, and so TTUR's and torch-fidelity's.
-    "tf1": Preprocessing("TF1 ResizeBilinear (corners, no antialiasing) to 299",
-                         functools.partial(_bilinear, half_pixel=False), 128, 128),
+    "tf1": Preprocessing(
+        "TF1 ResizeBilinear (corners, no antialiasing) to 299", functools.partial(_bilinear, half_pixel=False), 128, 128
+    ),
     # pytorch-fid: F.interpolate(mode="bilinear", align_corners=False), then 2x − 1 with x in [0, 1].
-    "pytorch_fid": Preprocessing("bilinear (pixel centres, no antialiasing) to 299",
-                                 functools.partial(_bilinear, half_pixel=True), 127.5, 127.5),
+    "pytorch_fid": Preprocessing(
+        "bilinear (pixel centres, no antialiasing) to 299", functools.partial(_bilinear, half_pixel=True), 127.5, 127.5
+    ),
     "clean": Preprocessing("PIL bicubic in float (antialiased) to 299", _pil_bicubic_float, 128, 128),
     # StackGAN's scipy.misc.imresize, which was PIL on uint8.
     "stackgan": Preprocessing("PIL bilinear in uint8 (antialiased) to 299", _pil_bilinear, 127.5, 127.5),

@@ -43,20 +43,32 @@ class _Source:
 
     def finish(self) -> None:
         """UserError unless everything fitted and nothing is left."""
-        problems = [f"{len(names)} {kind} ({', '.join(sorted(names)[:3])}{', …' if len(names) > 3 else ''})"
-                    for kind, names in (("missing", self._missing), ("of another shape", self._misshapen),
-                                        ("left over", list(self._left))) if names]
+        problems = [
+            f"{len(names)} {kind} ({', '.join(sorted(names)[:3])}{', …' if len(names) > 3 else ''})"
+            for kind, names in (
+                ("missing", self._missing),
+                ("of another shape", self._misshapen),
+                ("left over", list(self._left)),
+            )
+            if names
+        ]
         if problems:
-            raise UserError(f"{self._path}: not {self._what}: variables {'; '.join(problems)}. "
-                            "Mend: the network asked for and the weights file must be one and the same.")
+            raise UserError(
+                f"{self._path}: not {self._what}: variables {'; '.join(problems)}. "
+                "Mend: the network asked for and the weights file must be one and the same."
+            )
 
 
 def _conv_weights(source: _Source, conv: Conv, names: tuple, gamma: str | None = None) -> ConvWeights:
     kernel, beta, mean, variance = names
     width = (conv.filters,)
-    return ConvWeights(source.take(kernel, (*conv.kernel, conv.inputs, conv.filters)), source.take(beta, width),
-                       source.take(mean, width), source.take(variance, width),
-                       source.take(gamma, width) if gamma else None)
+    return ConvWeights(
+        source.take(kernel, (*conv.kernel, conv.inputs, conv.filters)),
+        source.take(beta, width),
+        source.take(mean, width),
+        source.take(variance, width),
+        source.take(gamma, width) if gamma else None,
+    )
 
 
 def from_graph_def(path: str) -> InceptionWeights:
@@ -65,20 +77,29 @@ def from_graph_def(path: str) -> InceptionWeights:
         with open(path, "rb") as file:
             graph = tf.compat.v1.GraphDef.FromString(file.read())
     except DecodeError as error:
-        raise UserError(f"{path}: neither a whole GraphDef nor a PyTorch file ({error}). "
-                        "Mend: fetch it again.") from error
+        raise UserError(
+            f"{path}: neither a whole GraphDef nor a PyTorch file ({error}). Mend: fetch it again."
+        ) from error
     constants = {node.name: tf.make_ndarray(node.attr["value"].tensor) for node in graph.node if node.op == "Const"}
-    unscaled = {node.name for node in graph.node if node.op == "BatchNormWithGlobalNormalization"
-                and not node.attr["scale_after_normalization"].b}
-    source = _Source(path, "the 2015 Inception-v3 GraphDef", {
-        name: value for name, value in constants.items()
-        if value.ndim and value.dtype.kind == "f"})  # the others are the graph's settings: sizes, axes, 128
+    unscaled = {
+        node.name
+        for node in graph.node
+        if node.op == "BatchNormWithGlobalNormalization" and not node.attr["scale_after_normalization"].b
+    }
+    source = _Source(
+        path,
+        "the 2015 Inception-v3 GraphDef",
+        {name: value for name, value in constants.items() if value.ndim and value.dtype.kind == "f"},
+    )  # the others are the graph's settings: sizes, axes, 128
     convs = {}
     for conv in CONVS:
         norm = f"{conv.graph}/batchnorm"
         convs[conv.name] = weights = _conv_weights(
-            source, conv, (f"{conv.graph}/conv2d_params", f"{norm}/beta", f"{norm}/moving_mean",
-                           f"{norm}/moving_variance"), f"{norm}/gamma")
+            source,
+            conv,
+            (f"{conv.graph}/conv2d_params", f"{norm}/beta", f"{norm}/moving_mean", f"{norm}/moving_variance"),
+            f"{norm}/gamma",
+        )
         if norm in unscaled:
             weights.gamma = None
     head = source.take("softmax/weights", (FEATURES, 1008)), source.take("softmax/biases", (1008,))
@@ -88,13 +109,25 @@ def from_graph_def(path: str) -> InceptionWeights:
 
 def from_state_dict(path: str) -> InceptionWeights:
     """Reads torch-fidelity's or pytorch-fid's `.pth` of the same network; no torch needed."""
-    state = {name: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
-             for name, value in load_state_dict(path).items()}
+    state = {
+        name: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value for name, value in load_state_dict(path).items()
+    }
     source = _Source(path, "torch-fidelity's state dict of the 2015 Inception-v3", state)
     source.ignore(r".*\.bn\.num_batches_tracked")  # a step counter
-    convs = {conv.name: _conv_weights(
-        source, conv, (f"{conv.name}.conv.weight", f"{conv.name}.bn.bias", f"{conv.name}.bn.running_mean",
-                       f"{conv.name}.bn.running_var"), f"{conv.name}.bn.weight") for conv in CONVS}
+    convs = {
+        conv.name: _conv_weights(
+            source,
+            conv,
+            (
+                f"{conv.name}.conv.weight",
+                f"{conv.name}.bn.bias",
+                f"{conv.name}.bn.running_mean",
+                f"{conv.name}.bn.running_var",
+            ),
+            f"{conv.name}.bn.weight",
+        )
+        for conv in CONVS
+    }
     head = source.take("fc.weight", (1008, FEATURES)).T, source.take("fc.bias", (1008,))
     source.finish()
     return InceptionWeights(convs, head, "max")
@@ -109,13 +142,25 @@ def from_slim_checkpoint(path: str, classes: int) -> InceptionWeights:
         values = {name.removesuffix("/ExponentialMovingAverage"): reader.get_tensor(name) for name in averaged}
         values |= {name: reader.get_tensor(name) for name in shapes.keys() - averaged if name not in values}
     except (tf.errors.OpError, ValueError) as error:
-        raise UserError(f"{path}: not a TensorFlow checkpoint, or not a whole one ({error}). Mend: name it without "
-                        "`.index` or `.data-…`, and keep its files together.") from error
+        raise UserError(
+            f"{path}: not a TensorFlow checkpoint, or not a whole one ({error}). Mend: name it without "
+            "`.index` or `.data-…`, and keep its files together."
+        ) from error
     source = _Source(path, f"a TF-slim Inception-v3 checkpoint with {classes} classes", values)
     source.ignore(r"aux_logits/.*|global_step|.*/(RMSProp|RMSProp_1|Momentum|Adam|Adam_1)")  # training's
-    convs = {conv.name: _conv_weights(
-        source, conv, (f"{conv.slim}/weights", f"{conv.slim}/BatchNorm/beta", f"{conv.slim}/BatchNorm/moving_mean",
-                       f"{conv.slim}/BatchNorm/moving_variance")) for conv in CONVS}
+    convs = {
+        conv.name: _conv_weights(
+            source,
+            conv,
+            (
+                f"{conv.slim}/weights",
+                f"{conv.slim}/BatchNorm/beta",
+                f"{conv.slim}/BatchNorm/moving_mean",
+                f"{conv.slim}/BatchNorm/moving_variance",
+            ),
+        )
+        for conv in CONVS
+    }
     head = source.take("logits/logits/weights", (FEATURES, classes)), source.take("logits/logits/biases", (classes,))
     source.finish()
     return InceptionWeights(convs, head, "avg")
@@ -129,8 +174,10 @@ def from_keras_h5(path: str) -> InceptionWeights:
         top = "predictions" in names
         model = tf.keras.applications.InceptionV3(include_top=top, weights=str(path))
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: not a weights file of tf.keras.applications.InceptionV3 ({error}). "
-                        "Mend: the network asked for and the weights file must be one and the same.") from error
+        raise UserError(
+            f"{path}: not a weights file of tf.keras.applications.InceptionV3 ({error}). "
+            "Mend: the network asked for and the weights file must be one and the same."
+        ) from error
 
     def in_order(kind):
         # Keras numbers layers of a class as they are made, and it makes these branch by branch, as CONVS lists them.

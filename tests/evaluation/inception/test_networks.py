@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from inception_references import Weights, run_graph_def, test_images, write_graph_def, write_pth, write_slim_checkpoint
 
-import ffgan_tf  # noqa: F401  settles which Keras, before TensorFlow
+import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
+
+# isort: split
 import tensorflow as tf
 
-from ffgan_tf.evaluation.inception.networks import load_network
 from ffgan_tf.evaluation.inception.graph import CONVS
-from ffgan_tf.evaluation.inception.weights import (
-    from_graph_def, from_keras_h5, from_slim_checkpoint, from_state_dict)
+from ffgan_tf.evaluation.inception.networks import load_network
+from ffgan_tf.evaluation.inception.weights import from_graph_def, from_keras_h5, from_slim_checkpoint, from_state_dict
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file
 
@@ -58,10 +59,14 @@ def state_dict(graph_def, **changes) -> dict[str, np.ndarray]:
     state = {}
     for conv in CONVS:
         values = graph_def[1].convs[conv.graph]
-        state |= {f"{conv.name}.conv.weight": values["kernel"].transpose(3, 2, 0, 1),
-                  f"{conv.name}.bn.weight": np.ones(conv.filters), f"{conv.name}.bn.bias": values["beta"],
-                  f"{conv.name}.bn.running_mean": values["mean"], f"{conv.name}.bn.running_var": values["variance"],
-                  f"{conv.name}.bn.num_batches_tracked": np.zeros(())}
+        state |= {
+            f"{conv.name}.conv.weight": values["kernel"].transpose(3, 2, 0, 1),
+            f"{conv.name}.bn.weight": np.ones(conv.filters),
+            f"{conv.name}.bn.bias": values["beta"],
+            f"{conv.name}.bn.running_mean": values["mean"],
+            f"{conv.name}.bn.running_var": values["variance"],
+            f"{conv.name}.bn.num_batches_tracked": np.zeros(()),
+        }
     weights, biases = graph_def[1].dense
     state |= {"fc.weight": weights.T, "fc.bias": biases, **changes}
     return {name: value for name, value in state.items() if value is not None}
@@ -77,9 +82,14 @@ def test_fid2015_against_its_graph_def(graph_def, fid2015):
         assert relative(ours[tap], reference[tap]) <= 1e-5, tap
     np.testing.assert_allclose(ours["probabilities"], softmax(reference["logits_unbiased"]), atol=1e-4)
     assert fid2015.protocol() == {
-        "network": "fid2015", "weights_file": "classify_image_graph_def.pb",
-        "weights_sha256": sha256_file(graph_def[0]), "preprocessing": "tf1", "dtype": "float32",
-        "resize": "TF1 ResizeBilinear (corners, no antialiasing) to 299", "scaling": "(x - 128) / 128"}
+        "network": "fid2015",
+        "weights_file": "classify_image_graph_def.pb",
+        "weights_sha256": sha256_file(graph_def[0]),
+        "preprocessing": "tf1",
+        "dtype": "float32",
+        "resize": "TF1 ResizeBilinear (corners, no antialiasing) to 299",
+        "scaling": "(x - 128) / 128",
+    }
 
 
 @pytest.mark.slow
@@ -162,9 +172,10 @@ def test_checkpoint_of_tensorflow_0(birds):
 def test_every_variable_is_accounted_for(graph_def, birds, folder):
     path = folder / "changed.pth"
     for changes, message in (
-            ({"Mixed_6a.branch3x3.bn.bias": None}, r"1 missing \(Mixed_6a\.branch3x3\.bn\.bias\)"),
-            ({"AuxLogits.fc.bias": np.zeros(3)}, r"1 left over \(AuxLogits\.fc\.bias\)"),
-            ({"fc.bias": np.zeros(1000)}, r"1 of another shape \(fc\.bias \[1000\], not \[1008\]\)")):
+        ({"Mixed_6a.branch3x3.bn.bias": None}, r"1 missing \(Mixed_6a\.branch3x3\.bn\.bias\)"),
+        ({"AuxLogits.fc.bias": np.zeros(3)}, r"1 left over \(AuxLogits\.fc\.bias\)"),
+        ({"fc.bias": np.zeros(1000)}, r"1 of another shape \(fc\.bias \[1000\], not \[1008\]\)"),
+    ):
         write_pth(path, state_dict(graph_def, **changes))
         with pytest.raises(UserError, match=message):
             from_state_dict(str(path))
@@ -174,9 +185,12 @@ def test_every_variable_is_accounted_for(graph_def, birds, folder):
 
 def test_weights_that_are_not_there(folder, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(folder))  # an empty cache
-    for name, file in (("fid2015", "classify_image_graph_def.pb"), ("keras", "inception_v3_weights_tf"),
-                       ("stackgan_birds", "birds_valid299/model.ckpt"),
-                       ("stackgan_flowers", "flowers_valid299/model.ckpt")):
+    for name, file in (
+        ("fid2015", "classify_image_graph_def.pb"),
+        ("keras", "inception_v3_weights_tf"),
+        ("stackgan_birds", "birds_valid299/model.ckpt"),
+        ("stackgan_flowers", "flowers_valid299/model.ckpt"),
+    ):
         with pytest.raises(UserError, match=rf"--inception={name} .*{file}.*--inception_weights=PATH") as raised:
             load_network(name)
         assert "http" in str(raised.value)
@@ -189,15 +203,26 @@ def test_another_networks_weights(graph_def, birds, folder):
     text.write_text("<html>quota exceeded</html>")
     cut = folder / "cut.pb"
     cut.write_bytes(graph_def[0].read_bytes()[:50_000_000])
-    for name, path in (("fid2015", text), ("fid2015", cut), ("keras", text), ("keras", graph_def[0]),
-                       ("stackgan_birds", text), ("stackgan_birds", graph_def[0]),
-                       ("fid2015", f"{birds[0]}.index")):
+    for name, path in (
+        ("fid2015", text),
+        ("fid2015", cut),
+        ("keras", text),
+        ("keras", graph_def[0]),
+        ("stackgan_birds", text),
+        ("stackgan_birds", graph_def[0]),
+        ("fid2015", f"{birds[0]}.index"),
+    ):
         with pytest.raises(UserError, match=r"(?s)(page\.html|cut\.pb|graph_def\.pb|birds\.index).*Mend:"):
             load_network(name, str(path))
 
 
 def test_images_of_another_form(fid2015):
-    for images in (np.zeros((1, 8, 8, 3), np.float32), np.zeros((1, 8, 8), np.uint8), np.zeros((1, 8, 8, 4), np.uint8),
-                   [np.zeros((8, 0, 3), np.uint8)], []):
+    for images in (
+        np.zeros((1, 8, 8, 3), np.float32),
+        np.zeros((1, 8, 8), np.uint8),
+        np.zeros((1, 8, 8, 4), np.uint8),
+        [np.zeros((8, 0, 3), np.uint8)],
+        [],
+    ):
         with pytest.raises(ValueError, match="images"):
             fid2015.features(images)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-import ffgan_tf  # noqa: F401  settles which Keras, before TensorFlow
+import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
+
+# isort: split
 import tensorflow as tf
 
 from ffgan_tf.evaluation.inception.preprocessing import PREPROCESSING, bilinear_float64
