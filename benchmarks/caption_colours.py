@@ -1,7 +1,7 @@
-"""How much of a picture's colour its captions tell.   python benchmarks/caption_colours.py --data=DIR --labels=FILE
+"""How much of an image's colour its captions tell.   python benchmarks/caption_colours.py --data=DIR --labels=FILE
 
 No generator can agree with the colours more often than the captions allow. Linear classifiers (multinomial logistic
-regression) learn the training pictures' colours from their captions and are asked for the test pictures': one reads
+regression) learn the training images' colours from their captions and are asked for the test images': one reads
 which words occur, one, with --text_encoder=DIR, the frozen encoder's sentence feature s.
 """
 
@@ -30,9 +30,9 @@ from ffgan_tf.training.gan_loop import make_text_encoder
 from ffgan_tf.utils.errors import UserError, exit_code_main
 
 flags.DEFINE_string("data", "", "Folder of a converted data set.")
-flags.DEFINE_string("labels", "", "CSV of the pictures' colours.")
+flags.DEFINE_string("labels", "", "CSV of the images' colours.")
 flags.DEFINE_string("text_encoder", "", "Folder of a trained text encoder, with the data set's vocabulary.")
-flags.DEFINE_integer("captions", 2, "Captions of a training picture to learn from; of a test picture it is the first.")
+flags.DEFINE_integer("captions", 2, "Captions of a training image to learn from; of a test image it is the first.")
 flags.DEFINE_integer("max_words", 18, "Words of a caption that are read.")
 
 WEIGHT_DECAY = 1e-4
@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
     del argv
     given = flags.FLAGS
     if not given.data or not given.labels:
-        raise UserError("--data and --labels are needed: a converted data set, and the CSV of its pictures' colours.")
+        raise UserError("--data and --labels are needed: a converted data set, and the CSV of its images' colours.")
     labels, splits = read_colour_labels(given.labels), [load_split(given.data, name) for name in ("train", "test")]
     colours = sorted(set(labels.values()))
     texts = [captions(split, count, given.max_words) for split, count in zip(splits, (given.captions, 1))]

@@ -1,6 +1,6 @@
 """DAMSM's step: Inception's features cached or not, the losses at once or in a loop.   python benchmarks/damsm.py
 
-Random pictures, captions and weights at the published sizes (256 px, batch 48, 18 words). Prints a Markdown table of
+Random images, captions and weights at the published sizes (256 px, batch 48, 18 words). Prints a Markdown table of
 the fastest step of --steps, after two that compile. `cached` reads its features from disk, as training does. `losses
 and gradient` have no network before them; the loop is over captions, as in AttnGAN's public code.
 """

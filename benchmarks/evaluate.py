@@ -51,7 +51,7 @@ def features_table(rounds: int, batch: int, size: int) -> list[str]:
     try:
         import references
     except ImportError as error:
-        raise UserError(f"{error}. Mend: make parity, then .venv-parity/bin/python benchmarks/evaluate.py") from error
+        raise UserError(f"{error}. Fix: make parity, then .venv-parity/bin/python benchmarks/evaluate.py") from error
     from inception_references import Weights, test_images
 
     from ffgan_tf.evaluation.inception.graph import CONVS

@@ -1,7 +1,7 @@
 """Do FID and KID see what eyes see?   python benchmarks/metric_sanity.py --data=RECORDS --inception_weights=FILE
 
-On the real pictures of a converted data set: train against test; test against itself blurred, with noise, and through
-JPEG, at growing strength (both scores must grow at each step); halves of the training pictures against each other by
+On the real images of a converted data set: train against test; test against itself blurred, with noise, and through
+JPEG, at growing strength (both scores must grow at each step); halves of the training images against each other by
 their count N, which shows FID's bias and KID's lack of one; train against test again with features in bfloat16, which
 says what --precision=bfloat16 costs. Features are cached: the second run takes seconds. Exit code 1 where a score does
 not grow.
@@ -19,7 +19,7 @@ from PIL import Image, ImageFilter
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from ffgan_tf.evaluation.engine import CACHE
-from ffgan_tf.evaluation.images import RecordPictures, digest
+from ffgan_tf.evaluation.images import RecordImages, digest
 from ffgan_tf.evaluation.report import format_table
 from ffgan_tf.utils.errors import exit_code_main
 
@@ -27,9 +27,9 @@ flags.DEFINE_string("data", None, "Folder of a converted data set.", required=Tr
 flags.DEFINE_string("inception", "keras", "Network of the features.")
 flags.DEFINE_string("inception_weights", None, "Its weights file.")
 flags.DEFINE_integer("image_size", 256, "S of the centre crops.")
-flags.DEFINE_integer("train_count", 2310, "Training pictures to take, a seeded choice; 0: all.")
-flags.DEFINE_integer("distorted_count", 0, "Test pictures to distort, a seeded choice; 0: all.")
-flags.DEFINE_integer("batch", 32, "Pictures at once.")
+flags.DEFINE_integer("train_count", 2310, "Training images to take, a seeded choice; 0: all.")
+flags.DEFINE_integer("distorted_count", 0, "Test images to distort, a seeded choice; 0: all.")
+flags.DEFINE_integer("batch", 32, "Images at once.")
 flags.DEFINE_string("cache_dir", CACHE, "Where features are kept.")
 flags.DEFINE_enum("format", "md", ("text", "md", "latex"), "Form of the tables.")
 
@@ -56,18 +56,18 @@ DISTORTIONS = {"blur, σ": (blur, (1, 2, 4)), "noise, σ": (noise, (10, 20, 40))
 
 
 class Distorted:
-    """A source of pictures, each changed by `change(image, strength, index)`."""
+    """A source of images, each changed by `change(image, strength, index)`."""
 
-    def __init__(self, pictures: RecordPictures, name: str, strength: float):
-        self._pictures, self._name, self._strength = pictures, name, strength
-        self.count, self.what = pictures.count, f"{name} {strength:g}"
+    def __init__(self, images: RecordImages, name: str, strength: float):
+        self._images, self._name, self._strength = images, name, strength
+        self.count, self.what = images.count, f"{name} {strength:g}"
 
     def identity(self, start: int, stop: int) -> str:
-        return digest([self._pictures.identity(start, stop), self._name, self._strength])
+        return digest([self._images.identity(start, stop), self._name, self._strength])
 
     def read(self, start: int, stop: int) -> Iterator[np.ndarray]:
         change = DISTORTIONS[self._name][0]
-        for index, image in enumerate(self._pictures.read(start, stop), start):
+        for index, image in enumerate(self._images.read(start, stop), start):
             yield change(image, self._strength, index)
 
 
@@ -87,8 +87,8 @@ def main(argv: list[str]) -> int:
         for dtype in ("float32", "bfloat16")
     )
 
-    def features(pictures, network=network):
-        return extract(pictures, [network], given.batch, given.cache_dir, pictures.what).arrays[0]["pool"]
+    def features(images, network=network):
+        return extract(images, [network], given.batch, given.cache_dir, images.what).arrays[0]["pool"]
 
     def scores(one, two):
         distance = kid(one, two, subsets=50, subset_size=min(500, len(one) // 2, len(two) // 2))
@@ -98,15 +98,15 @@ def main(argv: list[str]) -> int:
         f, k, spread = scores(one, two)
         return [name, f"{len(one):,} / {len(two):,}", f"{f:.3f}", f"{k:.6f} ± {spread:.6f}"], f, k
 
-    test = RecordPictures(given.data, "test", given.image_size)
-    train = RecordPictures(given.data, "train", given.image_size, limit=given.train_count)
+    test = RecordImages(given.data, "test", given.image_size)
+    train = RecordImages(given.data, "train", given.image_size, limit=given.train_count)
     real, other = features(test), features(train)
     rows = [row("test against itself", real, real)[0], row("train against test", other, real)[0]]
     rows.append(row("train against test, both in bfloat16", features(train, fast), features(test, fast))[0])
-    clear = RecordPictures(given.data, "test", given.image_size, limit=given.distorted_count)
+    clear = RecordImages(given.data, "test", given.image_size, limit=given.distorted_count)
     clear_features, fails = features(clear), []
     for name, (_, strengths) in DISTORTIONS.items():
-        # From the score against itself on, not from 0: pictures against their own copies are not independent samples,
+        # From the score against itself on, not from 0: images against their own copies are not independent samples,
         # and the pairs that are alike take KID a little below 0.
         before = scores(clear_features, clear_features)
         for strength in strengths:
@@ -133,7 +133,7 @@ def main(argv: list[str]) -> int:
             found.append((fid(one, two), kid(one, two, subsets=10, subset_size=500).mean))
         mean, std = np.mean(found, axis=0), np.std(found, axis=0)
         rows.append([f"{size:,}", f"{mean[0]:.3f} ± {std[0]:.3f}", f"{mean[1]:.6f} ± {std[1]:.6f}"])
-    print(format_table(["N a half (training pictures)", "FID, 5 draws", "KID, 5 draws"], rows, given.format))
+    print(format_table(["N a half (training images)", "FID, 5 draws", "KID, 5 draws"], rows, given.format))
     print(f"\nnetwork: {network.protocol()}")
     for problem in fails:
         print(f"FAILED: {problem}")

@@ -46,25 +46,25 @@ def bare(split: pipeline.Split, size: int, ratio: int, position: tf.Tensor) -> t
     index = tf.cast(position % len(split.names), tf.int32)
     room = tf.constant(split.height)[index] // ratio - size, tf.constant(split.width)[index] // ratio - size
     offset = [tf.random.uniform([], 0, limit + 1, tf.int32) for limit in room]
-    return tf.image.decode_and_crop_jpeg(split.encoded[index], [*offset, size, size], channels=3, ratio=ratio)
+    return tf.image.decode_and_crop_jpeg(split.jpegs[index], [*offset, size, size], channels=3, ratio=ratio)
 
 
 def pil_loader(split: pipeline.Split, size: int, ratio: int, batch: int) -> Iterator[np.ndarray]:
-    """One thread; the pictures wait encoded in memory."""
-    encoded, random = split.encoded.numpy(), np.random.default_rng(0)
+    """One thread; the images wait encoded in memory."""
+    encoded, random = split.jpegs.numpy(), np.random.default_rng(0)
     while True:
-        pictures = []
+        images = []
         for index in random.integers(len(encoded), size=batch):
-            picture = Image.open(io.BytesIO(encoded[index]))
-            picture = picture.convert("RGB")
+            image = Image.open(io.BytesIO(encoded[index]))
+            image = image.convert("RGB")
             if ratio > 1:
-                picture = picture.resize((picture.width // ratio, picture.height // ratio), Image.Resampling.BILINEAR)
-            left, top = random.integers(picture.width - size + 1), random.integers(picture.height - size + 1)
-            picture = picture.crop((left, top, left + size, top + size))
+                image = image.resize((image.width // ratio, image.height // ratio), Image.Resampling.BILINEAR)
+            left, top = random.integers(image.width - size + 1), random.integers(image.height - size + 1)
+            image = image.crop((left, top, left + size, top + size))
             if random.random() < 0.5:
-                picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-            pictures.append(np.asarray(picture))
-        yield np.stack(pictures)
+                image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            images.append(np.asarray(image))
+        yield np.stack(images)
 
 
 def report(what: str, batches: Iterator, batch: int, images: int, cores: int = CORES) -> None:
@@ -96,7 +96,7 @@ def main(argv: list[str]) -> int:
         def crop(position, mirrored=False):
             index = in_epoch(position)
             return pipeline.crop_at(
-                split.encoded[index],
+                split.jpegs[index],
                 tf.constant(split.height)[index],
                 tf.constant(split.width)[index],
                 size,
@@ -116,7 +116,7 @@ def main(argv: list[str]) -> int:
             "part: noise": lambda position: tf.random.stateless_normal([200], pipeline.seed_of(1, 4, position)),
         }
         print(
-            f"\nS = {size}, {max_size // ratio * 76 // 64} px pictures decoded at 1/{ratio}, batch {batch}, "
+            f"\nS = {size}, {max_size // ratio * 76 // 64} px images decoded at 1/{ratio}, batch {batch}, "
             f"{CORES} cores, TensorFlow {tf.__version__}\n\n"
             "| | images/s | CPU s per 1,000 | cores ÷ CPU: images/s at best |\n|---|---:|---:|---:|"
         )

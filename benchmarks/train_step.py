@@ -3,7 +3,7 @@
 For each --batch and --precision a row for the whole step and one for each part of it, then what each rewrite of the
 mathematics gains over its plain form. All are called in turns, so that whatever else the machine does meets all alike;
 times are medians, with the fastest beside. CPU seconds are those of all threads of this process: they hardly change
-when other programs take the cores, and cores ÷ CPU seconds is what a quiet machine gives at best. Random pictures,
+when other programs take the cores, and cores ÷ CPU seconds is what a quiet machine gives at best. Random images,
 captions and weights; --data=RECORDS times the input pipeline, too.
 
 Multiplications are counted on the step's own graph, those operations that its results need: convolutions, their two
@@ -153,7 +153,7 @@ def convolution_peak(dtype: tf.DType, repeats: int) -> tuple[float, float]:
 
 
 def random_batch(config: TrainConfig) -> dict[str, tf.Tensor]:
-    """What `training_batches` would give: pictures, captions of 8 to 18 words, all of different classes."""
+    """What `training_batches` would give: images, captions of 8 to 18 words, all of different classes."""
     random, batch = np.random.default_rng(0), config.batch
     return {
         "image": tf.constant(random.integers(0, 256, (batch, config.image_size, config.image_size, 3)), tf.uint8),
@@ -322,7 +322,7 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
             normal(count, 8, 8, deep_kernel.shape[2]),
             deep_kernel,
         ),
-        "D's step: trunk of real pictures once for the right and the wrong sentence": (
+        "D's step: trunk of real images once for the right and the wrong sentence": (
             three_trunks,
             lambda: gan._d_gradients(inputs, fake)[0],
         ),

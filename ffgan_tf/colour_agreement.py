@@ -1,12 +1,12 @@
-"""Do pictures show the colour in their sentence?
+"""Do images show the colour in their sentence?
 
     python -m ffgan_tf.colour_agreement --run=runs/demo --labels=demo_data/birds/colours.csv
 
-Draws pictures of test sentences with a trained run and lets a small probe name the colour of the bird or flower. The
+Draws images of test sentences with a trained run and lets a small probe name the colour of the bird or flower. The
 colour wanted is that of the photograph which the sentence belongs to, from --labels: a CSV with the columns image and
-colour (tools/make_demo_dataset.py writes one). The probe is fitted on the train split's real pictures; how often it is
+colour (tools/make_demo_dataset.py writes one). The probe is fitted on the train split's real images; how often it is
 right on the test split's is reported beside the figure, and so is chance. One JSON line goes to RUN/metrics.jsonl.
-Exit codes: 0 done, 2 something is yours to mend.
+Exit codes: 0 done, 2 something is for you to fix.
 """
 
 from pathlib import Path
@@ -24,13 +24,13 @@ def define_flags() -> None:
     flags.DEFINE_string("labels", "", "CSV with the columns image and colour.")
     flags.DEFINE_string("data", "", "Folder of the converted data set; default: the run's own.")
     flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
-    flags.DEFINE_integer("num_samples", 0, "Pictures to draw; 0: one for each test image.", lower_bound=0)
+    flags.DEFINE_integer("num_samples", 0, "Images to draw; 0: one for each test image.", lower_bound=0)
     flags.DEFINE_integer("seed", 1, "Of the noise and the choice of captions.", lower_bound=0)
-    flags.DEFINE_integer("batch", 32, "Pictures at once.", lower_bound=1)
-    flags.DEFINE_string("sheet", "", "PNG of pictures sorted by the colour wanted; default RUN/samples/colours.png.")
+    flags.DEFINE_integer("batch", 32, "Images at once.", lower_bound=1)
+    flags.DEFINE_string("sheet", "", "PNG of images sorted by the colour wanted; default RUN/samples/colours.png.")
 
 
-PER_COLOUR = 10  # pictures of each colour on the sheet
+PER_COLOUR = 10  # images of each colour on the sheet
 
 
 def tables(report: dict) -> str:
@@ -38,7 +38,7 @@ def tables(report: dict) -> str:
     from ffgan_tf.evaluation.report import format_table
 
     rows = []
-    for label, name in (("generated pictures", "generated_detail"), ("real test pictures", "real_detail")):
+    for label, name in (("generated images", "generated_detail"), ("real test images", "real_detail")):
         detail = report[name]
         low, high = detail["interval"]
         rows.append([label, f"{detail['accuracy']:.3f}", f"{low:.3f} to {high:.3f}", f"{detail['count']:,}"])
@@ -56,7 +56,7 @@ def tables(report: dict) -> str:
 
 
 def colour_sheet(images: np.ndarray, wanted: list[str], found: list[str]) -> np.ndarray:
-    """The first pictures of each wanted colour, a row each, with the colour found beneath: (H, W, 3) uint8."""
+    """The first images of each wanted colour, a row each, with the colour found beneath: (H, W, 3) uint8."""
     from ffgan_tf.utils.grid import grid
 
     rows, notes = [], []
@@ -90,7 +90,7 @@ def main(argv: list[str]) -> int:
     if Vocabulary.load(Path(data) / records.VOCABULARY).hash != run.vocabulary.hash:
         raise UserError(
             f"--data={data} has another vocabulary than the run in {run.folder}: its token ids mean other "
-            "words. Mend: name the data set that the run was trained on."
+            "words. Fix: name the data set that the run was trained on."
         )
 
     def generate(captions, tokens, ids, seed):
@@ -110,7 +110,7 @@ def main(argv: list[str]) -> int:
     sheet = Path(given.sheet or run.folder / "samples" / "colours.png")
     write_atomic(sheet, png(colour_sheet(result.images, result.wanted, result.found)))
     print(tables(report))
-    print(f"\nstep {run.step:,}; pictures by colour in {sheet}; one line in {run.folder / 'metrics.jsonl'}")
+    print(f"\nstep {run.step:,}; images by colour in {sheet}; one line in {run.folder / 'metrics.jsonl'}")
     return 0
 
 

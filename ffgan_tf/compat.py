@@ -14,6 +14,6 @@ def require_addons(feature: str):
     except ImportError as error:
         raise UserError(
             f"{feature} is built on tensorflow-addons, which is not installed here (it exists for TensorFlow up to "
-            "2.15, Python 3.10 and 3.11). Mend: use that stack (requirements.txt), or choose another setting."
+            "2.15, Python 3.10 and 3.11). Fix: use that stack (requirements.txt), or choose another setting."
         ) from error
     return tfa

@@ -24,12 +24,12 @@ def setting(
     choices: Sequence | None = None,
     low: float | None = None,
     high: float | None = None,
-    harmless: bool = False,
-    before: Any = None,
+    resumable: bool = False,
+    legacy_default: Any = None,
 ) -> Any:
     """A dataclass field with its flag's help, its allowed values and whether a resumed run may change it freely.
 
-    `before`: what a run was trained with whose folder does not name the setting, where that is not the default.
+    `legacy_default`: what a run was trained with whose folder does not name the setting, where that is not the default.
     """
     return dataclasses.field(
         default=default,
@@ -38,8 +38,8 @@ def setting(
             "choices": choices,
             "low": low,
             "high": high,
-            "harmless": harmless,
-            "before": default if before is None else before,
+            "resumable": resumable,
+            "legacy_default": default if legacy_default is None else legacy_default,
         },
     )
 
@@ -48,7 +48,7 @@ def setting(
 class ModelConfig:
     """What the networks are (spec sections 1 to 4)."""
 
-    image_size: int = setting(256, "S, the side of the generated picture in pixels.", choices=(64, 128, 256))
+    image_size: int = setting(256, "S, the side of the generated image in pixels.", choices=(64, 128, 256))
     ngf: int = setting(32, "Generator width; F1, F2 and F3 have ngf channels.", low=4)
     ndf: int = setting(64, "Discriminator width.", low=4)
     z_dim: int = setting(100, "Size of the noise vector z.", low=1)
@@ -80,7 +80,7 @@ class ModelConfig:
         True,
         "Bring s to a root mean square of 1 before conditioning augmentation (ours: "
         "without it, I_s was not seen to learn the sentence).",
-        before=False,
+        legacy_default=False,
     )
 
     @property
@@ -93,7 +93,7 @@ class ModelConfig:
 class TrainConfig(ModelConfig):
     """One training run of the GAN: the networks, the losses and the loop (spec sections 1 to 6)."""
 
-    data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", harmless=True)
+    data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", resumable=True)
     text_encoder: str = setting("", "Folder of a trained text encoder; empty: an untrained one, drawn from the seed.")
     text_init_range: float = setting(
         1.0,
@@ -110,8 +110,8 @@ class TrainConfig(ModelConfig):
         18, "Words T a training caption may have; a longer one keeps a random subset in order.", low=1
     )
     batch: int = setting(20, "Images a step, over all devices.", low=2)
-    epochs: int = setting(600, "Passes over the training images.", low=1, harmless=True)
-    steps: int = setting(0, "Steps to train; 0: as many as --epochs gives.", low=0, harmless=True)
+    epochs: int = setting(600, "Passes over the training images.", low=1, resumable=True)
+    steps: int = setting(0, "Steps to train; 0: as many as --epochs gives.", low=0, resumable=True)
     lr_g: float = setting(2e-4, "Adam's learning rate of the generator.", low=0)
     lr_d: float = setting(2e-4, "Adam's learning rate of the discriminator.", low=0)
     beta1: float = setting(0.5, "Adam's beta 1 of both networks.", low=0, high=1)
@@ -121,7 +121,7 @@ class TrainConfig(ModelConfig):
     kl_warmup: int = setting(0, "Steps over which --kl_weight rises from 0 (ours); 0: none.", low=0)
     damsm_weight: float = setting(
         0.0,
-        "Weight of DAMSM's matching loss of the generated pictures in G's loss; 0, as in "
+        "Weight of DAMSM's matching loss of the generated images in G's loss; 0, as in "
         "Eq. 5, or AttnGAN's 5 for birds. Needs --image_encoder.",
         low=0,
     )
@@ -129,11 +129,11 @@ class TrainConfig(ModelConfig):
         "", "Folder of a trained image encoder (train_damsm's RUN/image_encoder), for --damsm_weight."
     )
     inception_weights: str = setting(
-        "imagenet", "Weights under that image encoder: a file, or imagenet, the one in Keras's cache.", harmless=True
+        "imagenet", "Weights under that image encoder: a file, or imagenet, the one in Keras's cache.", resumable=True
     )
     gradient_penalty: str = setting(
         "none",
-        "Of D on real pictures, in float32 (the paper has none): R1's squared "
+        "Of D on real images, in float32 (the paper has none): R1's squared "
         "gradient of D(t), or magp, DF-GAN's matching-aware one.",
         choices=("none", "r1", "magp"),
     )
@@ -168,29 +168,29 @@ class TrainConfig(ModelConfig):
     )
     sync_batch_norm: bool = setting(False, "Batch-norm statistics over all replicas instead of each one's own.")
     jit_compile: bool = setting(
-        False, "Compile with XLA: the whole step on one device, the networks on several.", harmless=True
+        False, "Compile with XLA: the whole step on one device, the networks on several.", resumable=True
     )
     steps_per_call: int = setting(
-        1, "Steps in one call of the compiled function; a signal waits for them.", low=1, harmless=True
+        1, "Steps in one call of the compiled function; a signal waits for them.", low=1, resumable=True
     )
     seed: int = setting(1, "Everything random is a function of this number and the step.", low=0)
     max_minutes: float = setting(
-        0, "Save and stop after so many minutes of this process; 0: no limit.", low=0, harmless=True
+        0, "Save and stop after so many minutes of this process; 0: no limit.", low=0, resumable=True
     )
-    log_every: int = setting(20, "Steps between status and TensorBoard scalars.", low=1, harmless=True)
-    sample_every: int = setting(500, "Steps between sample grids.", low=1, harmless=True)
-    checkpoint_every: int = setting(500, "Steps between checkpoints.", low=1, harmless=True)
-    keep_checkpoints: int = setting(3, "Newest checkpoints to keep.", low=1, harmless=True)
+    log_every: int = setting(20, "Steps between status and TensorBoard scalars.", low=1, resumable=True)
+    sample_every: int = setting(500, "Steps between sample grids.", low=1, resumable=True)
+    checkpoint_every: int = setting(500, "Steps between checkpoints.", low=1, resumable=True)
+    keep_checkpoints: int = setting(3, "Newest checkpoints to keep.", low=1, resumable=True)
     eval_every: int = setting(
         0,
         "Steps between evaluations inside training; the checkpoint with the lowest FID is kept as the best. 0: none.",
         low=0,
-        harmless=True,
+        resumable=True,
     )
-    eval_samples: int = setting(2048, "Test captions of such an evaluation.", low=2, harmless=True)
-    eval_inception: str = setting("fid2015", "Its network.", choices=("fid2015", "keras"), harmless=True)
-    eval_inception_weights: str = setting("", "Its weights file.", harmless=True)
-    grid_captions: int = setting(16, "Test sentences in the fixed-noise sample grid.", low=1, high=64, harmless=True)
+    eval_samples: int = setting(2048, "Test captions of such an evaluation.", low=2, resumable=True)
+    eval_inception: str = setting("fid2015", "Its network.", choices=("fid2015", "keras"), resumable=True)
+    eval_inception_weights: str = setting("", "Its weights file.", resumable=True)
+    grid_captions: int = setting(16, "Test sentences in the fixed-noise sample grid.", low=1, high=64, resumable=True)
 
 
 def check(config: Any) -> None:
@@ -236,16 +236,16 @@ def check_training(config: TrainConfig) -> None:
     if config.batch % config.accumulate or config.batch == config.accumulate > 1:
         raise UserError(
             f"--accumulate={config.accumulate}: --batch={config.batch} must be a multiple of it, of two "
-            "pictures a part at least, over which batch norm works."
+            "images a part at least, over which batch norm works."
         )
     if bool(config.damsm_weight) != bool(config.image_encoder):
         raise UserError(
             f"--damsm_weight={config.damsm_weight:g} and --image_encoder={config.image_encoder!r} need each "
-            "other. Mend: give both, or neither."
+            "other. Fix: give both, or neither."
         )
     if config.damsm_weight and not config.text_encoder:
         raise UserError(
-            "--damsm_weight needs the text encoder that the image encoder was trained with. Mend: "
+            "--damsm_weight needs the text encoder that the image encoder was trained with. Fix: "
             "--text_encoder=RUN/text_encoder of the same run."
         )
     if config.sync_batch_norm and config.jit_compile and config.strategy != "one":
@@ -328,7 +328,7 @@ def load(config_class: type, run: str | Path) -> Any:
         )
     try:
         fields = dataclasses.fields(config_class)
-        before = {field.name: field.metadata["before"] for field in fields}
+        before = {field.name: field.metadata["legacy_default"] for field in fields}
         config = config_class(**{**before, **json.loads(path.read_text(encoding="utf-8"))})
         for field in fields:
             value = getattr(config, field.name)
@@ -336,7 +336,7 @@ def load(config_class: type, run: str | Path) -> Any:
                 raise TypeError(f"{field.name}: {value!r}")
         return config
     except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is damaged or of another version ({error}). Mend: put the run's own file back.")
+        raise UserError(f"{path} is damaged or of another version ({error}). Fix: put the run's own file back.")
 
 
 def differences(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
@@ -353,7 +353,7 @@ def resolve(
 ) -> tuple[Any, dict[str, tuple[Any, Any]]]:
     """The settings of a run: its folder's if it has some, under whatever flags were given; checked.
 
-    Returns the settings and what they change in the folder's. Raises UserError where a changed setting is not harmless
+    Returns the settings and what they change in the folder's. Raises UserError where a changed setting is not resumable
     and `allow_change` is false.
     """
     names = [field.name for field in dataclasses.fields(config_class)]
@@ -366,14 +366,14 @@ def resolve(
     config = dataclasses.replace(old, **given)
     check(config)
     changed = differences(old, config)
-    harmless = {field.name for field in dataclasses.fields(config_class) if field.metadata["harmless"]}
-    grave = {name: pair for name, pair in changed.items() if name not in harmless}
-    if grave and not allow_change:
+    resumable = {field.name for field in dataclasses.fields(config_class) if field.metadata["resumable"]}
+    blocking = {name: pair for name, pair in changed.items() if name not in resumable}
+    if blocking and not allow_change:
         listing = "; ".join(
-            f"--{name}: {was!r} in {config_path(run)}, now {now!r}" for name, (was, now) in grave.items()
+            f"--{name}: {was!r} in {config_path(run)}, now {now!r}" for name, (was, now) in blocking.items()
         )
         raise UserError(
-            f"the run was started with other settings. {listing}. Mend: leave those flags out, take another "
+            f"the run was started with other settings. {listing}. Fix: leave those flags out, take another "
             "--run, or say --allow_config_change."
         )
     return config, changed

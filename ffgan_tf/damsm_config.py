@@ -9,7 +9,7 @@ from ffgan_tf.config import setting
 class DamsmConfig:
     """One run of DAMSM: text and image encoder, losses, loop."""
 
-    data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", harmless=True)
+    data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", resumable=True)
     image_encoder: str = setting(
         "inception",
         "The image encoder's trunk: Inception-v3, frozen, as published; or a "
@@ -19,24 +19,24 @@ class DamsmConfig:
     inception_weights: str = setting(
         "imagenet",
         "Weights of Keras's InceptionV3 without its top (…_notop.h5): a file, or imagenet, the one in Keras's cache.",
-        harmless=True,
+        resumable=True,
     )
-    image_size: int = setting(256, "S, the side of the pictures' crops in pixels.", choices=(64, 128, 256))
+    image_size: int = setting(256, "S, the side of the images' crops in pixels.", choices=(64, 128, 256))
     cache_features: bool = setting(
         True,
-        "Run Inception once, over every picture's centre crop and its mirror image, "
+        "Run Inception once, over every image's centre crop and its mirror image, "
         "and keep what it says on disk; an epoch then costs the heads and the LSTM alone. "
         "Off: run it every step, on random crops.",
     )
     cache_dir: str = setting(
-        "~/.cache/ffgan_tf/damsm", "Where those features are kept: 0.9 MB a training picture.", harmless=True
+        "~/.cache/ffgan_tf/damsm", "Where those features are kept: 0.9 MB a training image.", resumable=True
     )
     max_words: int = setting(
         18, "Words T a training caption may have; a longer one keeps a random subset in order.", low=1
     )
     batch: int = setting(48, "Pairs a step.", low=2)
-    epochs: int = setting(600, "Passes over the training images.", low=1, harmless=True)
-    steps: int = setting(0, "Steps to train; 0: as many as --epochs gives.", low=0, harmless=True)
+    epochs: int = setting(600, "Passes over the training images.", low=1, resumable=True)
+    steps: int = setting(0, "Steps to train; 0: as many as --epochs gives.", low=0, resumable=True)
     lr: float = setting(2e-3, "Adam's learning rate at the start.", low=0)
     lr_decay: float = setting(0.98, "What it is multiplied by after every epoch.", low=0, high=1)
     lr_floor: float = setting(0.1, "It falls no further than to this share of --lr.", low=0, high=1)
@@ -50,24 +50,24 @@ class DamsmConfig:
     text_init_range: float = setting(0.1, "Range of the first embeddings, U(-r, r).", low=0)
     seed: int = setting(1, "Everything random is a function of this number and the step.", low=0)
     colour_labels: str = setting(
-        "", "CSV of the images' colours: validation then measures colour retrieval, too.", harmless=True
+        "", "CSV of the images' colours: validation then measures colour retrieval, too.", resumable=True
     )
     max_minutes: float = setting(
-        0, "Save and stop after so many minutes of this process; 0: no limit.", low=0, harmless=True
+        0, "Save and stop after so many minutes of this process; 0: no limit.", low=0, resumable=True
     )
-    log_every: int = setting(20, "Steps between status and TensorBoard scalars.", low=1, harmless=True)
+    log_every: int = setting(20, "Steps between status and TensorBoard scalars.", low=1, resumable=True)
     validate_every: int = setting(
         200,
         "Steps between validations on the test split; each saves a checkpoint, and the best encoders are kept.",
         low=1,
-        harmless=True,
+        resumable=True,
     )
     best_by: str = setting(
         "r_precision",
-        "What makes a validation the best. The loss where captions fit their pictures "
+        "What makes a validation the best. The loss where captions fit their images "
         "loosely, so that R-precision stays near chance.",
         choices=("r_precision", "loss"),
-        harmless=True,
+        resumable=True,
     )
-    keep_checkpoints: int = setting(3, "Newest checkpoints to keep.", low=1, harmless=True)
-    attention_pictures: int = setting(6, "Test pictures in the attention sheet.", low=1, high=32, harmless=True)
+    keep_checkpoints: int = setting(3, "Newest checkpoints to keep.", low=1, resumable=True)
+    attention_images: int = setting(6, "Test images in the attention sheet.", low=1, high=32, resumable=True)

@@ -1,18 +1,18 @@
-"""Scores of a run or of folders of pictures:   python -m ffgan_tf.evaluate --run=runs/birds --inception_weights=FILE
+"""Scores of a run or of folders of images:   python -m ffgan_tf.evaluate --run=runs/birds --inception_weights=FILE
 
-  --run=DIR                      a trained run, against its data set's real pictures
+  --run=DIR                      a trained run, against its data set's real images
   --run=DIR --steps=all          its curve: every checkpoint that was kept, or --steps=250,500
   --run=DIR --damsm=DAMSM_RUN    R-precision, too
-  --images=FOLDER --data=RECORDS    pictures on disk, against the real pictures of a converted data set
+  --images=FOLDER --data=RECORDS    images on disk, against the real images of a converted data set
   --images=FOLDER --reference=FOLDER    two folders
   --images=FOLDER                Inception Score alone
 
 FID, KID, precision, recall, density and coverage come from --inception's features, the Inception Score from
---is_inception's classes (or --inception's own), R-precision from --damsm's codes. One pass over the pictures feeds them
+--is_inception's classes (or --inception's own), R-precision from --damsm's codes. One pass over the images feeds them
 all. Features are cached: a run that dies half-way continues, and a reference is computed once. The report goes to the
 terminal as a table, and as one JSON line with everything the figures depend on to RUN/metrics.jsonl (or --output), and
 to TensorBoard.
-docs/evaluation.md describes the protocols. Exit codes: 0 done, 2 something is yours to mend.
+docs/evaluation.md describes the protocols. Exit codes: 0 done, 2 something is for you to fix.
 """
 
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ from pathlib import Path
 from absl import app, flags
 
 from ffgan_tf import config as configs
-from ffgan_tf.evaluation.engine import CACHE, evaluate_pictures, run_pictures
+from ffgan_tf.evaluation.engine import CACHE, evaluate_images, run_images
 from ffgan_tf.evaluation.paper_table import DATASETS, table
-from ffgan_tf.evaluation.protocols import PROTOCOLS, Protocol, get_protocol
+from ffgan_tf.evaluation.protocols import OLD_NAMES, PROTOCOLS, Protocol, get_protocol
 from ffgan_tf.utils.errors import UserError, exit_code_main
 
 NETWORKS = ("fid2015", "keras", "stackgan_birds", "stackgan_flowers")
@@ -34,14 +34,14 @@ def define_flags() -> None:
     flags.DEFINE_string("run", "", "Folder of a trained run.")
     flags.DEFINE_integer("step", None, "Checkpoint of --run: its step; -1 the best by FID; default the newest.")
     flags.DEFINE_list("steps", [], "Several checkpoints of --run, for its curve: 250,500,1000, or all that are kept.")
-    flags.DEFINE_string("images", "", "Folder of pictures (subfolders too), taken as they are.")
-    flags.DEFINE_string("reference", "", "Folder of real pictures, taken as they are.")
+    flags.DEFINE_string("images", "", "Folder of images (subfolders too), taken as they are.")
+    flags.DEFINE_string("reference", "", "Folder of real images, taken as they are.")
     flags.DEFINE_string(
         "data",
         "",
-        "Folder of a converted data set whose pictures are the reference; default with --run: the run's own.",
+        "Folder of a converted data set whose images are the reference; default with --run: the run's own.",
     )
-    flags.DEFINE_enum("protocol", "ours", list(PROTOCOLS), "Evaluation protocol: docs/evaluation.md.")
+    flags.DEFINE_enum("protocol", "ffgan", [*PROTOCOLS, *OLD_NAMES], "Evaluation protocol: docs/evaluation.md.")
     flags.DEFINE_enum("inception", None, NETWORKS, "Network of the features; default: the protocol's.")
     flags.DEFINE_string("inception_weights", None, "Its weights file.")
     flags.DEFINE_enum("is_inception", None, NETWORKS, "Network of the Inception Score; default: --inception.")
@@ -64,13 +64,13 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "num_samples",
         0,
-        "Pictures to generate, or to take of --images; 0: the protocol's count, or all.",
+        "Images to generate, or to take of --images; 0: the protocol's count, or all.",
         lower_bound=0,
     )
     flags.DEFINE_integer(
-        "image_size", 0, "S of --data's crops; default: the size of the run's, or of --images' pictures.", lower_bound=0
+        "image_size", 0, "S of --data's crops; default: the size of the run's, or of --images' images.", lower_bound=0
     )
-    flags.DEFINE_integer("batch", 32, "Pictures at once.", lower_bound=1)
+    flags.DEFINE_integer("batch", 32, "Images at once.", lower_bound=1)
     flags.DEFINE_integer("seed", 2020, "Of the noise, and of every random choice that the scores make.", lower_bound=0)
     flags.DEFINE_string("cache_dir", CACHE, "Where features are kept, under digests of what they were made from.")
     flags.DEFINE_string("output", "", "File that the JSON line is appended to; default: RUN/metrics.jsonl.")
@@ -106,10 +106,10 @@ def _steps(given: flags.FlagValues) -> list[int | None]:
     kept = Checkpoints(Path(given.run) / "checkpoints").steps()
     if given.steps == ["all"]:
         if not kept:
-            raise UserError(f"--steps=all: {given.run} has no checkpoint. Mend: train first.")
+            raise UserError(f"--steps=all: {given.run} has no checkpoint. Fix: train first.")
         return kept
     if not all(step.isdecimal() for step in given.steps):
-        raise UserError(f"--steps={','.join(given.steps)}: not numbers. Mend: --steps=all, or --steps=250,500")
+        raise UserError(f"--steps={','.join(given.steps)}: not numbers. Fix: --steps=all, or --steps=250,500")
     steps = sorted({int(step) for step in given.steps})
     if missing := [str(step) for step in steps if step not in kept]:
         raise UserError(
@@ -124,14 +124,14 @@ def _check(given: flags.FlagValues, protocol: Protocol) -> None:
         raise UserError("name what to evaluate: --run=DIR, or --images=FOLDER (not both).")
     if given.reference and (given.data or given.run):
         raise UserError(
-            "--reference goes with --images alone; a run's reference, and --data's, are the data set's real pictures."
+            "--reference goes with --images alone; a run's reference, and --data's, are the data set's real images."
         )
     if (given.step is not None or given.steps) and not given.run:
         raise UserError("--step and --steps name checkpoints of --run.")
     if given.step is not None and given.steps:
         raise UserError("--step or --steps, not both.")
     if given.damsm and not given.run:
-        raise UserError("--damsm needs --run: R-precision asks for the captions that pictures were made from.")
+        raise UserError("--damsm needs --run: R-precision asks for the captions that images were made from.")
     if given.damsm_inception_weights and not given.damsm:
         raise UserError("--damsm_inception_weights without --damsm: name the DAMSM that was trained on them.")
     if not (given.inception or protocol.network):
@@ -145,7 +145,7 @@ def _check(given: flags.FlagValues, protocol: Protocol) -> None:
 
 def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | None]) -> Iterator[tuple[dict, str]]:
     """The report of each step, with the data set's name."""
-    from ffgan_tf.evaluation.images import FolderPictures, RecordPictures
+    from ffgan_tf.evaluation.images import FolderImages, RecordImages
     from ffgan_tf.evaluation.inception.networks import load_network
 
     notes, data, image_size, dataset = [], given.data, given.image_size, given.dataset or ""
@@ -160,17 +160,17 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | Non
     if run:
         data, image_size = data or run.config.data, image_size or run.config.image_size
         if image_size != run.config.image_size:
-            raise UserError(f"--image_size={image_size}: the run makes pictures of {run.config.image_size}.")
+            raise UserError(f"--image_size={image_size}: the run makes images of {run.config.image_size}.")
     else:
-        pictures = FolderPictures(given.images, "images", given.num_samples, given.seed)
-        if len(pictures.sizes) > 1:
-            notes.append(f"--images holds pictures of {len(pictures.sizes)} sizes; each was resized by itself.")
+        images = FolderImages(given.images, "images", given.num_samples, given.seed)
+        if len(images.sizes) > 1:
+            notes.append(f"--images holds images of {len(images.sizes)} sizes; each was resized by itself.")
     reference = None
     if given.reference:
-        reference = FolderPictures(given.reference, "reference")
+        reference = FolderImages(given.reference, "reference")
     elif data and protocol.reference_split:
-        reference = RecordPictures(
-            data, protocol.reference_split, image_size or _only_size(pictures), protocol.reference_crop, seed=given.seed
+        reference = RecordImages(
+            data, protocol.reference_split, image_size or _only_size(images), protocol.reference_crop, seed=given.seed
         )
         dataset = dataset or reference.data_name
     elif not run:
@@ -206,13 +206,13 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | Non
     for step in steps:
         if run:
             run = run if step == steps[0] else run_at(step)
-            pictures = run_pictures(run, data, protocol, given.num_samples, given.seed, batch)
+            images = run_images(run, data, protocol, given.num_samples, given.seed, batch)
         few = []
-        if run and protocol.num_samples and pictures.count < protocol.num_samples:
-            few = [f"{pictures.count:,} pictures, where protocol {protocol.name} takes up to {protocol.num_samples:,}."]
+        if run and protocol.num_samples and images.count < protocol.num_samples:
+            few = [f"{images.count:,} images, where protocol {protocol.name} takes up to {protocol.num_samples:,}."]
         yield (
-            evaluate_pictures(
-                pictures,
+            evaluate_images(
+                images,
                 reference,
                 network,
                 protocol,
@@ -228,15 +228,15 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | Non
         )
 
 
-def _only_size(pictures) -> int:
-    if len(pictures.sizes) == 1:
-        width, height = next(iter(pictures.sizes))
+def _only_size(images) -> int:
+    if len(images.sizes) == 1:
+        width, height = next(iter(images.sizes))
         if width == height:
             return width
-    found = ", ".join(f"{width}x{height}" for width, height in sorted(pictures.sizes)[:4])
+    found = ", ".join(f"{width}x{height}" for width, height in sorted(images.sizes)[:4])
     raise UserError(
-        f"--images holds pictures of {found}{' …' if len(pictures.sizes) > 4 else ''}: not one square "
-        "size, so the size of --data's crops is open. Mend: --image_size=256, or another."
+        f"--images holds images of {found}{' …' if len(images.sizes) > 4 else ''}: not one square "
+        "size, so the size of --data's crops is open. Fix: --image_size=256, or another."
     )
 
 

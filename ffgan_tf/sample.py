@@ -1,7 +1,7 @@
-"""Pictures of your own sentences:   python -m ffgan_tf.sample --run=runs/birds --text="a small yellow bird"
+"""Images of your own sentences:   python -m ffgan_tf.sample --run=runs/birds --text="a small yellow bird"
 
 Several: --text again, or --text_file with a sentence a line. Writes single PNGs and grid.png with the sentences beneath
-into --out (default RUN/samples/own). Same run, sentence, seed: same picture. Words that the run's vocabulary does not
+into --out (default RUN/samples/own). Same run, sentence, seed: same image. Words that the run's vocabulary does not
 have are named in a warning and left out; a sentence without any known word is an error.
 """
 
@@ -21,9 +21,9 @@ def define_flags() -> None:
     flags.DEFINE_string("run", "", "Folder of a trained run.")
     flags.DEFINE_multi_string("text", [], "A sentence; give the flag again for more.")
     flags.DEFINE_string("text_file", "", "A UTF-8 file with a sentence a line.")
-    flags.DEFINE_integer("count", 4, "Pictures of each sentence.", lower_bound=1)
+    flags.DEFINE_integer("count", 4, "Images of each sentence.", lower_bound=1)
     flags.DEFINE_integer("seed", 1, "Seed of the noise.", lower_bound=0)
-    flags.DEFINE_string("out", "", "Folder for the pictures; default RUN/samples/own.")
+    flags.DEFINE_string("out", "", "Folder for the images; default RUN/samples/own.")
     flags.DEFINE_boolean("ema", True, "Use the generator's moving average (EMA); --noema its last weights.")
     flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
     flags.DEFINE_float(
@@ -41,7 +41,7 @@ def read_sentences(texts: list[str], text_file: str) -> list[str]:
             raise UserError(f"--text_file={text_file}: cannot be read as UTF-8 text ({error}).") from None
         sentences += [line.strip() for line in lines if line.strip()]
     if not sentences:
-        raise UserError('no sentence given. Mend: --text="a small yellow bird", or --text_file=FILE with one a line.')
+        raise UserError('no sentence given. Fix: --text="a small yellow bird", or --text_file=FILE with one a line.')
     return sentences
 
 
@@ -53,7 +53,7 @@ def encode_all(sentences: list[str], vocabulary) -> list[list[int]]:
         if not ids:
             raise UserError(
                 f"none of the words of {sentence!r} is in the run's vocabulary ({len(vocabulary):,} words). "
-                "Mend: use words of the captions it was trained on (RUN/vocabulary.json lists them)."
+                "Fix: use words of the captions it was trained on (RUN/vocabulary.json lists them)."
             )
         if unknown:
             print(f"warning: not in the vocabulary, left out of {sentence!r}: {', '.join(unknown)}", file=sys.stderr)
@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
 
     run = load_run(values.run, step=values.step, ema=values.ema, batch=min(32, len(sentences) * values.count))
     tokens = [ids for ids in encode_all(sentences, run.vocabulary) for _ in range(values.count)]
-    # The n-th picture of every sentence has the same noise, so that sentences can be compared along a column.
+    # The n-th image of every sentence has the same noise, so that sentences can be compared along a column.
     numbers = np.tile(np.arange(values.count), len(sentences))
     images = run.sampler(tokens, values.seed, numbers, values.truncation)
     out = Path(values.out or Path(values.run) / "samples" / "own")
@@ -92,7 +92,7 @@ def main(argv: list[str]) -> int:
     columns = values.count if values.count > 1 else None
     write_atomic(out / "grid.png", grid.png(grid.grid(images, captions, columns)))
     print(
-        f"{len(images)} pictures of step {run.step:,}{' (EMA)' if values.ema else ''} in {out}; all in {out / 'grid.png'}"
+        f"{len(images)} images of step {run.step:,}{' (EMA)' if values.ema else ''} in {out}; all in {out / 'grid.png'}"
     )
     return 0
 

@@ -2,7 +2,7 @@
 
 The recipe is a flag file; flags on the command line beat it. Everything goes into --run: config.json, checkpoints/,
 tensorboard/, samples/, log.jsonl. The same command again, or --run=DIR alone, continues where the run stopped; Ctrl-C
-and SIGTERM save first and end with exit code 0. Exit codes: 0 done or stopped, 2 something is yours to mend.
+and SIGTERM save first and end with exit code 0. Exit codes: 0 done or stopped, 2 something is for you to fix.
 """
 
 from absl import app, flags

@@ -5,7 +5,7 @@ Everything goes into --run: config.json, checkpoints/, tensorboard/, samples/ (w
 best so far: text_encoder/, which the GAN takes with --text_encoder=RUN/text_encoder, and its twin image_encoder/. The
 same command again, or --run=DIR alone, continues where the run stopped (and writes the two anew where they are no
 pair); Ctrl-C and SIGTERM save first and end with exit code 0. Exit codes: 0
-done or stopped, 2 something is yours to mend.
+done or stopped, 2 something is for you to fix.
 """
 
 from absl import app, flags

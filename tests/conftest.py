@@ -16,17 +16,17 @@ COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "white", "black
 
 
 def make_records(root: Path) -> Path:
-    """Converts 24 training and 8 test pictures of 6 classes for S = 64, ten captions each of 4 to 31 words."""
+    """Converts 24 training and 8 test images of 6 classes for S = 64, ten captions each of 4 to 31 words."""
     random = np.random.default_rng(7)
     items = []
     for split, classes, images in (("train", (1, 2, 3, 4), 6), ("test", (5, 6), 4)):
         for class_id in classes:
             for number in range(images):
-                name = f"class_{class_id}/picture_{number}"
-                picture, captions = root / f"{name}.png", root / f"{name}.txt"
-                picture.parent.mkdir(parents=True, exist_ok=True)
+                name = f"class_{class_id}/image_{number}"
+                image, captions = root / f"{name}.png", root / f"{name}.txt"
+                image.parent.mkdir(parents=True, exist_ok=True)
                 pixels = random.integers(0, 256, (12, 10 + number, 3), np.uint8)
-                Image.fromarray(pixels).resize((80 + 7 * number, 90), Image.Resampling.BICUBIC).save(picture)
+                Image.fromarray(pixels).resize((80 + 7 * number, 90), Image.Resampling.BICUBIC).save(image)
                 captions.write_text(
                     "".join(
                         f"a {colour} bird number {number}" + " with a wing" * (3 * i if i < 4 else 0) + "\n"
@@ -34,7 +34,7 @@ def make_records(root: Path) -> Path:
                     ),
                     encoding="utf-8",
                 )
-                items.append(Item(split, name, picture, class_id, captions))
+                items.append(Item(split, name, image, class_id, captions))
     source = Source("tiny", str(root), items, {i: f"class_{i}" for i in range(1, 7)})
     convert(source, root / "records", Settings(image_size=64, workers=1, images_per_shard=10))
     return root / "records"
@@ -42,7 +42,7 @@ def make_records(root: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_records(tmp_path_factory) -> Path:
-    """The folder of a converted data set of 24 training and 8 test pictures; not to be written to."""
+    """The folder of a converted data set of 24 training and 8 test images; not to be written to."""
     return make_records(tmp_path_factory.mktemp("tiny"))
 
 

@@ -88,7 +88,7 @@ def dense_block(x, vector, layer, training=False):
 
 
 def attention(features, words, mask, kernel):
-    """A_j, one pixel of one picture at a time. Returns I_w (B, H, W, C) and the maps (B, H, W, T)."""
+    """A_j, one pixel of one image at a time. Returns I_w (B, H, W, C) and the maps (B, H, W, T)."""
     context, maps = np.zeros(features.shape), np.zeros((*features.shape[:3], words.shape[1]))
     for b, h, w in np.ndindex(features.shape[:3]):
         projected = words[b] @ kernel
@@ -239,7 +239,7 @@ def conv_norm_leaky(x, layer, stride=1, training=False):
 
 
 def logit(x, layer):
-    """A 4×4 convolution over the 4×4 map: one number a picture."""
+    """A 4×4 convolution over the 4×4 map: one number an image."""
     kernel = array(layer.dense.kernel).reshape(4, 4, x.shape[-1])
     return np.einsum("bhwc,hwc->b", x, kernel) + array(layer.dense.bias)[0]
 

@@ -258,5 +258,5 @@ def test_no_run_there(tmp_path):
 )
 def test_damaged_settings_are_named(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"config\.json is damaged or of another version.*Mend"):
+    with pytest.raises(UserError, match=r"config\.json is damaged or of another version.*Fix"):
         resolved(tmp_path)

@@ -26,7 +26,7 @@ def call(*arguments):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """ "a": 14 noisy pictures of 40×40; "mixed": 6 of two sizes, one of them grey."""
+    """ "a": 14 noisy images of 40×40; "mixed": 6 of two sizes, one of them grey."""
     root = tmp_path_factory.mktemp("pictures")
     random = np.random.default_rng(0)
     for name, count in (("a", 14), ("mixed", 6)):
@@ -34,8 +34,8 @@ def folders(tmp_path_factory):
         for index in range(count):
             size = 40 if name == "a" or index % 2 else 52
             image = random.integers(0, 256, (5, 5, 3), dtype=np.uint8)
-            picture = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
-            (picture.convert("L") if name == "mixed" and index == 3 else picture).save(root / name / f"{index}.png")
+            image = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
+            (image.convert("L") if name == "mixed" and index == 3 else image).save(root / name / f"{index}.png")
     return root
 
 
@@ -100,7 +100,7 @@ def test_two_folders_from_one_command(folders, weights, tmp_path, capsys):
     )
     report = json.loads(out.read_text())
     assert abs(report["fid"]) < 1e-6 and report["precision"] == 1 and "is" not in report
-    assert report["network"]["weights_sha256"] and report["protocol"]["name"] == "ours" and report["seed"] == 2020
+    assert report["network"]["weights_sha256"] and report["protocol"]["name"] == "ffgan" and report["seed"] == 2020
     printed = capsys.readouterr()
     assert "| FF-GAN (paper) | 4.48 ± 0.04 |" in printed.out and "does not compare" in printed.out
     assert "took" in printed.err and "no class head" in printed.out
@@ -153,7 +153,7 @@ def test_the_curve_of_a_run_with_r_precision(run, tiny_records, weights, tmp_pat
     from ffgan_tf.evaluation import retrieval
 
     damsm = make_damsm(tmp_path / "damsm", Vocabulary.load(tiny_records / "vocabulary.json"))
-    monkeypatch.setattr(retrieval, "WRONG", 40)  # all that eight test pictures have
+    monkeypatch.setattr(retrieval, "WRONG", 40)  # all that eight test images have
     flags = [
         f"--run={run}",
         f"--inception_weights={weights}",

@@ -1,4 +1,4 @@
-"""Sentences to pictures: what a picture depends on, the noise's bound, the words, the grid."""
+"""Sentences to images: what an image depends on, the noise's bound, the words, the grid."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ SENTENCES = [[3, 1, 4], [1, 5, 9, 2, 6], [5], [3, 5, 8, 9, 7, 9, 3]]
 def models():
     tf.keras.utils.set_random_seed(1)
     generator = build.build_generator(CONFIG)
-    for variable in generator.variables:  # so that pictures are far from grey, and words show
+    for variable in generator.variables:  # so that images are far from grey, and words show
         if "to_image" in variable.name or "project" in variable.name:
             variable.assign(8 * variable)
     return generator, build.build_text_encoder(12, 1.0, 1)
@@ -34,39 +34,39 @@ def sampler(models) -> Sampler:
 
 
 @pytest.fixture(scope="module")
-def pictures(sampler) -> np.ndarray:
+def images(sampler) -> np.ndarray:
     return sampler(SENTENCES, seed=5, ids=[7, 0, 7, 2])
 
 
-def test_a_picture_is_the_generators_for_its_noise(models, pictures):
+def test_a_image_is_the_generators_for_its_noise(models, images):
     generator, encoder = models
     noise = tf.random.stateless_normal([22], [5, 2])[None]  # the last: seed 5, id 2
     sentence, words = encoder(tf.constant(SENTENCES[3:]), tf.constant([7]))
     image = generator(sentence, words, tf.ones([1, 7], tf.bool), noise[:, :10], noise[:, 10:]).image
     want = np.clip((image[0].numpy() + 1) * 127.5, 0, 255)
-    assert pictures.shape == (4, 64, 64, 3) and pictures.dtype == np.uint8
-    assert np.abs(pictures[3] - want).max() < 0.6
-    assert pictures[3].std() > 20
+    assert images.shape == (4, 64, 64, 3) and images.dtype == np.uint8
+    assert np.abs(images[3] - want).max() < 0.6
+    assert images[3].std() > 20
 
 
-def test_neighbours_do_not_matter(sampler, pictures):
-    np.testing.assert_array_equal(sampler([SENTENCES[1], SENTENCES[0]], seed=5, ids=[0, 7]), pictures[[1, 0]])
-    np.testing.assert_array_equal(sampler(SENTENCES[3:], seed=5, ids=[2]), pictures[3:])
+def test_neighbours_do_not_matter(sampler, images):
+    np.testing.assert_array_equal(sampler([SENTENCES[1], SENTENCES[0]], seed=5, ids=[0, 7]), images[[1, 0]])
+    np.testing.assert_array_equal(sampler(SENTENCES[3:], seed=5, ids=[2]), images[3:])
 
 
-def test_the_batch_size_does_not_matter(models, pictures):
+def test_the_batch_size_does_not_matter(models, images):
     other = Sampler(*models, CONFIG.z_dim, CONFIG.c_dim, batch=4)(SENTENCES, seed=5, ids=[7, 0, 7, 2])
     # Other batch sizes may add up in another order: a level of 256 at most.
-    assert np.abs(other.astype(int) - pictures).max() <= 1
+    assert np.abs(other.astype(int) - images).max() <= 1
 
 
-def test_sentence_noise_and_seed_all_matter(sampler, pictures):
+def test_sentence_noise_and_seed_all_matter(sampler, images):
     def apart(one, other):
         return np.abs(one.astype(int) - other).mean() > 1
 
-    assert apart(pictures[0], pictures[2])  # same noise, another sentence
-    assert apart(sampler(SENTENCES[:1], seed=5, ids=[8])[0], pictures[0])
-    assert apart(sampler(SENTENCES[:1], seed=6, ids=[7])[0], pictures[0])
+    assert apart(images[0], images[2])  # same noise, another sentence
+    assert apart(sampler(SENTENCES[:1], seed=5, ids=[8])[0], images[0])
+    assert apart(sampler(SENTENCES[:1], seed=6, ids=[7])[0], images[0])
     np.testing.assert_array_equal(sampler(SENTENCES[:2], seed=5), sampler(SENTENCES[:2], seed=5, ids=[0, 1]))
 
 
@@ -75,11 +75,11 @@ def test_words_beyond_the_limit_are_cut(sampler):
     np.testing.assert_array_equal(sampler([long], seed=1), sampler([long[:MAX_WORDS]], seed=1))
 
 
-def test_truncation_reaches_the_picture(sampler, pictures):
-    assert np.abs(sampler(SENTENCES, seed=5, ids=[7, 0, 7, 2], truncation=0.5).astype(int) - pictures).mean() > 1
+def test_truncation_reaches_the_image(sampler, images):
+    assert np.abs(sampler(SENTENCES, seed=5, ids=[7, 0, 7, 2], truncation=0.5).astype(int) - images).mean() > 1
     # A bound that nothing reaches changes next to nothing.
     wide = sampler(SENTENCES, seed=5, ids=[7, 0, 7, 2], truncation=5.0)
-    assert np.abs(wide.astype(int) - pictures).max() <= 1
+    assert np.abs(wide.astype(int) - images).max() <= 1
 
 
 @pytest.mark.parametrize("bound", [0.3, 1.0, 2.0, 6.0])
@@ -126,35 +126,35 @@ def test_to_uint8_is_the_nearest_level():
 @pytest.mark.parametrize(
     "count, columns, size", [(1, None, (1, 1)), (5, None, (3, 2)), (16, None, (4, 4)), (6, 2, (2, 3))]
 )
-def test_grid_of_pictures(count, columns, size):
+def test_grid_of_images(count, columns, size):
     images = np.random.default_rng(count).integers(0, 255, (count, 64, 64, 3), np.uint8)  # no white, but between
-    picture = grid.grid(images, columns=columns).copy()
+    sheet = grid.grid(images, columns=columns).copy()
     wide, high = size
-    assert picture.shape == (high * 68 + 4, wide * 68 + 4, 3)
+    assert sheet.shape == (high * 68 + 4, wide * 68 + 4, 3)
     for i, image in enumerate(images):
         row, column = divmod(i, wide)
         top, left = 4 + 68 * row, 4 + 68 * column
-        np.testing.assert_array_equal(picture[top : top + 64, left : left + 64], image)
-        picture[top : top + 64, left : left + 64] = 255
-    assert (picture == 255).all()
+        np.testing.assert_array_equal(sheet[top : top + 64, left : left + 64], image)
+        sheet[top : top + 64, left : left + 64] = 255
+    assert (sheet == 255).all()
 
 
 def test_grid_with_sentences():
     images = np.zeros((4, 64, 64, 3), np.uint8)
-    words = ["short", "a sentence that takes more than one line below a picture of this width", "größe 鳥", ""]
-    picture = grid.grid(images, words)
-    lines = (picture.shape[0] - 4) // 2 - 128 - 4 - grid.GAP
-    assert picture.shape[1] == 2 * (128 + 4) + 4 and lines % grid.LINE == 0 and lines // grid.LINE >= 3
+    words = ["short", "a sentence that takes more than one line below an image of this width", "größe 鳥", ""]
+    image = grid.grid(images, words)
+    lines = (image.shape[0] - 4) // 2 - 128 - 4 - grid.GAP
+    assert image.shape[1] == 2 * (128 + 4) + 4 and lines % grid.LINE == 0 and lines // grid.LINE >= 3
     for i, words_beneath in enumerate((True, True, True, False)):
         top, left = 4 + (i // 2) * (128 + lines + 8), 4 + (i % 2) * 132
-        assert (picture[top : top + 128, left : left + 128] == 0).all()  # twice as large
-        assert (picture[top + 128 : top + 128 + lines, left : left + 128] < 128).any() == words_beneath
+        assert (image[top : top + 128, left : left + 128] == 0).all()  # twice as large
+        assert (image[top + 128 : top + 128 + lines, left : left + 128] < 128).any() == words_beneath
 
 
 def test_png_keeps_every_pixel(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
-    (tmp_path / "picture.png").write_bytes(grid.png(image))
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "picture.png")), image)
+    (tmp_path / "image.png").write_bytes(grid.png(image))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "image.png")), image)
 
 
 def test_a_folder_that_is_no_run(tmp_path):

@@ -25,7 +25,7 @@ def main(argv):
     out = Path(_OUT.value)
     if out.exists() and not (_OVERWRITE.value and (out / "encoder.json").is_file()):
         raise UserError(
-            f"--out={out} is there already. Mend: take another folder, or --overwrite if it is a text encoder's."
+            f"--out={out} is there already. Fix: take another folder, or --overwrite if it is a text encoder's."
         )
     from ffgan_tf.run.attngan_import import import_text_encoder
     from ffgan_tf.run.encoder_files import save_text_encoder

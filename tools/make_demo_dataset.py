@@ -2,7 +2,7 @@
 
 Renders the demo data set: drawn birds with ten captions each, in the layout in which CUB is published, so that it goes
 through tools/convert_cub.py like CUB itself. No download. Train and test classes are disjoint. Beside it lie
-rendered.json (every parameter of every picture) and colours.csv (the body's colour, for ffgan_tf.colour_agreement).
+rendered.json (every parameter of every image) and colours.csv (the body's colour, for ffgan_tf.colour_agreement).
 The same seed gives the same bytes, under the same versions of NumPy and Pillow.
 """
 
@@ -15,7 +15,7 @@ _OUT = flags.DEFINE_string("out", None, "Folder to make; must not exist yet.", r
 _SEED = flags.DEFINE_integer("seed", 0, "Everything random comes from it.", lower_bound=0)
 _TRAIN = flags.DEFINE_integer("train_classes", 150, "Species to train on, as many as CUB has.", lower_bound=1)
 _TEST = flags.DEFINE_integer("test_classes", 50, "Species to test on; 8 or more show every body colour.", lower_bound=1)
-_IMAGES = flags.DEFINE_integer("images_per_class", 12, "Pictures of each species.", lower_bound=1)
+_IMAGES = flags.DEFINE_integer("images_per_class", 12, "Images of each species.", lower_bound=1)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace an older demo data set at --out.")
 
 

@@ -21,7 +21,7 @@ def main(argv):
         raise UserError(
             f"{_DATA.value} is not as it was written:\n  "
             + "\n  ".join(faults)
-            + "\nMend: convert the data again, or copy the named files again from where they were made."
+            + "\nFix: convert the data again, or copy the named files again from where they were made."
         )
     splits = read_manifest(_DATA.value)["splits"]
     counts = ", ".join(f"{part['images']:,} {split} images" for split, part in splits.items())

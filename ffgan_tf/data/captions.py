@@ -3,8 +3,8 @@
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Iterable, Sequence
 
 from ffgan_tf.data.problems import Unusable
 from ffgan_tf.utils.errors import UserError
@@ -22,8 +22,9 @@ def tokenize(caption: str) -> list[str]:
     return [word for word in stripped if word]
 
 
-def read_captions(path: str | Path, least: int = CAPTIONS_PER_IMAGE,
-                  most: int = CAPTIONS_PER_IMAGE) -> tuple[list[str], list[str]]:
+def read_captions(
+    path: str | Path, least: int = CAPTIONS_PER_IMAGE, most: int = CAPTIONS_PER_IMAGE
+) -> tuple[list[str], list[str]]:
     """The first `most` usable captions of a file, one a line, and notes on what was normalised.
 
     Usable = has a word after `tokenize`. Bytes that are not UTF-8 are read as Latin-1: the vocabulary drops non-ASCII
@@ -49,9 +50,11 @@ def read_captions(path: str | Path, least: int = CAPTIONS_PER_IMAGE,
     if any(line and not tokenize(line) for line in lines):
         notes.append("captions without a word, skipped")
     if len(usable) < least:
-        raise Unusable(f"{len(usable)} usable captions, {least} needed",
-                       f"give the image at least {least} caption{'s' * (least > 1)}, one a line, each with a word in "
-                       "ASCII letters")
+        raise Unusable(
+            f"{len(usable)} usable captions, {least} needed",
+            f"give the image at least {least} caption{'s' * (least > 1)}, one a line, each with a word in "
+            "ASCII letters",
+        )
     return usable[:most], notes
 
 
@@ -99,14 +102,14 @@ class Vocabulary:
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
         """Reads what `save` wrote. Raises UserError: missing, damaged, or its hash is not its words'."""
-        mend = "Mend: convert the data again (tools/convert_*.py), or copy the file from where it was made."
+        fix = "Fix: convert the data again (tools/convert_*.py), or copy the file from where it was made."
         try:
             content = json.loads(Path(path).read_bytes())
             vocabulary = cls(content["words"], content["source"])
         except FileNotFoundError:
-            raise UserError(f"{path}: the vocabulary is missing. {mend}") from None
+            raise UserError(f"{path}: the vocabulary is missing. {fix}") from None
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UserError(f"{path}: not a vocabulary ({error}). {mend}") from None
+            raise UserError(f"{path}: not a vocabulary ({error}). {fix}") from None
         if content.get("hash") != vocabulary.hash:
-            raise UserError(f"{path}: its words do not match its hash; the file was changed. {mend}")
+            raise UserError(f"{path}: its words do not match its hash; the file was changed. {fix}")
         return vocabulary

@@ -15,10 +15,15 @@ from ffgan_tf.data.problems import Unusable
 # loader, and by the spec's rule AttnGAN decides where the paper is silent. Other filters shift FID.
 FILTER = Image.Resampling.BILINEAR
 MAX_ASPECT = 20  # beyond it a "photograph" is a strip, whose resized long side could fill the memory
-_ORIENTATION = {  # EXIF tag 0x0112 → what makes the picture upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90}
+_ORIENTATION = {  # EXIF tag 0x0112 → what makes the image upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 Box = tuple[float, float, float, float]  # x, y, width, height in pixels of the stored (unrotated) image
 
@@ -45,17 +50,17 @@ def crop_region(width: int, height: int, box: Box) -> tuple[int, int, int, int]:
     the edge is usable.
     """
     x, y, box_width, box_height = box
-    mend = "correct the image's line in bounding_boxes.txt (x y width height, in pixels of the stored image)"
+    fix = "correct the image's line in bounding_boxes.txt (x y width height, in pixels of the stored image)"
     if not all(math.isfinite(value) for value in box) or box_width <= 0 or box_height <= 0:
-        raise Unusable(f"bounding box {box} has no area", mend)
+        raise Unusable(f"bounding box {box} has no area", fix)
     if x >= width or y >= height or x + box_width <= 0 or y + box_height <= 0:
-        raise Unusable(f"bounding box {box} lies outside the {width}x{height} image", mend)
+        raise Unusable(f"bounding box {box} lies outside the {width}x{height} image", fix)
     radius = math.floor(0.75 * max(box_width, box_height))
     centre_x, centre_y = int((2 * x + box_width) / 2), int((2 * y + box_height) / 2)
     left, top = max(0, centre_x - radius), max(0, centre_y - radius)
     right, bottom = min(width, centre_x + radius), min(height, centre_y + radius)
     if right <= left or bottom <= top:
-        raise Unusable(f"bounding box {box} leaves nothing of the {width}x{height} image", mend)
+        raise Unusable(f"bounding box {box} leaves nothing of the {width}x{height} image", fix)
     return left, top, right, bottom
 
 
@@ -70,7 +75,7 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
         return Image.alpha_composite(white, image).convert("RGB"), ["alpha laid over white"]
     if image.mode == "RGB":
         return image, []
-    return image.convert("RGB"), [f"{ {'L': 'grey', 'P': 'palette'}.get(image.mode, image.mode)} to RGB"]
+    return image.convert("RGB"), [f"{ {'L': 'grey', 'P': 'palette'}.get(image.mode, image.mode) } to RGB"]
 
 
 def encode_image(source: str | Path | bytes, image_size: int, quality: int, box: Box | None = None) -> EncodedImage:
@@ -81,13 +86,13 @@ def encode_image(source: str | Path | bytes, image_size: int, quality: int, box:
     them do, so the crop comes before the rotation. A baseline RGB JPEG that is right as it stands keeps its bytes:
     encoding it again would only lose detail. Raises Unusable.
     """
-    mend = "replace the image by a sound copy, or leave it out"
+    fix = "replace the image by a sound copy, or leave it out"
     try:
         content = source if isinstance(source, bytes) else Path(source).read_bytes()
     except FileNotFoundError:
-        raise Unusable("the image is missing", mend) from None
+        raise Unusable("the image is missing", fix) from None
     except OSError as error:
-        raise Unusable(f"the image cannot be read: {error.strerror}", mend) from None
+        raise Unusable(f"the image cannot be read: {error.strerror}", fix) from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata; what matters raises
@@ -100,14 +105,20 @@ def encode_image(source: str | Path | bytes, image_size: int, quality: int, box:
                     image = image.transpose(_ORIENTATION[orientation])
                     notes.append("rotated upright by its EXIF tag")
                 size = _resized(image.size, shorter_side(image_size))
-                if (box is None and not notes and opened.format == "JPEG" and size == opened.size
-                        and not opened.info.get("progressive") and content.endswith(b"\xff\xd9")):
+                if (
+                    box is None
+                    and not notes
+                    and opened.format == "JPEG"
+                    and size == opened.size
+                    and not opened.info.get("progressive")
+                    and content.endswith(b"\xff\xd9")
+                ):
                     return EncodedImage(content, *size, ("JPEG kept as it is",))
                 image = image if image.size == size else image.resize(size, FILTER)
     except Unusable:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise Unusable(f"not a readable image: {error}", mend) from None
+        raise Unusable(f"not a readable image: {error}", fix) from None
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return EncodedImage(buffer.getvalue(), *size, tuple(notes))
@@ -122,5 +133,5 @@ def _resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:
 def _orientation(image: Image.Image) -> int:
     try:
         return image.getexif().get(0x0112, 1)
-    except Exception:  # damaged EXIF data leaves a sound picture
+    except Exception:  # damaged EXIF data leaves a sound image
         return 1

@@ -1,11 +1,12 @@
 """Records → training batches. The order and every augmentation are pure functions of (seed, position).
 
 A position counts samples from the start of training: step k of batch size B covers positions k·B … k·B + B − 1, whatever
-the number of devices, so one integer is the pipeline's whole state. Encoded pictures stay in memory; only the crop that
+the number of devices, so one integer is the pipeline's whole state. Encoded images stay in memory; only the crop that
 is used gets decoded.
 """
 
-from typing import Any, Callable, NamedTuple, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,22 +21,22 @@ ORDER, AUGMENT, CAPTION, WORDS, NOISE, DROPOUT = range(6)
 class Split(NamedTuple):
     """One split of a converted data set, in memory. N images of up to C captions of up to W words."""
 
-    encoded: tf.Tensor  # (N,) string: JPEG
-    height: np.ndarray  # (N,) int32, of the stored picture
+    jpegs: tf.Tensor  # (N,) string
+    height: np.ndarray  # (N,) int32, of the stored image
     width: np.ndarray  # (N,) int32
     classes: np.ndarray  # (N,) int32
     names: list[str]  # '<class>/<image>'
     texts: list[list[str]]
     tokens: np.ndarray  # (N, C, W) int32, padded with 0
     lengths: np.ndarray  # (N, C) int32; 0 where an image has fewer captions
-    captions: np.ndarray  # (N,) int32, captions of each image
+    caption_counts: np.ndarray  # (N,) int32, captions of each image
 
 
 def load_split(data_dir: str, split: str) -> Split:
     """Reads a whole split into memory. Raises UserError where the folder is not a converted data set or is damaged."""
     found = list(records.read_split(data_dir, split))
     if not found:
-        raise UserError(f"--data={data_dir}: its {split} split has no images. Mend: convert with images in both splits.")
+        raise UserError(f"--data={data_dir}: its {split} split has no images. Fix: convert with images in both splits.")
     count = len(found)
     captions = np.array([len(item.tokens) for item in found], np.int32)
     longest = max(len(ids) for item in found for ids in item.tokens)
@@ -43,19 +44,27 @@ def load_split(data_dir: str, split: str) -> Split:
     tokens = np.zeros((count, captions.max(), longest), np.int32)
     for i, item in enumerate(found):
         for j, ids in enumerate(item.tokens):
-            tokens[i, j, :len(ids)] = ids
+            tokens[i, j, : len(ids)] = ids
             lengths[i, j] = len(ids)
     with tf.device("CPU"):
-        encoded = tf.constant([item.encoded for item in found])
-    return Split(encoded, np.array([item.height for item in found], np.int32),
-                 np.array([item.width for item in found], np.int32), np.array([item.class_id for item in found], np.int32),
-                 [item.name for item in found], [list(item.texts) for item in found], tokens, lengths, captions)
+        jpegs = tf.constant([item.encoded for item in found])
+    return Split(
+        jpegs,
+        np.array([item.height for item in found], np.int32),
+        np.array([item.width for item in found], np.int32),
+        np.array([item.class_id for item in found], np.int32),
+        [item.name for item in found],
+        [list(item.texts) for item in found],
+        tokens,
+        lengths,
+        captions,
+    )
 
 
 def seed_of(seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
     """Stateless seed (2,) int32 of a use at a position. Positions below 2³¹ (CUB: 240,000 epochs) do not repeat."""
     # An odd multiplier spreads (seed, stream) over the first word; the generator mixes both words thoroughly.
-    first = (seed * 2654435761 + stream * 40503) % (2 ** 31 - 1)
+    first = (seed * 2654435761 + stream * 40503) % (2**31 - 1)
     return tf.stack([tf.constant(first, tf.int32), tf.cast(position, tf.int32)])
 
 
@@ -66,12 +75,20 @@ def shuffled_index(position: tf.Tensor, count: int, seed: int) -> tf.Tensor:
     return tf.random.experimental.index_shuffle(place, key, tf.cast(count - 1, tf.int64))
 
 
-def crop_at(encoded: tf.Tensor, height: tf.Tensor, width: tf.Tensor, size: int, max_size: int,
-            where: tf.Tensor, flip: tf.Tensor, whole: bool = False) -> tf.Tensor:
-    """Decodes an S×S crop of a stored picture, uint8 (S, S, 3).
+def crop_at(
+    encoded: tf.Tensor,
+    height: tf.Tensor,
+    width: tf.Tensor,
+    size: int,
+    max_size: int,
+    where: tf.Tensor,
+    flip: tf.Tensor,
+    whole: bool = False,
+) -> tf.Tensor:
+    """Decodes an S×S crop of a stored image, uint8 (S, S, 3).
 
     The stored shorter side is `max_size`·76/64. JPEG decodes at 1/2 and 1/4 by itself, so S = max_size, /2 or /4 sees
-    the picture at exactly S·76/64. `where` (2,) in [0, 1]: the crop's place between top and bottom, left and right;
+    the image at exactly S·76/64. `where` (2,) in [0, 1]: the crop's place between top and bottom, left and right;
     `flip` scalar bool: mirrored. Decoding only the crop is what makes training fast, but leaves the crop's outermost
     columns a little off, as JPEG's colours are upsampled from their neighbours; `whole` decodes everything first.
     """
@@ -85,8 +102,9 @@ def crop_at(encoded: tf.Tensor, height: tf.Tensor, width: tf.Tensor, size: int, 
         image = tf.image.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
         image = tf.slice(image, tf.concat([offset, [0]], 0), [size, size, 3])
     else:
-        image = tf.image.decode_and_crop_jpeg(encoded, tf.concat([offset, [size, size]], 0), channels=3, ratio=ratio,
-                                              dct_method="INTEGER_ACCURATE")
+        image = tf.image.decode_and_crop_jpeg(
+            encoded, tf.concat([offset, [size, size]], 0), channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE"
+        )
     # tf.reverse moves whole pixels; image[:, ::-1] single bytes, at three times the cost of the decoding.
     return tf.ensure_shape(tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image), [size, size, 3])
 
@@ -108,34 +126,47 @@ def pick_words(tokens: tf.Tensor, length: tf.Tensor, limit: int, seed: tf.Tensor
 
 
 def size_ratio(max_size: int, size: int, data_dir: str) -> int:
-    """How much smaller than the stored pictures S is. Raises UserError where the records are too small for it."""
+    """How much smaller than the stored images S is. Raises UserError where the records are too small for it."""
     if max_size % size or max_size // size not in (1, 2, 4):
-        raise UserError(f"--image_size={size}: {data_dir} was converted for at most {max_size}, and serves that, its "
-                        f"half and its quarter. Mend: convert again with --image_size={size}.")
+        raise UserError(
+            f"--image_size={size}: {data_dir} was converted for at most {max_size}, and serves that, its "
+            f"half and its quarter. Fix: convert again with --image_size={size}."
+        )
     return max_size // size
 
 
-def training_batches(split: Split, *, max_size: int, image_size: int, batch: int, max_words: int, noise_dim: int,
-                     seed: int, start_step: int = 0, replica: int = 0, replicas: int = 1, split_by: int = 1,
-                     image_at: Callable[[tf.Tensor, tf.Tensor], Any] | None = None) -> tf.data.Dataset:
+def training_batches(
+    split: Split,
+    *,
+    max_size: int,
+    image_size: int,
+    batch: int,
+    max_words: int,
+    noise_dim: int,
+    seed: int,
+    start_step: int = 0,
+    replica: int = 0,
+    replicas: int = 1,
+    split_by: int = 1,
+    image_at: Callable[[tf.Tensor, tf.Tensor], Any] | None = None,
+) -> tf.data.Dataset:
     """Endless training batches from `start_step` on.
 
     `batch` is the global batch; replica r of R gets its r-th contiguous part of it, so R replicas see what one would. A
     worker with several devices asks for its own part, in `split_by` elements, one for each device in turn.
     Each element is a dict: image (b, S, S, 3) uint8, tokens (b, max_words) int32, lengths (b,) int32, classes (b,)
     int32, index (b,) int32, noise (b, noise_dim) float32 ~ N(0, 1). `image_at(index, mirrored)` replaces the random
-    crop, by cached features of the picture, say.
+    crop, by cached features of the image, say.
     """
     if batch % (replicas * split_by):
         raise UserError(f"--batch={batch} cannot be shared evenly by {replicas * split_by} replicas.")
     count, share = len(split.names), batch // replicas
     tokens, lengths = tf.constant(split.tokens), tf.constant(split.lengths)
     heights, widths = tf.constant(split.height), tf.constant(split.width)
-    captions, classes = tf.constant(split.captions), tf.constant(split.classes)
+    captions, classes = tf.constant(split.caption_counts), tf.constant(split.classes)
 
     def random_crop(index, draw):
-        return crop_at(split.encoded[index], heights[index], widths[index], image_size, max_size, draw[:2],
-                       draw[2] < 0.5)
+        return crop_at(split.jpegs[index], heights[index], widths[index], image_size, max_size, draw[:2], draw[2] < 0.5)
 
     def sample(offset):
         position = (start_step + offset // share) * batch + replica * share + offset % share
@@ -143,20 +174,28 @@ def training_batches(split: Split, *, max_size: int, image_size: int, batch: int
         draw = tf.random.stateless_uniform([3], seed_of(seed, AUGMENT, position))
         image = image_at(index, draw[2] < 0.5) if image_at else random_crop(index, draw)
         which = tf.random.stateless_uniform([], seed_of(seed, CAPTION, position), 0, captions[index], tf.int32)
-        words, length = pick_words(tokens[index, which], lengths[index, which], max_words,
-                                   seed_of(seed, WORDS, position))
+        words, length = pick_words(
+            tokens[index, which], lengths[index, which], max_words, seed_of(seed, WORDS, position)
+        )
         noise = tf.random.stateless_normal([noise_dim], seed_of(seed, NOISE, position))
-        return {"image": image, "tokens": tf.ensure_shape(words, [max_words]), "lengths": length,
-                "classes": classes[index], "index": index, "noise": noise}
+        return {
+            "image": image,
+            "tokens": tf.ensure_shape(words, [max_words]),
+            "lengths": length,
+            "classes": classes[index],
+            "index": index,
+            "noise": noise,
+        }
 
     data = tf.data.Dataset.range(np.iinfo(np.int64).max)
     data = data.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return data.batch(share // split_by, drop_remainder=True).prefetch(2 * split_by)
 
 
-def centre_images(split: Split, *, max_size: int, image_size: int, batch: int,
-                  only: Sequence[int] | None = None) -> tf.data.Dataset:
-    """Every picture of the split once, in order, as evaluation sees it: centre crop, no flip; (b, S, S, 3) uint8.
+def centre_images(
+    split: Split, *, max_size: int, image_size: int, batch: int, only: Sequence[int] | None = None
+) -> tf.data.Dataset:
+    """Every image of the split once, in order, as evaluation sees it: centre crop, no flip; (b, S, S, 3) uint8.
 
     `only` gives places in the split instead, in the order wanted.
     """
@@ -164,7 +203,7 @@ def centre_images(split: Split, *, max_size: int, image_size: int, batch: int,
     half, no_flip = tf.constant([0.5, 0.5]), tf.constant(False)
 
     def sample(index):
-        return crop_at(split.encoded[index], heights[index], widths[index], image_size, max_size, half, no_flip)
+        return crop_at(split.jpegs[index], heights[index], widths[index], image_size, max_size, half, no_flip)
 
     places = tf.data.Dataset.range(len(split.names)) if only is None else tf.data.Dataset.from_tensor_slices(list(only))
     data = places.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

@@ -1,7 +1,7 @@
-"""What a conversion cannot use: collected, then shown in one report with the mend of each."""
+"""What a conversion cannot use: collected, then shown in one report with the fix of each."""
 
 import dataclasses
-from typing import Sequence
+from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,24 +10,24 @@ class Problem:
 
     file: str
     reason: str
-    mend: str
+    fix: str
 
 
 class Unusable(Exception):
     """Raised where a file cannot be used; becomes a `Problem` of that file in the report."""
 
-    def __init__(self, reason: str, mend: str):
+    def __init__(self, reason: str, fix: str):
         super().__init__(reason)
-        self.reason, self.mend = reason, mend
+        self.reason, self.fix = reason, fix
 
 
 def format_report(problems: Sequence[Problem]) -> str:
-    """All problems, one line a file, those with the same mend under one heading, in order of first appearance."""
-    by_mend: dict[str, list[Problem]] = {}
+    """All problems, one line a file, those with the same fix under one heading, in order of first appearance."""
+    by_fix: dict[str, list[Problem]] = {}
     for problem in problems:
-        by_mend.setdefault(problem.mend, []).append(problem)
+        by_fix.setdefault(problem.fix, []).append(problem)
     lines = [f"{len(problems)} unusable:"]
-    for mend, group in by_mend.items():
-        lines.append(f"  Mend ({len(group)}): {mend}")
+    for fix, group in by_fix.items():
+        lines.append(f"  Fix ({len(group)}): {fix}")
         lines += [f"    {problem.file}: {problem.reason}" for problem in group]
     return "\n".join(lines)

@@ -14,8 +14,9 @@ A record is a `tf.train.Example` of
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Any
 
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file
@@ -23,8 +24,10 @@ from ffgan_tf.utils.files import sha256_file
 FORMAT = 1
 MANIFEST, DIGEST, VOCABULARY = "manifest.json", "manifest.sha256", "vocabulary.json"
 SPLITS = ("train", "test")
-HOW_TO_MAKE = ("Mend: make it with tools/convert_cub.py, tools/convert_oxford102.py or tools/convert_folder.py "
-               "(tools/make_demo_dataset.py makes CUB-like input without any download).")
+HOW_TO_MAKE = (
+    "Fix: make it with tools/convert_cub.py, tools/convert_oxford102.py or tools/convert_folder.py "
+    "(tools/make_demo_dataset.py makes CUB-like input without any download)."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,15 +58,20 @@ def serialize(record: Record) -> bytes:
     def strings(values: Iterable[bytes]):
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
 
-    example = tf.train.Example(features=tf.train.Features(feature={
-        "image/encoded": strings([record.encoded]),
-        "image/name": strings([record.name.encode("utf-8")]),
-        "image/class": integers([record.class_id]),
-        "image/height": integers([record.height]),
-        "image/width": integers([record.width]),
-        "captions/text": strings(text.encode("utf-8") for text in record.texts),
-        "captions/tokens": integers(token for tokens in record.tokens for token in tokens),
-        "captions/lengths": integers(len(tokens) for tokens in record.tokens)}))
+    example = tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                "image/encoded": strings([record.encoded]),
+                "image/name": strings([record.name.encode("utf-8")]),
+                "image/class": integers([record.class_id]),
+                "image/height": integers([record.height]),
+                "image/width": integers([record.width]),
+                "captions/text": strings(text.encode("utf-8") for text in record.texts),
+                "captions/tokens": integers(token for tokens in record.tokens for token in tokens),
+                "captions/lengths": integers(len(tokens) for tokens in record.tokens),
+            }
+        )
+    )
     return example.SerializeToString(deterministic=True)  # the features are a map, unordered otherwise
 
 
@@ -71,6 +79,7 @@ def parse(serialized: bytes) -> Record:
     """The inverse of `serialize`. Raises ValueError where the bytes are not such a record."""
     import tensorflow as tf
     from google.protobuf.message import DecodeError
+
     try:
         feature = tf.train.Example.FromString(serialized).features.feature
         tokens = list(feature["captions/tokens"].int64_list.value)
@@ -86,7 +95,8 @@ def parse(serialized: bytes) -> Record:
             height=feature["image/height"].int64_list.value[0],
             width=feature["image/width"].int64_list.value[0],
             texts=[text.decode("utf-8") for text in feature["captions/text"].bytes_list.value],
-            tokens=[tokens[begin:end] for begin, end in ends])
+            tokens=[tokens[begin:end] for begin, end in ends],
+        )
     except (DecodeError, IndexError) as error:
         raise ValueError(f"not a record of this project: {error}") from None
 
@@ -94,6 +104,7 @@ def parse(serialized: bytes) -> Record:
 def write_split(folder: Path, split: str, records: Iterable[Record], count: int, per_shard: int) -> dict[str, Any]:
     """Writes `count` records in order into shards of `per_shard` and returns the split's part of the manifest."""
     import tensorflow as tf
+
     shard_count = -(-count // per_shard)
     shards, classes, captions = [], set(), 0
     records = iter(records)
@@ -134,9 +145,11 @@ def read_manifest(data_dir: str | Path) -> dict[str, Any]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: the manifest is missing or unreadable ({error.strerror}), so this is not a "
-                        f"converted data set. {HOW_TO_MAKE}") from None
-    again = "Mend: convert the data again, or copy the folder again from where it was made."
+        raise UserError(
+            f"{path}: the manifest is missing or unreadable ({error.strerror}), so this is not a "
+            f"converted data set. {HOW_TO_MAKE}"
+        ) from None
+    again = "Fix: convert the data again, or copy the folder again from where it was made."
     try:
         changed = (folder / DIGEST).read_bytes() != digest_line(content).encode("ascii")
     except OSError:
@@ -145,8 +158,10 @@ def read_manifest(data_dir: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} does not match {DIGEST}: one of the two was changed. {again}")
     manifest = json.loads(content)
     if manifest.get("format") != FORMAT:
-        raise UserError(f"{path}: record format {manifest.get('format')!r}; this version of the project reads "
-                        f"{FORMAT}. Mend: convert the data again.")
+        raise UserError(
+            f"{path}: record format {manifest.get('format')!r}; this version of the project reads "
+            f"{FORMAT}. Fix: convert the data again."
+        )
     for shard in (shard for split in SPLITS for shard in manifest["splits"][split]["shards"]):
         file = folder / shard["file"]
         size = file.stat().st_size if file.is_file() else None
@@ -165,12 +180,14 @@ def shard_paths(data_dir: str | Path, split: str, manifest: dict[str, Any] | Non
 def read_shard(path: str | Path) -> Iterator[Record]:
     """The records of one shard file. Raises UserError where it is damaged."""
     import tensorflow as tf
+
     try:
         for serialized in tf.data.TFRecordDataset(str(path)):
             yield parse(serialized.numpy())
     except (tf.errors.OpError, ValueError) as error:
-        raise UserError(f"{path}: damaged shard ({error}). Mend: run tools/verify_records.py, then convert the data "
-                        "again.") from None
+        raise UserError(
+            f"{path}: damaged shard ({error}). Fix: run tools/verify_records.py, then convert the data again."
+        ) from None
 
 
 def read_split(data_dir: str | Path, split: str) -> Iterator[Record]:

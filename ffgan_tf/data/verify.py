@@ -15,7 +15,7 @@ def verify(data_dir: str | Path) -> list[str]:
     """Faults of a converted data set, each beginning with the file's name; empty: every byte is as written.
 
     The chain: `manifest.sha256` covers the manifest's bytes, which hold the digests of the shards and the vocabulary.
-    Whole files are then read once more as records, and their pictures decoded, which finds what a wrong writer wrote.
+    Whole files are then read once more as records, and their images decoded, which finds what a wrong writer wrote.
     Raises UserError where there is no data set at all.
     """
     folder = Path(data_dir)
@@ -38,8 +38,9 @@ def verify(data_dir: str | Path) -> list[str]:
         progress.update(done)
     progress.close()
     listed = {shard["file"] for _, shard in shards}
-    faults += [f"{path.name}: not in the manifest" for path in sorted(folder.glob("*.tfrecord"))
-               if path.name not in listed]
+    faults += [
+        f"{path.name}: not in the manifest" for path in sorted(folder.glob("*.tfrecord")) if path.name not in listed
+    ]
     return faults
 
 
@@ -69,6 +70,7 @@ def _file_fault(path: Path, sha256: str, size: int | None) -> list[str]:
 
 def _record_faults(path: Path, images: int, words: int | None) -> list[str]:
     import tensorflow as tf
+
     count = 0
     try:
         for record in records.read_shard(path):
@@ -80,7 +82,7 @@ def _record_faults(path: Path, images: int, words: int | None) -> list[str]:
             try:
                 tf.io.decode_jpeg(record.encoded, channels=3)
             except tf.errors.InvalidArgumentError:
-                return [f"{path.name}: {record.name}: its picture cannot be decoded"]
+                return [f"{path.name}: {record.name}: its image cannot be decoded"]
     except UserError as error:
         return [f"{path.name}: {error}"]
     return [] if count == images else [f"{path.name}: {count} records, {images} in the manifest"]

@@ -3,7 +3,7 @@
     CUB_200_2011/{images/<class>/<img>.jpg, images.txt, bounding_boxes.txt, classes.txt, image_class_labels.txt}
     text/<class>/<img>.txt                       ten captions, one a line
     {train,test}/{filenames,class_info}.pickle   as Python 2 wrote them
-    rendered.json                                every parameter of every picture, and what its captions claim
+    rendered.json                                every parameter of every image, and what its captions claim
     colours.csv                                  image,class,colour: the body's colour
 
 The same seed gives the same bytes under one version of NumPy and Pillow (JPEG encoders differ between versions).
@@ -32,7 +32,7 @@ _JPEG_QUALITY = 92
 
 
 def render_scene(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """→ picture uint8 [H,W,3] and the bird's cover float32 [H,W]."""
+    """→ image uint8 [H,W,3] and the bird's cover float32 [H,W]."""
     backdrop = demo_rendering.background(
         np.random.default_rng([*scene.seed, 1]), scene.background, (scene.width, scene.height)
     )
@@ -40,13 +40,13 @@ def render_scene(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _make_image(job: tuple[int, Species, int], root: str, seed: int) -> dict:
-    """Writes one picture and its captions under `root`; → its entry in rendered.json."""
+    """Writes one image and its captions under `root`; → its entry in rendered.json."""
     image_id, species, number = job
     image_seed = (seed, 2, species.class_id, number)
     scene = choose_scene(species, image_seed)
-    picture, alpha = render_scene(scene)
+    image, alpha = render_scene(scene)
     name = f"{species.folder}/{species.name}_{number:04d}_{image_id:06d}"
-    Image.fromarray(picture).save(Path(root, "CUB_200_2011/images", f"{name}.jpg"), quality=_JPEG_QUALITY)
+    Image.fromarray(image).save(Path(root, "CUB_200_2011/images", f"{name}.jpg"), quality=_JPEG_QUALITY)
     sentences = demo_captions.captions(scene.bird, FAMILIES[species.family].size, (*image_seed, 3))
     lines = "".join(f"{text}\n" for text, _ in sentences)
     Path(root, "text", f"{name}.txt").write_text(lines, encoding="ascii", newline="\n")
@@ -72,7 +72,7 @@ def python2_pickle(values: list) -> bytes:
 
 
 def _write_tables(root: Path, species: list[Species], images: list[dict], seed: int) -> None:
-    """Everything beside the pictures and their captions."""
+    """Everything beside the images and their captions."""
     cub = root / "CUB_200_2011"
     tables = {
         "classes.txt": [f"{s.class_id} {s.folder}" for s in species],
@@ -120,9 +120,9 @@ def make_demo_dataset(
         raise UserError(
             f"--out={out} exists"
             + (
-                ", and is no demo data set (it has no rendered.json), so --overwrite spares it. Mend: name a new folder."
+                ", and is no demo data set (it has no rendered.json), so --overwrite spares it. Fix: name a new folder."
                 if overwrite
-                else ". Mend: name a new folder, or add --overwrite to replace it."
+                else ". Fix: name a new folder, or add --overwrite to replace it."
             )
         )
     species = choose_species(seed, train_classes, test_classes)

@@ -1,6 +1,6 @@
 """Draws one bird of the demo data set: its polygons, shaded as round bodies, over a blurred background.
 
-The bird's frame is mirrored, scaled and moved into the picture. Parts are filled three times larger than shown and
+The bird's frame is mirrored, scaled and moved into the image. Parts are filled three times larger than shown and
 averaged down, which smooths their edges; what the bird covers (`alpha`) is kept, so that its box is measured.
 """
 
@@ -33,10 +33,10 @@ def background(rng: np.random.Generator, kind: str, size: tuple[int, int]) -> np
     width, height = size
     top, bottom, strength = _BACKGROUND_COLOURS[kind]
     t = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
-    picture = np.broadcast_to(np.float32(top) * (1 - t) + np.float32(bottom) * t, (height, width, 3)).copy()
-    picture += rng.normal(0, 5, 3).astype(np.float32) + np.float32(rng.normal(0, 8))
+    image = np.broadcast_to(np.float32(top) * (1 - t) + np.float32(bottom) * t, (height, width, 3)).copy()
+    image += rng.normal(0, 5, 3).astype(np.float32) + np.float32(rng.normal(0, 8))
     cells = (3, 24) if kind == "water" else (4, 3) if kind in ("sky", "dusk") else (int(rng.integers(5, 10)),) * 2
-    picture += strength * _noise(rng, size, cells)[..., None]
+    image += strength * _noise(rng, size, cells)[..., None]
     if kind in ("foliage", "woodland", "meadow"):  # a few discs of blurred light
         light = Image.new("L", (width // 2, height // 2))
         draw = ImageDraw.Draw(light)
@@ -45,19 +45,19 @@ def background(rng: np.random.Generator, kind: str, size: tuple[int, int]) -> np
             draw.ellipse((x - r, y - r, x + r, y + r), fill=int(rng.integers(60, 200)))
         light = light.filter(ImageFilter.GaussianBlur(float(rng.uniform(2, 5))))
         light = light.resize(size, Image.Resampling.BILINEAR)
-        picture += (np.asarray(light, np.float32) / 255 * rng.choice([-26.0, 24.0]))[..., None]
+        image += (np.asarray(light, np.float32) / 255 * rng.choice([-26.0, 24.0]))[..., None]
     elif kind == "sky":
         cloud = np.clip(_noise(rng, size, (5, 4)) + 0.1, 0, 1)[..., None]
-        picture += cloud * (np.float32((218, 222, 226)) - picture) * 0.6
-    return np.clip(picture, 0, 255)
+        image += cloud * (np.float32((218, 222, 226)) - image) * 0.6
+    return np.clip(image, 0, 255)
 
 
 class _Canvas:
-    """A float picture that takes shaded polygons. Points are in the bird's frame, `place` puts them into pixels."""
+    """A float image that takes shaded polygons. Points are in the bird's frame, `place` puts them into pixels."""
 
-    def __init__(self, picture: np.ndarray, scale: float, shift: np.ndarray, mirrored: bool, grain: np.ndarray):
-        self.picture, self.scale, self.shift, self.mirrored, self.grain = picture, scale, shift, mirrored, grain
-        self.alpha = np.zeros(picture.shape[:2], np.float32)
+    def __init__(self, image: np.ndarray, scale: float, shift: np.ndarray, mirrored: bool, grain: np.ndarray):
+        self.image, self.scale, self.shift, self.mirrored, self.grain = image, scale, shift, mirrored, grain
+        self.alpha = np.zeros(image.shape[:2], np.float32)
 
     def place(self, points) -> np.ndarray:
         p = np.asarray(points, float) * self.scale * (-1 if self.mirrored else 1, -1)
@@ -72,7 +72,7 @@ class _Canvas:
         points = np.vstack(placed)
         x0, y0 = np.maximum(np.floor(points.min(0)).astype(int) - margin, 0)
         x1, y1 = np.minimum(np.ceil(points.max(0)).astype(int) + margin, (width, height))
-        if min(x1 - x0, y1 - y0) < 2:  # out of the picture; a slope takes two pixels
+        if min(x1 - x0, y1 - y0) < 2:  # out of the image; a slope takes two pixels
             return
         mask = Image.new("L", (int(x1 - x0) * _SUPERSAMPLING, int(y1 - y0) * _SUPERSAMPLING))
         draw = ImageDraw.Draw(mask)
@@ -88,7 +88,7 @@ class _Canvas:
         if bottom is not None:
             cover = cover * np.clip(bottom - np.arange(y0, y1, dtype=np.float32), 0, 1)[:, None]
         shade = shade * (1 + self.grain[y0:y1, x0:x1] * min(1.0, 0.4 + roundness))
-        target = self.picture[y0:y1, x0:x1]
+        target = self.image[y0:y1, x0:x1]
         ink = np.clip(np.float32(rgb) * shade[..., None] + 26 * (shade[..., None] - 1), 0, 255)
         target += cover[..., None] * (ink - target)
         if of_bird:
@@ -119,7 +119,7 @@ def render(bird: Bird, scene: np.ndarray, scale: float, centre, mirrored: bool, 
     """Draws `bird` over `scene` (float [H,W,3], 0..255), the middle of its extent at `centre` (x, y) pixels.
 
     `scale`: pixels per trunk length; `seed`: of the plumage's grain, the shades and the perch.
-    → uint8 picture [H,W,3], alpha float32 [H,W]: the share of each pixel that the bird covers.
+    → uint8 image [H,W,3], alpha float32 [H,W]: the share of each pixel that the bird covers.
     """
     rng = np.random.default_rng(seed)
     height, width = scene.shape[:2]
@@ -150,7 +150,7 @@ def render(bird: Bird, scene: np.ndarray, scale: float, centre, mirrored: bool, 
         for k in range(3):
             ring = circle((0, 0), 1.0) * (0.62 + 0.16 * k, 0.012) + (0.0, anchors["waterline"] - 0.03 - 0.06 * k)
             canvas.fill([ring], (188, 200, 204), 0.0, of_bird=False)
-    return np.clip(np.rint(canvas.picture), 0, 255).astype(np.uint8), canvas.alpha
+    return np.clip(np.rint(canvas.image), 0, 255).astype(np.uint8), canvas.alpha
 
 
 def bounding_box(alpha: np.ndarray) -> tuple[int, int, int, int]:

@@ -1,4 +1,4 @@
-"""Species of the demo data set: a family's shape and a colour scheme, and what varies from one picture to the next."""
+"""Species of the demo data set: a family's shape and a colour scheme, and what varies from one image to the next."""
 
 import dataclasses
 
@@ -156,7 +156,7 @@ def choose_species(seed: int, train_classes: int, test_classes: int) -> list[Spe
 
     Body colours come round in turn in either split, so that eight classes show all eight. The two colours that a test
     class has on body and wings are on no train class, in either order: were the reverse in train, whoever goes by the
-    colours of a picture alone would be taught to name the wings'.
+    colours of an image alone would be taught to name the wings'.
     """
     rng = np.random.default_rng([seed, 1])
     splits = np.array(["train"] * train_classes + ["test"] * test_classes)
@@ -183,7 +183,7 @@ def choose_species(seed: int, train_classes: int, test_classes: int) -> list[Spe
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """One picture of a species: everything that `render` needs, and nothing else is random."""
+    """One image of a species: everything that `render` needs, and nothing else is random."""
 
     bird: Bird
     width: int
@@ -196,7 +196,7 @@ class Scene:
 
 
 def choose_scene(species: Species, seed: tuple[int, ...]) -> Scene:
-    """Draws pose, size, place and background of one picture from `seed`."""
+    """Draws pose, size, place and background of one image from `seed`."""
     rng = np.random.default_rng(seed)
     family = FAMILIES[species.family]
     weights = np.array([2.0 if pose != "flying" else 1.0 for pose in family.poses])
@@ -226,7 +226,7 @@ def choose_scene(species: Species, seed: tuple[int, ...]) -> Scene:
     parts, anchors = build(bird)
     low, high = extent(parts, anchors["waterline"])
     across, tall = high - low
-    share = rng.uniform(0.55, 0.86)  # of the picture's width or height, whichever the bird fills first
+    share = rng.uniform(0.55, 0.86)  # of the image's width or height, whichever the bird fills first
     scale = float(share * min(width / across, height / tall))
     room_x, room_y = width - across * scale - 8, height - tall * scale - 8
     centre = (width / 2 + float(rng.uniform(-0.5, 0.5)) * room_x, height / 2 + float(rng.uniform(-0.5, 0.5)) * room_y)

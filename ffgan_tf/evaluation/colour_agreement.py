@@ -1,4 +1,4 @@
-"""Colour agreement on a data set: fits the probe on its real pictures, then asks it about generated ones."""
+"""Colour agreement on a data set: fits the probe on its real images, then asks it about generated ones."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file
 from ffgan_tf.utils.progress import Progress
 
-# (captions, their token ids, numbers of the noise vectors, seed) → uint8 pictures [N,S,S,3]
+# (captions, their token ids, numbers of the noise vectors, seed) → uint8 images [N,S,S,3]
 Generate = Callable[[Sequence[str], Sequence[Sequence[int]], Sequence[int], int], np.ndarray]
 
 
 class ColourResult(NamedTuple):
-    """`report` is one JSON line; the lists have one entry for each picture [N,S,S,3] uint8."""
+    """`report` is one JSON line; the lists have one entry for each image [N,S,S,3] uint8."""
 
     report: dict
     images: np.ndarray
@@ -27,7 +27,7 @@ class ColourResult(NamedTuple):
     found: list[str]
 
 
-def _pictures(split: pipeline.Split, max_size: int, image_size: int) -> np.ndarray:
+def _images(split: pipeline.Split, max_size: int, image_size: int) -> np.ndarray:
     batches = pipeline.centre_images(split, max_size=max_size, image_size=image_size, batch=256)
     return np.concatenate([batch.numpy() for batch in batches])
 
@@ -41,7 +41,7 @@ def evaluate_colours(
     seed: int = 1,
     probe_path: str | Path | None = None,
 ) -> ColourResult:
-    """How often a picture shows the colour that belongs to its test sentence.
+    """How often an image shows the colour that belongs to its test sentence.
 
     The probe learns from the centre crops of the train split (kept at `probe_path`, and used again for the same data,
     labels and size) and is tried on those of the test split: that is `real`, the most that a generator can be credited
@@ -61,15 +61,15 @@ def evaluate_colours(
     if probe is None:
         train = pipeline.load_split(data_dir, "train")
         train_labels = colour.labels_of(train.names, labels, f"--labels={labels_csv}")
-        print(f"fitting the colour probe on {len(train_labels):,} pictures …", flush=True)
-        probe = colour.ColourProbe.fit(_pictures(train, max_size, image_size), train_labels, key=key)
+        print(f"fitting the colour probe on {len(train_labels):,} images …", flush=True)
+        probe = colour.ColourProbe.fit(_images(train, max_size, image_size), train_labels, key=key)
         if probe_path:
             probe.save(probe_path)
-    real = colour.agreement(probe.predict(_pictures(test, max_size, image_size)), test_labels, probe.colours)
+    real = colour.agreement(probe.predict(_images(test, max_size, image_size)), test_labels, probe.colours)
 
     count = num_samples or len(test_labels)
     places = np.arange(count) % len(test_labels)
-    which = np.random.default_rng(seed).integers(test.captions[places])
+    which = np.random.default_rng(seed).integers(test.caption_counts[places])
     captions = [test.texts[i][j] for i, j in zip(places, which)]
     tokens = [test.tokens[i, j, : test.lengths[i, j]].tolist() for i, j in zip(places, which)]
     progress, images = Progress("generating", count, "images"), []

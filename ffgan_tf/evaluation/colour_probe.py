@@ -1,10 +1,10 @@
-"""Which colour is the thing in a picture? A small probe, so that generated pictures can be held against their sentences.
+"""Which colour is the thing in an image? A small probe, so that generated images can be held against their sentences.
 
 The score of colour c is Σ over pixels of place(where the pixel is) · name_c(which colour it has): where to look is the
-same for all colours, what a colour is called is the same in all places. Both tables are learned together from pictures
+same for all colours, what a colour is called is the same in all places. Both tables are learned together from images
 whose colour is known, as a multinomial logistic regression on histograms. A full regression, place by colour, learns the
-species of the demo birds by heart and does worse on new ones. Pictures are averaged down first, and only amounts count:
-generated pictures are blurred and noisy.
+species of the demo birds by heart and does worse on new ones. Images are averaged down first, and only amounts count:
+generated images are blurred and noisy.
 """
 
 import csv
@@ -54,13 +54,13 @@ def read_colour_labels(path: str | os.PathLike) -> dict[str, str]:
                 if record_key(image) in labels:
                     raise UserError(
                         f"{path}, line {reader.line_num}: a second line for the image {record_key(image)}. "
-                        "Mend: file names must be unique without their folders, one line each."
+                        "Fix: file names must be unique without their folders, one line each."
                     )
                 labels[record_key(image)] = colour
     except FileNotFoundError:
         raise UserError(
-            f"{path}: no such file. Mend: name the labels, --labels=FILE.csv "
-            "(tools/make_demo_dataset.py writes colours.csv beside its pictures)."
+            f"{path}: no such file. Fix: name the labels, --labels=FILE.csv "
+            "(tools/make_demo_dataset.py writes colours.csv beside its images)."
         ) from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 ({error.reason}).") from None
@@ -68,15 +68,15 @@ def read_colour_labels(path: str | os.PathLike) -> dict[str, str]:
 
 
 def labels_of(names: Sequence[str], labels: dict[str, str], given: str, what: str = "pictures") -> list[str]:
-    """The colour of each picture, by its name in the records; `labels` as read, `given` the flag they came by.
+    """The colour of each image, by its name in the records; `labels` as read, `given` the flag they came by.
 
-    Raises UserError where a picture has none.
+    Raises UserError where an image has none.
     """
     missing = [name for name in names if record_key(name) not in labels]
     if missing:
         raise UserError(
             f"{given}: {len(missing):,} of {len(names):,} {what} have no colour there; the first is "
-            f"{missing[0]}. Mend: give the labels of this data set."
+            f"{missing[0]}. Fix: give the labels of this data set."
         )
     return [labels[record_key(name)] for name in names]
 
@@ -94,11 +94,11 @@ def srgb_to_lab(pixels: np.ndarray) -> np.ndarray:
 
 
 def features(images: np.ndarray) -> np.ndarray:
-    """uint8 pictures [N,S,S,3], S a multiple of 32 → float32 [N,32 cells,320 colours]: a cell's shares sum to 1."""
+    """uint8 images [N,S,S,3], S a multiple of 32 → float32 [N,32 cells,320 colours]: a cell's shares sum to 1."""
     images = np.asarray(images)
     size = images.shape[1]
     if images.ndim != 4 or images.shape[1:] != (size, size, 3) or size % _SIDE or images.dtype != np.uint8:
-        raise ValueError(f"pictures must be uint8 [N,S,S,3], S a multiple of {_SIDE}: {images.dtype} {images.shape}")
+        raise ValueError(f"images must be uint8 [N,S,S,3], S a multiple of {_SIDE}: {images.dtype} {images.shape}")
     across = np.arange(_SIDE) // (_SIDE // (2 * _COLUMNS))
     across = np.minimum(across, 2 * _COLUMNS - 1 - across)
     cell = ((np.arange(_SIDE) // (_SIDE // _ROWS))[:, None] * _COLUMNS + across).ravel()  # of each pixel
@@ -120,7 +120,7 @@ def features(images: np.ndarray) -> np.ndarray:
 
 
 class ColourProbe:
-    """Names the colour of the thing in a picture. `fit` makes one, `load` reads one."""
+    """Names the colour of the thing in an image. `fit` makes one, `load` reads one."""
 
     def __init__(self, colours: Sequence[str], places: np.ndarray, names: np.ndarray, bias: np.ndarray, key: str = ""):
         self.colours = [str(colour) for colour in colours]
@@ -135,7 +135,7 @@ class ColourProbe:
         """
         colours, target = np.unique(np.asarray(labels, str), return_inverse=True)
         if len(colours) < 2 or len(target) != len(images):
-            raise ValueError(f"{len(images)} pictures, {len(target)} labels, {len(colours)} colours: nothing to learn")
+            raise ValueError(f"{len(images)} images, {len(target)} labels, {len(colours)} colours: nothing to learn")
         x = features(images)
         used = np.flatnonzero(x.mean((0, 1)) > 2e-4)  # colours that hardly occur cost time and mislead
         bins, x = x.shape[2], np.ascontiguousarray(x[:, :, used])
@@ -170,7 +170,7 @@ class ColourProbe:
         return cls(colours, places * np.float32(scale), all_names, bias, key)
 
     def predict(self, images: np.ndarray) -> list[str]:
-        """The colour of each picture (as for `features`)."""
+        """The colour of each image (as for `features`)."""
         best = (self._places @ features(images) @ self._names + self._bias).argmax(1)
         return [self.colours[i] for i in best]
 
@@ -195,10 +195,10 @@ class ColourProbe:
             with np.load(path, allow_pickle=False) as stored:
                 values = {name: stored[name] for name in stored.files}
             if str(values.pop("features")) != FEATURES:
-                raise UserError(f"{path}: a colour probe of another version. Mend: delete it, it is fitted anew.")
+                raise UserError(f"{path}: a colour probe of another version. Fix: delete it, it is fitted anew.")
             return cls(**{**values, "key": str(values["key"])})
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: not a colour probe ({error}). Mend: delete it, it is fitted anew.") from None
+            raise UserError(f"{path}: not a colour probe ({error}). Fix: delete it, it is fitted anew.") from None
 
 
 def agreement(predicted: Sequence[str], wanted: Sequence[str], colours: Sequence[str] | None = None) -> dict:

@@ -1,4 +1,4 @@
-"""One evaluation: pictures and a reference in, a report out. Shared by the command line and the training loop."""
+"""One evaluation: images and a reference in, a report out. Shared by the command line and the training loop."""
 
 import dataclasses
 import os
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ffgan_tf.evaluation.features import Network, extract
-from ffgan_tf.evaluation.images import GeneratedPictures, Pictures
+from ffgan_tf.evaluation.images import GeneratedImages, Images
 from ffgan_tf.evaluation.protocols import Protocol
 from ffgan_tf.evaluation.reference import reference_features
 from ffgan_tf.metrics.scores import compare_features, score_classes
@@ -20,9 +20,9 @@ if TYPE_CHECKING:  # it needs TensorFlow, which commands load once their flags a
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache"), "ffgan_tf", "features")
 
 
-def evaluate_pictures(
-    pictures: Pictures,
-    reference: Pictures | None,
+def evaluate_images(
+    images: Images,
+    reference: Images | None,
     network: Network,
     protocol: Protocol,
     *,
@@ -34,19 +34,19 @@ def evaluate_pictures(
     step: int | None = None,
     notes: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """The report of `pictures` against `reference`: a flat dict of scores, with every thing they depend on.
+    """The report of `images` against `reference`: a flat dict of scores, with every thing they depend on.
 
-    One pass over `pictures` feeds all scores. Features come from `network`; the Inception Score from `is_network`, or
+    One pass over `images` feeds all scores. Features come from `network`; the Inception Score from `is_network`, or
     where that is None from `network`'s own class head; R-precision from `retrieval`. Without a reference there are the
     last two alone.
-    Raises UserError for damaged pictures, too few of them, and features that are not finite.
+    Raises UserError for damaged images, too few of them, and features that are not finite.
     """
     began = time.time()
     networks = [network] if is_network is None else [network, is_network]
     if reference is None and is_network is not None:
         networks = [is_network]
     watched = networks + [retrieval.damsm] if retrieval else networks
-    found = extract(pictures, watched, batch, cache_dir, pictures.what)
+    found = extract(images, watched, batch, cache_dir, images.what)
     scores, notes = {}, list(notes)
     if reference is not None:
         real, statistics = reference_features(reference, network, batch, cache_dir)
@@ -62,8 +62,8 @@ def evaluate_pictures(
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
         "step": step,
         **scores,
-        "count": pictures.count,
-        "pictures": pictures.what,
+        "count": images.count,
+        "pictures": images.what,
         "protocol": dataclasses.asdict(protocol),
         "network": networks[0].protocol(),
         "is_network": networks[-1].protocol() if "is" in scores else None,
@@ -73,7 +73,7 @@ def evaluate_pictures(
     }
     if reference is not None:
         report |= {"reference": reference.what, "reference_count": reference.count}
-    if isinstance(pictures, GeneratedPictures):  # these are not seen again; 30,000 pictures' features are 245 MB
+    if isinstance(images, GeneratedImages):  # these are not seen again; 30,000 images' features are 245 MB
         for file in {file for files in found.files for file in files}:
             file.unlink(missing_ok=True)
     return report
@@ -83,24 +83,24 @@ def evaluate_generator(
     generate: Callable[[np.ndarray], np.ndarray],
     count: int,
     source: Any,
-    reference: Pictures | None,
+    reference: Images | None,
     network: Network,
     protocol: Protocol,
     *,
     what: str = "generated",
     **options: Any,
 ) -> dict:
-    """The report of a generator, for the training loop: `generate(indices)` → uint8 [n, S, S, 3], picture i a function
-    of i and of `source` alone (a JSON value: run, step, seed …). `options` are those of `evaluate_pictures`.
+    """The report of a generator, for the training loop: `generate(indices)` → uint8 [n, S, S, 3], image i a function
+    of i and of `source` alone (a JSON value: run, step, seed …). `options` are those of `evaluate_images`.
     """
-    pictures = GeneratedPictures(generate, count, source, what, options.get("batch", 32))
-    return evaluate_pictures(pictures, reference, network, protocol, **options)
+    images = GeneratedImages(generate, count, source, what, options.get("batch", 32))
+    return evaluate_images(images, reference, network, protocol, **options)
 
 
-def run_pictures(
+def run_images(
     run: Any, data_dir: str, protocol: Protocol, num_samples: int, seed: int, batch: int = 32
-) -> GeneratedPictures:
-    """The pictures of a loaded run (`sampling.Run`) from the test captions that the protocol takes.
+) -> GeneratedImages:
+    """The images of a loaded run (`sampling.Run`) from the test captions that the protocol takes.
 
     Raises UserError where the data set's vocabulary is not the run's.
     """
@@ -113,10 +113,10 @@ def run_pictures(
     if Vocabulary.load(os.path.join(data_dir, records.VOCABULARY)).hash != run.vocabulary.hash:
         raise UserError(
             f"--data={data_dir} has another vocabulary than the run in {run.folder}: its token ids mean "
-            "other words. Mend: name the data set that the run was trained on."
+            "other words. Fix: name the data set that the run was trained on."
         )
     split = pipeline.load_split(data_dir, "test")
-    plan = caption_plan(split.captions, protocol, num_samples, seed)
+    plan = caption_plan(split.caption_counts, protocol, num_samples, seed)
 
     def tokens(index):
         image, caption = plan[index]
@@ -132,4 +132,4 @@ def run_pictures(
         "truncation": protocol.truncation,
         "size": run.config.image_size,
     }
-    return GeneratedPictures(generate, len(plan), source, f"{run.folder} at step {run.step}", batch)
+    return GeneratedImages(generate, len(plan), source, f"{run.folder} at step {run.step}", batch)

@@ -1,4 +1,4 @@
-"""Features of many pictures: one pass over them for all networks, cached in chunks, so that a dead run continues."""
+"""Features of many images: one pass over them for all networks, cached in chunks, so that a dead run continues."""
 
 import io
 import itertools
@@ -10,11 +10,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ffgan_tf.evaluation.images import Pictures, digest
+from ffgan_tf.evaluation.images import Images, digest
 from ffgan_tf.utils.files import write_atomic, write_json
 from ffgan_tf.utils.progress import Progress
 
-CHUNK = 512  # pictures a cache file: 4 MB of 2,048 float32 features; a run that dies loses fewer than this
+CHUNK = 512  # images a cache file: 4 MB of 2,048 float32 features; a run that dies loses fewer than this
 
 
 TAPS = {"2048": "pool", "probabilities": "probs", "codes": "codes"}  # what the scores are made from
@@ -31,7 +31,7 @@ class Network(Protocol):
 
 
 class Features(NamedTuple):
-    """Of N pictures, one entry a network: "pool" [N, 2048] and, with a class head, "probs" [N, K], or DAMSM's "codes"
+    """Of N images, one entry a network: "pool" [N, 2048] and, with a class head, "probs" [N, K], or DAMSM's "codes"
     [N, d]; its cache files."""
 
     arrays: list[dict[str, np.ndarray]]
@@ -39,11 +39,11 @@ class Features(NamedTuple):
 
 
 def extract(
-    pictures: Pictures, networks: list[Network], batch: int, cache_dir: str | os.PathLike, what: str = "features"
+    images: Images, networks: list[Network], batch: int, cache_dir: str | os.PathLike, what: str = "features"
 ) -> Features:
-    """Features of all `pictures` by each of `networks`. Every picture is read once; chunks that are cached, not at all.
+    """Features of all `images` by each of `networks`. Every image is read once; chunks that are cached, not at all.
 
-    Raises UserError where a picture is damaged, and where features come out as NaN or infinity.
+    Raises UserError where an image is damaged, and where features come out as NaN or infinity.
     """
     folders = []
     for network in networks:
@@ -55,16 +55,16 @@ def extract(
     files: list[list[Path]] = [[] for _ in networks]
     parts: list[list[dict]] = [[] for _ in networks]
     progress, computed = None, 0
-    for start in range(0, pictures.count, CHUNK):
-        stop = min(start + CHUNK, pictures.count)
-        name = f"{pictures.identity(start, stop)[:32]}.npz"
+    for start in range(0, images.count, CHUNK):
+        stop = min(start + CHUNK, images.count)
+        name = f"{images.identity(start, stop)[:32]}.npz"
         chunk = [_load(folder / name, stop - start) for folder in folders]
         missing = [index for index, arrays in enumerate(chunk) if arrays is None]
         if missing:
-            progress = progress or Progress(what, pictures.count, "images", start=start)
+            progress = progress or Progress(what, images.count, "images", start=start)
             made: list[list] = [[] for _ in networks]
-            images, done = pictures.read(start, stop), start
-            while together := list(itertools.islice(images, batch)):
+            decoded, done = images.read(start, stop), start
+            while together := list(itertools.islice(decoded, batch)):
                 for index in missing:
                     taps = networks[index].features(_stacked(together))
                     made[index].append({key: taps[tap] for tap, key in TAPS.items() if tap in taps})
@@ -78,7 +78,7 @@ def extract(
             files[index].append(folder / name)
             parts[index].append(chunk[index])
     if progress:
-        progress.close(f"{pictures.count - computed:,} from the cache" if computed < pictures.count else "")
+        progress.close(f"{images.count - computed:,} from the cache" if computed < images.count else "")
     arrays = [{key: np.concatenate([part[key] for part in own]) for key in own[0]} for own in parts]
     return Features(arrays, files)
 

@@ -1,6 +1,6 @@
-"""Where the pictures that are evaluated come from: a folder, the records of a data set, a generator.
+"""Where the images that are evaluated come from: a folder, the records of a data set, a generator.
 
-Each source has a `count`, a name for messages (`what`), and gives pictures [start, stop) in order as uint8 RGB
+Each source has a `count`, a name for messages (`what`), and gives images [start, stop) in order as uint8 RGB
 [H, W, 3]; `identity(start, stop)` changes whenever those pixels may, so that it can name cached features.
 """
 
@@ -23,17 +23,17 @@ EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 _THREADS = min(8, os.cpu_count() or 1)
 
 
-class Pictures(Protocol):
+class Images(Protocol):
     """What feature extraction needs of a source."""
 
     count: int
     what: str
 
     def identity(self, start: int, stop: int) -> str:
-        """Hex digest that stands for pictures [start, stop)."""
+        """Hex digest that stands for images [start, stop)."""
 
     def read(self, start: int, stop: int) -> Iterator[np.ndarray]:
-        """Pictures [start, stop) in order, uint8 [H, W, 3]; sizes may differ."""
+        """Images [start, stop) in order, uint8 [H, W, 3]; sizes may differ."""
 
 
 def digest(value: Any) -> str:
@@ -50,11 +50,11 @@ def digest_arrays(arrays: Iterable[np.ndarray]) -> str:
     return total.hexdigest()
 
 
-class FolderPictures:
-    """All pictures below a folder, by sorted path, or a seeded choice of `limit` of them. Taken as they are: no crop.
+class FolderImages:
+    """All images below a folder, by sorted path, or a seeded choice of `limit` of them. Taken as they are: no crop.
 
-    Grey, palette, 16-bit and transparent pictures become RGB as the converters make them. UserError where the folder is
-    missing or empty, or a file is not a whole picture; it names the file.
+    Grey, palette, 16-bit and transparent images become RGB as the converters make them. UserError where the folder is
+    missing or empty, or a file is not a whole image; it names the file.
     """
 
     def __init__(self, folder: str, flag: str, limit: int = 0, seed: int = 2020):
@@ -68,14 +68,14 @@ class FolderPictures:
         )
         if not paths:
             raise UserError(
-                f"--{flag}={folder}: no pictures in it. Mend: a folder that holds files of "
+                f"--{flag}={folder}: no images in it. Fix: a folder that holds files of "
                 f"{', '.join(EXTENSIONS)}, itself or in subfolders."
             )
         if limit and limit < len(paths):
             chosen = np.random.default_rng(seed).choice(len(paths), limit, replace=False)
             paths = [paths[index] for index in np.sort(chosen)]
         self.paths, self.count, self.what = paths, len(paths), f"{folder}"
-        self.sizes = {_size(path) for path in paths}  # (width, height); what is no picture at all is told here, early
+        self.sizes = {_size(path) for path in paths}  # (width, height); what is no image at all is told here, early
 
     def identity(self, start: int, stop: int) -> str:
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -87,7 +87,7 @@ class FolderPictures:
         with ThreadPoolExecutor(_THREADS) as pool:
             waiting = deque()
             for path in self.paths[start:stop]:
-                waiting.append(pool.submit(read_picture, path))
+                waiting.append(pool.submit(read_image, path))
                 if len(waiting) > 2 * _THREADS:  # a window, so that a folder of large photographs fits the memory
                     yield waiting.popleft().result()
             while waiting:
@@ -100,24 +100,24 @@ def _size(path: Path) -> tuple[int, int]:
             return image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(
-            f"{path}: not a picture ({error}). Mend: make the file again, or move it out of the folder."
+            f"{path}: not an image ({error}). Fix: make the file again, or move it out of the folder."
         ) from error
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """A picture file as uint8 RGB [H, W, 3]. UserError where it is damaged or cut short."""
+def read_image(path: Path) -> np.ndarray:
+    """An image file as uint8 RGB [H, W, 3]. UserError where it is damaged or cut short."""
     try:
         with Image.open(path) as image:
             image.load()
             return np.asarray(to_rgb(image)[0])
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(
-            f"{path}: not a whole picture ({error}). Mend: make the file again, or move it out of the folder."
+            f"{path}: not a whole image ({error}). Fix: make the file again, or move it out of the folder."
         ) from error
 
 
-class RecordPictures:
-    """The pictures of one split of a converted data set, as S×S crops of a shorter side of S·76/64 (spec section 6)."""
+class RecordImages:
+    """The images of one split of a converted data set, as S×S crops of a shorter side of S·76/64 (spec section 6)."""
 
     def __init__(
         self, data_dir: str, split: str, image_size: int, crop: str = "centre", limit: int = 0, seed: int = 2020
@@ -148,12 +148,12 @@ class RecordPictures:
         split = self._split
         heights, widths = tf.constant(split.height), tf.constant(split.width)
 
-        def picture(index):
+        def image(index):
             draw = tf.constant([0.5, 0.5, 1.0])
             if self._crop == "random_flip":
                 draw = tf.random.stateless_uniform([3], pipeline.seed_of(self._seed, pipeline.AUGMENT, index))
             return pipeline.crop_at(
-                split.encoded[index],
+                split.jpegs[index],
                 heights[index],
                 widths[index],
                 self._size,
@@ -164,14 +164,14 @@ class RecordPictures:
             )
 
         data = tf.data.Dataset.from_tensor_slices(self._order[start:stop])
-        data = data.map(picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(64)
+        data = data.map(image, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(64)
         return data.as_numpy_iterator()
 
 
-class GeneratedPictures:
-    """Pictures that `generate(indices)` makes: uint8 [n, S, S, 3] for indices [n] of 0..count − 1.
+class GeneratedImages:
+    """Images that `generate(indices)` makes: uint8 [n, S, S, 3] for indices [n] of 0..count − 1.
 
-    Picture i must depend on i and on what `source` says (checkpoint, captions, seed, truncation) only, not on the
+    Image i must depend on i and on what `source` says (checkpoint, captions, seed, truncation) only, not on the
     batch it is made in: a JSON value, which names the cached features.
     """
 

@@ -31,7 +31,7 @@ def why_not(report: dict[str, Any], dataset: str) -> dict[str, list[str]]:
                 f"fine-tuned network ({wanted})"
             )
         if report["count"] < 30_000:
-            reasons["is"].append(f"{report['count']:,} pictures; the field's scripts take 30,000")
+            reasons["is"].append(f"{report['count']:,} images; the field's scripts take 30,000")
         if report["protocol"]["splits"] != 10:
             reasons["is"].append(f"{report['protocol']['splits']} splits, not 10")
     if "fid" not in report:
@@ -43,14 +43,14 @@ def why_not(report: dict[str, Any], dataset: str) -> dict[str, list[str]]:
                 f"its features are those of `{network}`, not of the 2015 network that the field's FID is made with"
             )
         if report["count"] < 10_000:
-            reasons["fid"].append(f"{report['count']:,} pictures: the bias, about 1/N, is another")
+            reasons["fid"].append(f"{report['count']:,} images: the bias, about 1/N, is another")
         reasons["fid"].append(
             "the paper states neither network, nor reference split, crop or counts of its FID: equal "
             "protocols cannot be shown (one public bird model: 23.98 in one, 14.01 in another)"
         )
     if report.get("step") is None:
         for score in reasons.values():
-            score.append("the pictures came as a folder: what made them, and from which captions, is not known here")
+            score.append("the images came as a folder: what made them, and from which captions, is not known here")
     return reasons
 
 

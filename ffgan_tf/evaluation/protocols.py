@@ -13,14 +13,14 @@ from ffgan_tf.utils.errors import UserError
 @dataclasses.dataclass(frozen=True)
 class Protocol:
     """What is compared with what. The fields from `reference_split` on matter when a run or --data is evaluated:
-    folders of pictures are taken as they are, whole, whatever made them."""
+    folders of images are taken as they are, whole, whatever made them."""
 
     name: str
     network: str  # for the features, unless --inception names another; "": must be named
     preprocessing: str  # resize to 299×299 and scaling (evaluation/inception/preprocessing.py); "": the network's own
-    reference_split: str  # the real pictures: "test" or "train"; "": none, only the Inception Score is measured
+    reference_split: str  # the real images: "test" or "train"; "": none, only the Inception Score is measured
     reference_crop: str  # "centre": S×S of the middle; "random_flip": training's random crop and flip, seeded
-    num_samples: int  # pictures to generate at most; 0: ten for each test image
+    num_samples: int  # images to generate at most; 0: ten for each test image
     captions: str  # "each_once", "cycle" (again from the first, with new noise), or "random" (ten random ones an image)
     truncation: float  # of the generator's noise, see run/sampler.py; 0: none
     weights: str = "ema"  # the generator's moving average; "raw": the weights that are trained
@@ -31,7 +31,7 @@ class Protocol:
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
-        Protocol("ours", "fid2015", "", "test", "centre", 30_000, "each_once", 0.0),
+        Protocol("ffgan", "fid2015", "", "test", "centre", 30_000, "each_once", 0.0),
         Protocol("ttur", "fid2015", "tf1", "train", "centre", 50_000, "cycle", 0.0),
         Protocol("pytorch_fid", "fid2015", "pytorch_fid", "test", "centre", 30_000, "each_once", 0.0),
         Protocol("clean", "fid2015", "clean", "test", "centre", 50_000, "cycle", 0.0),
@@ -39,17 +39,19 @@ PROTOCOLS = {
         Protocol("stackgan_is", "", "", "", "", 30_000, "cycle", 0.0),
     )
 }
+OLD_NAMES = {"ours": "ffgan"}  # in commands and reports made before it was renamed
 
 
 def get_protocol(name: str) -> Protocol:
     """The protocol called `name`, or a UserError that lists them."""
+    name = OLD_NAMES.get(name, name)
     if name not in PROTOCOLS:
-        raise UserError(f"--protocol={name}: there is no such protocol. Mend: one of {', '.join(PROTOCOLS)}.")
+        raise UserError(f"--protocol={name}: there is no such protocol. Fix: one of {', '.join(PROTOCOLS)}.")
     return PROTOCOLS[name]
 
 
 def caption_plan(captions: np.ndarray, protocol: Protocol, num_samples: int, seed: int) -> np.ndarray:
-    """Which (image, caption) each generated picture is made from: int [N, 2], a function of the arguments only.
+    """Which (image, caption) each generated image is made from: int [N, 2], a function of the arguments only.
 
     captions [I]: how many captions each test image has. `num_samples` > 0 beats the protocol's count. Fewer samples
     than captions are a seeded choice among all: the first N would leave out the last classes.

@@ -1,4 +1,4 @@
-"""Statistics of the reference pictures, cached beside their features under the digest of both's content."""
+"""Statistics of the reference images, cached beside their features under the digest of both's content."""
 
 import os
 from pathlib import Path
@@ -6,20 +6,20 @@ from pathlib import Path
 import numpy as np
 
 from ffgan_tf.evaluation.features import Network, extract
-from ffgan_tf.evaluation.images import Pictures, digest
+from ffgan_tf.evaluation.images import Images, digest
 from ffgan_tf.metrics.statistics import FeatureStatistics
 from ffgan_tf.utils.errors import UserError
 
 
 def reference_features(
-    pictures: Pictures, network: Network, batch: int, cache_dir: str | os.PathLike
+    images: Images, network: Network, batch: int, cache_dir: str | os.PathLike
 ) -> tuple[np.ndarray, FeatureStatistics | None]:
     """Features [N, D] of the reference, and their statistics where the covariance can have full rank (N > D).
 
-    The cache file's name is a digest of the chunks' names, which are digests of the pictures' content, in a folder
+    The cache file's name is a digest of the chunks' names, which are digests of the images' content, in a folder
     named by the digest of the network's protocol (weights' SHA-256 among it): what was changed is made again.
     """
-    found = extract(pictures, [network], batch, cache_dir, f"reference {pictures.what}")
+    found = extract(images, [network], batch, cache_dir, f"reference {images.what}")
     features = found.arrays[0]["pool"]
     if len(features) <= features.shape[1]:
         return features, None  # FID takes the features themselves then

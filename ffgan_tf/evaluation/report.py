@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ffgan_tf.utils.errors import writing
+from ffgan_tf.utils.errors import report_write_errors
 
 SCALARS = (
     "fid",
@@ -37,7 +37,7 @@ def append_json_line(path: str | os.PathLike, report: dict[str, Any]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     line = (json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
-    with writing(path), open(path, "ab", buffering=0) as file:
+    with report_write_errors(path), open(path, "ab", buffering=0) as file:
         file.write(line)
         os.fsync(file.fileno())
 
@@ -46,7 +46,7 @@ def write_tensorboard(folder: str | os.PathLike, report: dict[str, Any]) -> None
     """Writes the scores as scalars `evaluation/<score>` at the report's step."""
     import tensorflow as tf
 
-    with writing(folder):
+    with report_write_errors(folder):
         writer = tf.summary.create_file_writer(str(folder))
         with writer.as_default(step=int(report.get("step") or 0)):
             for name in SCALARS:
@@ -69,7 +69,7 @@ def score_rows(report: dict[str, Any]) -> list[list[str]]:
 
 
 def curve_table(reports: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Header and a row a report: its step, its pictures' count, its scores."""
+    """Header and a row a report: its step, its images' count, its scores."""
     names = [name for name in _LABELS if any(name in report for report in reports)]
     return (
         ["step", "pictures", *(_LABELS[name] for name in names)],
@@ -82,7 +82,7 @@ def curve_table(reports: list[dict[str, Any]]) -> tuple[list[str], list[list[str
 
 def protocol_rows(report: dict[str, Any]) -> list[list[str]]:
     """[field, value] for everything the figures depend on."""
-    rows = [["pictures", f"{report['count']:,} from {report['pictures']}"]]
+    rows = [["pictures", f"{report['count']:,} from {report['images']}"]]
     if "reference" in report:
         rows.append(["reference", f"{report['reference_count']:,} from {report['reference']}"])
     rows += [[f"protocol {name}", value] for name, value in report["protocol"].items()]

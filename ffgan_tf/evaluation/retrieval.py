@@ -1,4 +1,4 @@
-"""R-precision of a run: DAMSM's codes of its pictures and of the test captions (spec section 7)."""
+"""R-precision of a run: DAMSM's codes of its images and of the test captions (spec section 7)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from ffgan_tf.data import pipeline, records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.evaluation.protocols import Protocol, caption_plan
 from ffgan_tf.metrics.r_precision import r_precision
-from ffgan_tf.run.encoder_files import IMAGE, TEXT, are_twins, load_image_encoder, load_text_encoder
+from ffgan_tf.run.encoder_files import IMAGE, TEXT, load_image_encoder, load_text_encoder, trained_together
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file
 
@@ -27,14 +27,14 @@ def encoder_folders(given: str) -> tuple[Path, Path]:
         return Path(text), Path(image)
     if not (Path(given) / IMAGE).is_dir():
         raise UserError(
-            f"--damsm={given}: there is no {IMAGE} in it. Mend: name a run of ffgan_tf.train_damsm; an "
+            f"--damsm={given}: there is no {IMAGE} in it. Fix: name a run of ffgan_tf.train_damsm; an "
             f"older one gets it when it is continued: python -m ffgan_tf.train_damsm --run={given}"
         )
     return Path(given) / TEXT, Path(given) / IMAGE
 
 
 class Damsm:
-    """A DAMSM pair; to feature extraction it is one more network, whose "codes" are those of the pictures."""
+    """A DAMSM pair; to feature extraction it is one more network, whose "codes" are those of the images."""
 
     def __init__(self, given: str, inception_weights: str = ""):
         """Raises UserError where a folder is missing or damaged, the two are no pair, or the trunk is another's."""
@@ -42,10 +42,10 @@ class Damsm:
         self.given = given
         self._text, self.vocabulary = load_text_encoder(text)
         self._image = load_image_encoder(image, inception_weights)
-        if not are_twins(text, image):
+        if not trained_together(text, image):
             raise UserError(
                 f"--damsm={given}: the two encoders were not trained together (or not saved at the same "
-                f"step), so their codes do not meet. Mend: name the {TEXT} and {IMAGE} of one run."
+                f"step), so their codes do not meet. Fix: name the {TEXT} and {IMAGE} of one run."
             )
         about = self._image.about
         self._protocol = {
@@ -67,7 +67,7 @@ class Damsm:
         return dict(self._protocol)
 
     def features(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """uint8 pictures [N, S, S, 3] → {"codes": [N, d]}."""
+        """uint8 images [N, S, S, 3] → {"codes": [N, d]}."""
         return {"codes": self._codes(images).numpy()}
 
     def sentence_codes(self, captions: Sequence[Sequence[int]]) -> np.ndarray:
@@ -87,15 +87,15 @@ class Damsm:
 
 
 class Retrieval(NamedTuple):
-    """What R-precision needs besides the pictures, of which number i was made from caption `made_from[i]`."""
+    """What R-precision needs besides the images, of which number i was made from caption `made_from[i]`."""
 
     damsm: Damsm
     captions: list[list[int]]  # token ids of all test captions: the wrong ones are drawn from them
     classes: np.ndarray  # [captions]
-    made_from: np.ndarray  # [pictures]
+    made_from: np.ndarray  # [images]
 
     def score(self, codes: np.ndarray, seed: int) -> dict[str, Any]:
-        """R-precision from the pictures' `codes` [N, d], as the report has it. UserError where there are too few."""
+        """R-precision from the images' `codes` [N, d], as the report has it. UserError where there are too few."""
         sentences = self.damsm.sentence_codes(self.captions)
         mean, std = r_precision(
             codes, sentences[self.made_from], self.classes[self.made_from], sentences, self.classes, WRONG, GROUPS, seed
@@ -111,7 +111,7 @@ class Retrieval(NamedTuple):
 
 
 def retrieval_of(damsm: Damsm, data_dir: str, protocol: Protocol, num_samples: int, seed: int) -> Retrieval:
-    """For the pictures that `evaluation.run_pictures` makes of the same arguments.
+    """For the images that `evaluation.run_images` makes of the same arguments.
 
     Raises UserError where token ids mean other words to DAMSM than in the records.
     """
@@ -119,12 +119,12 @@ def retrieval_of(damsm: Damsm, data_dir: str, protocol: Protocol, num_samples: i
     if damsm.vocabulary.hash != own.hash:
         raise UserError(
             f"--damsm={damsm.given} has another vocabulary ({len(damsm.vocabulary):,} words) than "
-            f"--data={data_dir} ({len(own):,} words): its token ids mean other words. Mend: name the DAMSM "
+            f"--data={data_dir} ({len(own):,} words): its token ids mean other words. Fix: name the DAMSM "
             "that was trained on these records."
         )
     split = pipeline.load_split(data_dir, "test")
-    every = [(image, caption) for image, count in enumerate(split.captions) for caption in range(count)]
+    every = [(image, caption) for image, count in enumerate(split.caption_counts) for caption in range(count)]
     captions = [split.tokens[pair][: split.lengths[pair]].tolist() for pair in every]
-    plan = caption_plan(split.captions, protocol, num_samples, seed)
-    first = np.cumsum(split.captions) - split.captions  # an image's first caption in `every`
-    return Retrieval(damsm, captions, np.repeat(split.classes, split.captions), first[plan[:, 0]] + plan[:, 1])
+    plan = caption_plan(split.caption_counts, protocol, num_samples, seed)
+    first = np.cumsum(split.caption_counts) - split.caption_counts  # an image's first caption in `every`
+    return Retrieval(damsm, captions, np.repeat(split.classes, split.caption_counts), first[plan[:, 0]] + plan[:, 1])

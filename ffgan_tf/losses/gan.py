@@ -72,19 +72,19 @@ def kl_divergence(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
 
 
 def r1_penalty(gradient: tf.Tensor) -> tf.Tensor:
-    """E‖∇_t D(t)‖² of the unconditional logit on real pictures, of which R1 is γ/2 (Mescheder et al. 2018).
+    """E‖∇_t D(t)‖² of the unconditional logit on real images, of which R1 is γ/2 (Mescheder et al. 2018).
 
-    `gradient` of the logits' sum with respect to the pictures, (B, …) → scalar.
+    `gradient` of the logits' sum with respect to the images, (B, …) → scalar.
     """
     return tf.reduce_mean(_square_norm(gradient))
 
 
-def matching_aware_penalty(of_pictures: tf.Tensor, of_condition: tf.Tensor, power: float = 6.0) -> tf.Tensor:
-    """E[(‖∇_t D(t|I_s)‖ + ‖∇_I D(t|I_s)‖)⁶] on real pictures with their own sentences: MA-GP (DF-GAN, Tao et al. 2022).
+def matching_aware_penalty(of_images: tf.Tensor, of_condition: tf.Tensor, power: float = 6.0) -> tf.Tensor:
+    """E[(‖∇_t D(t|I_s)‖ + ‖∇_I D(t|I_s)‖)⁶] on real images with their own sentences: MA-GP (DF-GAN, Tao et al. 2022).
 
-    Gradients of the conditional logits' sum with respect to pictures and condition, (B, …) each → scalar.
+    Gradients of the conditional logits' sum with respect to images and condition, (B, …) each → scalar.
     """
-    norm = tf.sqrt(_square_norm(of_pictures) + TINY) + tf.sqrt(_square_norm(of_condition) + TINY)
+    norm = tf.sqrt(_square_norm(of_images) + TINY) + tf.sqrt(_square_norm(of_condition) + TINY)
     return tf.reduce_mean(norm**power)
 
 

@@ -1,4 +1,4 @@
-"""Does a picture find a sentence of its own colour among a hundred? For data whose captions fit in colour alone."""
+"""Does an image find a sentence of its own colour among a hundred? For data whose captions fit in colour alone."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ import numpy as np
 def colour_retrieval(
     image_codes: np.ndarray, sentence_codes: np.ndarray, colours: Sequence[str], candidates: int = 100, seed: int = 2020
 ) -> tuple[float, float]:
-    """Share of pictures for which the best of `candidates` sentences is of the picture's colour, and the share expected
+    """Share of images for which the best of `candidates` sentences is of the image's colour, and the share expected
     of a blind choice.
 
-    image_codes, sentence_codes [N, D], colours [N]: pictures, a sentence of each, and the colour of both. The
-    candidates are the picture's own sentence and others drawn without replacement, all N where there are fewer.
+    image_codes, sentence_codes [N, D], colours [N]: images, a sentence of each, and the colour of both. The
+    candidates are the image's own sentence and others drawn without replacement, all N where there are fewer.
     """
     colours = np.asarray(colours)
     images, sentences = (

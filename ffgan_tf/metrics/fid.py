@@ -33,7 +33,7 @@ def frechet_distance(mean1: np.ndarray, covariance1: np.ndarray, mean2: np.ndarr
     """‖μ₁−μ₂‖² + Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½) for means [D] and covariances [D, D]."""
     for array in (mean1, covariance1, mean2, covariance2):
         if not np.isfinite(array).all():
-            raise UserError("FID: the statistics hold NaN or infinity. Mend: make them again from sound features.")
+            raise UserError("FID: the statistics hold NaN or infinity. Fix: make them again from sound features.")
     difference = np.asarray(mean1, np.float64) - np.asarray(mean2, np.float64)
     covariance1, covariance2 = np.asarray(covariance1, np.float64), np.asarray(covariance2, np.float64)
     trace = _trace_of_sqrt(_root(covariance1), covariance2)
@@ -57,10 +57,10 @@ def fid(features1: np.ndarray, features2: np.ndarray, statistics2: FeatureStatis
         )
     fewest = min(len(features1), len(features2))
     if fewest < 2:
-        raise UserError("FID needs at least 2 pictures on each side, there is only one. Mend: give more pictures.")
+        raise UserError("FID needs at least 2 images on each side, there is only one. Fix: give more images.")
     if fewest < FEW_SAMPLES:
         warnings.warn(
-            f"FID from {fewest} pictures is biased upwards: compare it with figures from the same counts "
+            f"FID from {fewest} images is biased upwards: compare it with figures from the same counts "
             "only, and look at KID, which is not biased.",
             stacklevel=2,
         )

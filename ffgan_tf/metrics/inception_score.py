@@ -7,17 +7,17 @@ from ffgan_tf.utils.errors import UserError
 
 
 class InceptionScore:
-    """Takes the class probabilities of `total` pictures in order, in batches of any size; holds only sums per split.
+    """Takes the class probabilities of `total` images in order, in batches of any size; holds only sums per split.
 
-    Pictures are dealt to the splits by a seeded shuffle, as StackGAN's script and torch-fidelity do: generated pictures
+    Images are dealt to the splits by a seeded shuffle, as StackGAN's script and torch-fidelity do: generated images
     come in the order of their captions' classes, and a split that saw few classes would score low.
     """
 
     def __init__(self, total: int, splits: int = 10, seed: int = 2020):
         if total < splits:
             raise UserError(
-                f"the Inception Score over {splits} splits needs at least {splits} pictures, there are "
-                f"{total}. Mend: give more pictures."
+                f"the Inception Score over {splits} splits needs at least {splits} images, there are "
+                f"{total}. Fix: give more images."
             )
         self.total, self.splits = total, splits
         order = np.arange(total)

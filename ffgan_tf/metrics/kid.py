@@ -43,12 +43,12 @@ def kid(
 ) -> Kid:
     """KID of features [N1, D], [N2, D] over random subsets, with torch-fidelity's defaults and order of drawing.
 
-    `subset_size` shrinks to the smaller set where there are fewer pictures; the result says what was used.
+    `subset_size` shrinks to the smaller set where there are fewer images; the result says what was used.
     """
     features1, features2 = check_features(features1, "KID, first set"), check_features(features2, "KID, second set")
     size = min(subset_size, len(features1), len(features2))
     if size < 2:
-        raise UserError("KID needs at least 2 pictures on each side. Mend: give more pictures.")
+        raise UserError("KID needs at least 2 images on each side. Fix: give more images.")
     random = np.random.RandomState(seed)  # the legacy generator: torch-fidelity's figures come out for the same seed
     values = []
     for _ in range(subsets):

@@ -43,11 +43,11 @@ def prdc(real: np.ndarray, fake: np.ndarray, k: int = 5, max_samples: int = 10_0
     random = np.random.RandomState(seed)
     sets = []
     for name, features in (("real", real), ("generated", fake)):
-        features = check_features(features, f"precision/recall, {name} pictures")
+        features = check_features(features, f"precision/recall, {name} images")
         if len(features) <= k:
             raise UserError(
-                f"precision/recall with k = {k} needs more than {k} {name} pictures, there are "
-                f"{len(features)}. Mend: give more pictures."
+                f"precision/recall with k = {k} needs more than {k} {name} images, there are "
+                f"{len(features)}. Fix: give more images."
             )
         if len(features) > max_samples:
             features = features[np.sort(random.choice(len(features), max_samples, replace=False))]

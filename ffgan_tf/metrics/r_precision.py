@@ -1,4 +1,4 @@
-"""R-precision (AttnGAN, Xu et al. 2018): does a generated picture find its own caption among 99 wrong ones?"""
+"""R-precision (AttnGAN, Xu et al. 2018): does a generated image find its own caption among 99 wrong ones?"""
 
 import numpy as np
 
@@ -16,10 +16,10 @@ def r_precision(
     groups: int = 10,
     seed: int = 2020,
 ) -> tuple[float, float]:
-    """Mean and standard deviation, over `groups` drawn at random, of the share of pictures whose own caption has the
+    """Mean and standard deviation, over `groups` drawn at random, of the share of images whose own caption has the
     highest cosine.
 
-    image_codes, sentence_codes [N, D]: DAMSM's codes of the pictures and of the captions they were made from;
+    image_codes, sentence_codes [N, D]: DAMSM's codes of the images and of the captions they were made from;
     classes [N]: the captions' classes. caption_codes [M, D], caption_classes [M]: where the `wrong` captions of other
     classes are drawn from, without replacement. A tie is a miss, so that constant codes score 0 and not 1.
     """
@@ -30,9 +30,7 @@ def r_precision(
     if not len(image_codes) == len(sentence_codes) == len(classes) or len(caption_codes) != len(caption_classes):
         raise ValueError("codes and classes differ in length")
     if len(image_codes) < groups:
-        raise UserError(
-            f"R-precision in {groups} groups needs at least {groups} pictures, there are {len(image_codes)}."
-        )
+        raise UserError(f"R-precision in {groups} groups needs at least {groups} images, there are {len(image_codes)}.")
     others = {label: np.flatnonzero(caption_classes != label) for label in np.unique(classes)}
     for label, candidates in others.items():
         if len(candidates) < wrong:
@@ -46,7 +44,7 @@ def r_precision(
         candidates = np.concatenate([sentence_codes[index : index + 1], caption_codes[drawn]])
         scores = (candidates * image_codes[index]).sum(axis=1)  # one sum for all: equal captions must tie exactly
         hits[index] = scores[0] > scores[1:].max()
-    # At random: pictures come in the order of their classes, and the groups' spread must not be that of the classes.
+    # At random: images come in the order of their classes, and the groups' spread must not be that of the classes.
     shares = [group.mean() for group in np.array_split(random.permutation(hits), groups)]
     return float(np.mean(shares)), float(np.std(shares))
 

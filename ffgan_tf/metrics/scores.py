@@ -23,7 +23,7 @@ def compare_features(
 ) -> tuple[dict[str, Any], list[str]]:
     """FID, KID, precision, recall, density, coverage of `features` [N, D] against `reference` [M, D], and warnings.
 
-    `statistics`: of the reference, where they are at hand. Scores that need more pictures than there are (k-nearest
+    `statistics`: of the reference, where they are at hand. Scores that need more images than there are (k-nearest
     neighbours) are left out and named in the warnings; FID and KID raise a UserError.
     """
     notes: list[str] = []
@@ -39,9 +39,9 @@ def compare_features(
         "kid_subset_size": distance.subset_size,
     }
     if distance.subset_size < 1000:
-        notes.append(f"KID from subsets of {distance.subset_size}, not 1,000: fewer pictures than that.")
+        notes.append(f"KID from subsets of {distance.subset_size}, not 1,000: fewer images than that.")
     if min(len(features), len(reference)) <= NEIGHBOURS:
-        notes.append(f"precision, recall, density and coverage need more than {NEIGHBOURS} pictures a side.")
+        notes.append(f"precision, recall, density and coverage need more than {NEIGHBOURS} images a side.")
         return scores, notes
     found = prdc(reference, features, NEIGHBOURS, seed=seed)
     scores |= {name: found[name] for name in ("precision", "recall", "density", "coverage")}
@@ -54,6 +54,6 @@ def score_classes(probabilities: np.ndarray | None, splits: int, seed: int) -> t
     if probabilities is None:
         return {}, ["no Inception Score: the network has no class head (its weights are the trunk only)."]
     if len(probabilities) < splits:
-        return {}, [f"no Inception Score: {splits} splits need at least {splits} pictures."]
+        return {}, [f"no Inception Score: {splits} splits need at least {splits} images."]
     mean, std = inception_score(probabilities, splits, seed)
     return {"is": mean, "is_std": std, "is_classes": int(probabilities.shape[1])}, []

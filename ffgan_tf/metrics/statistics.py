@@ -19,7 +19,7 @@ def check_features(features: np.ndarray, what: str) -> np.ndarray:
     if bad.any():
         raise UserError(
             f"{what}: {int(bad.sum())} of {len(features)} rows hold NaN or infinity, the first is row "
-            f"{int(np.argmax(bad))}. Mend: look at that picture, or at the network's weights file."
+            f"{int(np.argmax(bad))}. Fix: look at that image, or at the network's weights file."
         )
     return features
 
@@ -71,7 +71,7 @@ class FeatureStatistics:
     def covariance(self) -> np.ndarray:
         """[D, D], divided by N - 1. UserError below two rows."""
         if self.count < 2:
-            raise UserError(f"a covariance needs at least 2 pictures, there is {self.count}. Mend: give more pictures.")
+            raise UserError(f"a covariance needs at least 2 images, there is {self.count}. Fix: give more images.")
         return self._scatter / (self.count - 1)
 
     def save(self, path: str | os.PathLike) -> None:
@@ -88,7 +88,7 @@ class FeatureStatistics:
                 mean, covariance, count = file["mu"], file["sigma"], int(file["count"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(
-                f"{path}: not a statistics file of this program ({error}). Mend: delete it, it is made again."
+                f"{path}: not a statistics file of this program ({error}). Fix: delete it, it is made again."
             ) from error
         statistics = cls(len(mean))
         statistics.count, statistics.mean, statistics._scatter = count, mean, covariance * (count - 1)

@@ -60,7 +60,7 @@ def build_text_encoder(
     return model
 
 
-def d_condition(kind: str, sentence: tf.Tensor, condition: tf.Tensor, mu: tf.Tensor) -> tf.Tensor:
+def discriminator_condition(kind: str, sentence: tf.Tensor, condition: tf.Tensor, mu: tf.Tensor) -> tf.Tensor:
     """What D is conditioned on (`--condition`), with the gradient stopped: `ca` I_s, `mu` its mean, `sentence` s."""
     return tf.stop_gradient({"ca": condition, "mu": mu, "sentence": sentence}[kind])
 

@@ -32,7 +32,7 @@ class ConvNormLeaky(tf.keras.layers.Layer):
 
 
 class Logit(tf.keras.layers.Layer):
-    """4×4 convolution of the whole 4×4 map, with bias, to one logit a picture: (B, 4, 4, C) → (B,), float32 or wider."""
+    """4×4 convolution of the whole 4×4 map, with bias, to one logit an image: (B, 4, 4, C) → (B,), float32 or wider."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -43,7 +43,7 @@ class Logit(tf.keras.layers.Layer):
 
 
 class Discriminator(tf.keras.Model):
-    """`features` of pictures once, then either head on them: real pictures serve three of Eq. 4's five terms.
+    """`features` of images once, then either head on them: real images serve three of Eq. 4's five terms.
 
     Trunk: 4×4 stride-2 convolutions ndf (no BN), 2ndf, 4ndf, … down to 4² (log2(S/4) of them: 32ndf at S = 256), then
     conv3×3 to 16ndf and to 8ndf. Heads return logits, never probabilities.
@@ -60,7 +60,7 @@ class Discriminator(tf.keras.Model):
         self.conditional_logit = Logit(name="conditional_logit")
 
     def features(self, images, training=False):
-        """Pictures (B, S, S, 3) in [−1, 1] → map (B, 4, 4, 8ndf)."""
+        """Images (B, S, S, 3) in [−1, 1] → map (B, 4, 4, 8ndf)."""
         x = tf.cast(images, self.compute_dtype)
         for layer in self.trunk:
             x = layer(x, training=training)
@@ -81,11 +81,11 @@ class Discriminator(tf.keras.Model):
         return x, y
 
     def unconditional(self, features):
-        """Map → logits (B,): is the picture real?"""
+        """Map → logits (B,): is the image real?"""
         return self.unconditional_logit(features)
 
     def conditional(self, features, condition, training=False):
-        """Map and condition (B, ·) → logits (B,): is the picture real and does it match the sentence?"""
+        """Map and condition (B, ·) → logits (B,): is the image real and does it match the sentence?"""
         tiled = blocks.tile_vector(tf.cast(condition, features.dtype), features)
         return self.conditional_logit(self.joint(tf.concat([features, tiled], axis=-1), training=training))
 

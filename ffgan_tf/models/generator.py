@@ -1,4 +1,4 @@
-"""The generator: three stages whose features are fused into one picture (Eq. 2, 3, 6–10; spec sections 2 and 3)."""
+"""The generator: three stages whose features are fused into one image (Eq. 2, 3, 6–10; spec sections 2 and 3)."""
 
 from typing import NamedTuple
 
@@ -81,7 +81,7 @@ class Lateral(tf.keras.layers.Layer):
 
 
 class Generator(tf.keras.Model):
-    """s, e, z, ε → one picture.
+    """s, e, z, ε → one image.
 
     `sentence` s (B, d), `words` e (B, T, d), `mask` (B, T) bool, `noise` z (B, z_dim), `epsilon` ε (B, c).
     F_2f = F2 + F1′ (Eq. 7), F_3f = F3 + F2′ + F1″ (Eq. 9). H_L2 is one layer, hence F2′ + F1″ = H_L2(F2 + F1′)

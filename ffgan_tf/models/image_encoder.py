@@ -1,7 +1,7 @@
-"""DAMSM's image encoder: regions and one code of a picture, in the text encoder's space (spec section 9).
+"""DAMSM's image encoder: regions and one code of an image, in the text encoder's space (spec section 9).
 
-A trunk makes a map and a pooled vector of the picture; two linear heads bring both to d = 256. The trunk is
-Inception-v3, frozen, as published, or a little network that is trained with the rest, for pictures (and machines) where
+A trunk makes a map and a pooled vector of the image; two linear heads bring both to d = 256. The trunk is
+Inception-v3, frozen, as published, or a little network that is trained with the rest, for images (and machines) where
 no Inception weights can be had.
 """
 
@@ -22,7 +22,7 @@ ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/inception
 
 
 def resized(images: tf.Tensor, size: int) -> tf.Tensor:
-    """Pictures (B, H, W, 3), H and W static, → (B, size, size, 3), bilinear.
+    """Images (B, H, W, 3), H and W static, → (B, size, size, 3), bilinear.
 
     Means over k×k pixels first where they are k times too large, so that no pixel is passed over: `tf.image.resize`'s
     own antialiasing has no GPU kernel.
@@ -53,7 +53,7 @@ class Heads(tf.keras.Model):
 class SmallTrunk(tf.keras.Model):
     """Stride-2 convolutions with batch norm and ReLU (ours).
 
-    Pictures (B, H, W, 3) in [−1, 1], resized to `image_size` → a map (B, 8, 8, 256) and, one convolution and a global
+    Images (B, H, W, 3) in [−1, 1], resized to `image_size` → a map (B, 8, 8, 256) and, one convolution and a global
     mean further, (B, 512).
     """
 
@@ -82,8 +82,8 @@ class SmallTrunk(tf.keras.Model):
 
 
 class InceptionTrunk:
-    """`tf.keras.applications.InceptionV3`, frozen, in inference mode: pictures in [−1, 1] of any size, resized to 299 →
-    `mixed7` (B, 17, 17, 768) and the mean of the last map (B, 2048). Differentiable by the pictures.
+    """`tf.keras.applications.InceptionV3`, frozen, in inference mode: images in [−1, 1] of any size, resized to 299 →
+    `mixed7` (B, 17, 17, 768) and the mean of the last map (B, 2048). Differentiable by the images.
 
     `weights_file` and `weights_sha256` say whose weights they are.
     """
@@ -98,7 +98,7 @@ class InceptionTrunk:
         except (OSError, ValueError, KeyError) as error:
             raise UserError(
                 f"--inception_weights={weights}: not the weights of Keras's InceptionV3 without its top "
-                f"({str(error).splitlines()[0]}). Mend: {NOTOP} from {ORIGIN}"
+                f"({str(error).splitlines()[0]}). Fix: {NOTOP} from {ORIGIN}"
             ) from None
         self.weights_file, self.weights_sha256 = Path(weights).name, sha256_file(weights)
         network.trainable = False
@@ -110,8 +110,8 @@ class InceptionTrunk:
 
 
 class ImageEncoder:
-    """A trained image encoder, frozen: pictures (B, H, W, 3) in [−1, 1], of any size → regions (B, R, d), row by row,
-    and codes (B, d), float32. Differentiable by the pictures.
+    """A trained image encoder, frozen: images (B, H, W, 3) in [−1, 1], of any size → regions (B, R, d), row by row,
+    and codes (B, d), float32. Differentiable by the images.
 
     `about` is what `encoder.json` says of it. No tf.Module: who holds one neither trains nor saves it.
     """
@@ -119,8 +119,8 @@ class ImageEncoder:
     def __init__(self, heads: Heads, trunk: "SmallTrunk | InceptionTrunk", about: dict):
         self._heads, self._trunk, self.about = heads, trunk, about
 
-    def __call__(self, pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return self._heads(*self._trunk(tf.cast(pictures, tf.float32)))
+    def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._heads(*self._trunk(tf.cast(images, tf.float32)))
 
 
 def inception_weights_path(given: str, flag: str = "--inception_weights") -> Path:
@@ -133,7 +133,7 @@ def inception_weights_path(given: str, flag: str = "--inception_weights") -> Pat
     if not path.is_file():
         raise UserError(
             f"{flag}={given}: {path} is missing; the image encoder needs Inception-v3's ImageNet weights, "
-            f"and nothing is downloaded unasked. Mend: fetch {ORIGIN}{NOTOP} and put it there, or name its "
+            f"and nothing is downloaded unasked. Fix: fetch {ORIGIN}{NOTOP} and put it there, or name its "
             f"place with {flag}=PATH; one trained with train_damsm --image_encoder=small needs none."
         )
     return path

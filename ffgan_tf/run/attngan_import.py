@@ -12,7 +12,7 @@ from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.torch_files import load_state_dict
 
 DIRECTIONS = {"": "forward", "_reverse": "backward"}  # ending of PyTorch's names → our layer
-MEND = "Mend: give the text_encoder*.pth of AttnGAN's RNN_ENCODER (one bidirectional LSTM, 128 units a direction)."
+FIX = "Fix: give the text_encoder*.pth of AttnGAN's RNN_ENCODER (one bidirectional LSTM, 128 units a direction)."
 
 
 def expected_shapes(words: int) -> dict[str, tuple[int, ...]]:
@@ -39,20 +39,20 @@ def check_state(state: dict[str, np.ndarray], path: str | Path, words: int, voca
             for what, names in (("it lacks", missing), ("it has", foreign))
             if names
         ]
-        raise UserError(f"{path}: not the weights of AttnGAN's text encoder: {'; '.join(parts)}. {MEND}")
+        raise UserError(f"{path}: not the weights of AttnGAN's text encoder: {'; '.join(parts)}. {FIX}")
     table = state["encoder.weight"]
     if table.ndim == 2 and table.shape[1] == EMBEDDING and len(table) != words:
         raise UserError(
             f"{path} is an encoder of {len(table):,} words, {vocabulary_path} has {words:,}: token ids "
-            "would mean other words. Mend: give the captions.pickle that came with these weights; a "
+            "would mean other words. Fix: give the captions.pickle that came with these weights; a "
             "vocabulary built anew does not fit them."
         )
     for name, shape in shapes.items():
         value = state[name]
         if value.shape != shape:
-            raise UserError(f"{path}: {name} has shape {list(value.shape)}, not {list(shape)}. {MEND}")
+            raise UserError(f"{path}: {name} has shape {list(value.shape)}, not {list(shape)}. {FIX}")
         if not np.issubdtype(value.dtype, np.floating) or not np.all(np.isfinite(value)):
-            raise UserError(f"{path}: {name} holds numbers that are not finite floats; the file is damaged. {MEND}")
+            raise UserError(f"{path}: {name} holds numbers that are not finite floats; the file is damaged. {FIX}")
 
 
 def import_text_encoder(weights_path: str | Path, captions_path: str | Path) -> tuple[TextEncoder, Vocabulary]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from ffgan_tf.utils.errors import UserError, cannot_write, writing
+from ffgan_tf.utils.errors import UserError, cannot_write, report_write_errors
 from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
 
 BEST, META = "best.json", "meta.json"
@@ -55,7 +55,7 @@ class Checkpoints:
     def remove_leftovers(self) -> None:
         """Removes what a killed process left half-written. Only for the one process that writes here, and before it has
         anything to save: raises UserError where the folder cannot be made."""
-        with writing(self.folder):
+        with report_write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         for leftover in self.folder.glob(".step-*"):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -93,7 +93,7 @@ class Checkpoints:
             )
         if steps:
             raise UserError(
-                f"{self.folder}: no checkpoint is whole. Mend: restore one from a backup, or remove the "
+                f"{self.folder}: no checkpoint is whole. Fix: restore one from a backup, or remove the "
                 "folder to start again."
             )
         return None
@@ -106,7 +106,7 @@ class Checkpoints:
             status.expect_partial() if partial else status.assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise UserError(
-                f"{self.path(step)} does not fit this run's networks: {str(error).splitlines()[0]}. Mend: "
+                f"{self.path(step)} does not fit this run's networks: {str(error).splitlines()[0]}. Fix: "
                 "take the settings it was trained with (leave the model flags out)."
             ) from error
 

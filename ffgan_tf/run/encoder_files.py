@@ -30,8 +30,8 @@ from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
 FORMAT = 1
 TEXT, IMAGE = "text_encoder", "image_encoder"  # their folders in a run of train_damsm
 ABOUT, WEIGHTS, VOCABULARY = "encoder.json", "weights.npz", "vocabulary.json"
-TEXT_MEND = "Mend: make it with ffgan_tf.train_damsm or tools/import_attngan_encoder.py."
-IMAGE_MEND = "Mend: name the image_encoder folder of a run of ffgan_tf.train_damsm; to continue the run writes it anew."
+TEXT_FIX = "Fix: make it with ffgan_tf.train_damsm or tools/import_attngan_encoder.py."
+IMAGE_FIX = "Fix: name the image_encoder folder of a run of ffgan_tf.train_damsm; to continue the run writes it anew."
 
 
 def weight_names(model: tf.keras.Model) -> list[str]:
@@ -46,21 +46,21 @@ def _write(folder: Path, weights: dict[str, np.ndarray], about: dict) -> None:
     write_json(folder / ABOUT, {"format": FORMAT, **about, "weights_sha256": sha256_file(folder / WEIGHTS)})
 
 
-def _about(folder: Path, what: str, mend: str) -> dict:
+def _about(folder: Path, what: str, fix: str) -> dict:
     """`encoder.json`, once it and the weights are known to be a pair."""
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         digest = sha256_file(folder / WEIGHTS)
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: not the folder of {what} ({error}). {mend}") from None
+        raise UserError(f"{folder}: not the folder of {what} ({error}). {fix}") from None
     if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise UserError(f"{folder / ABOUT} is not that of {what}. {mend}")
+        raise UserError(f"{folder / ABOUT} is not that of {what}. {fix}")
     if about.get("weights_sha256") != digest:
-        raise UserError(f"{folder / WEIGHTS} is not as it was written (sha256). {mend}")
+        raise UserError(f"{folder / WEIGHTS} is not as it was written (sha256). {fix}")
     return about
 
 
-def _fill(folder: Path, models: dict[str, tf.keras.Model], what: str, mend: str) -> None:
+def _fill(folder: Path, models: dict[str, tf.keras.Model], what: str, fix: str) -> None:
     """Reads the weights into `models`, by the prefix of their names."""
     try:
         with np.load(folder / WEIGHTS, allow_pickle=False) as weights:
@@ -68,7 +68,7 @@ def _fill(folder: Path, models: dict[str, tf.keras.Model], what: str, mend: str)
                 for name, variable in zip(weight_names(model), model.variables):
                     variable.assign(weights[prefix + name])
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{folder / WEIGHTS} does not fit {what} ({error}). {mend}") from None
+        raise UserError(f"{folder / WEIGHTS} does not fit {what} ({error}). {fix}") from None
 
 
 def save_text_encoder(folder: str | Path, encoder: TextEncoder, vocabulary: Vocabulary, made_by: dict) -> None:
@@ -85,12 +85,12 @@ def save_text_encoder(folder: str | Path, encoder: TextEncoder, vocabulary: Voca
 def load_text_encoder(folder: str | Path) -> tuple[TextEncoder, Vocabulary]:
     """Reads an encoder's folder. Raises UserError naming the file that is missing, damaged or does not fit."""
     folder = Path(folder)
-    about = _about(folder, "a text encoder", TEXT_MEND)
+    about = _about(folder, "a text encoder", TEXT_FIX)
     vocabulary = Vocabulary.load(folder / VOCABULARY)
     if about.get("vocabulary_hash") != vocabulary.hash:
-        raise UserError(f"{folder / ABOUT} does not fit {folder / VOCABULARY}. {TEXT_MEND}")
+        raise UserError(f"{folder / ABOUT} does not fit {folder / VOCABULARY}. {TEXT_FIX}")
     encoder = build.build_text_encoder(len(vocabulary))
-    _fill(folder, {"": encoder}, f"a text encoder of {len(vocabulary):,} words", TEXT_MEND)
+    _fill(folder, {"": encoder}, f"a text encoder of {len(vocabulary):,} words", TEXT_FIX)
     return encoder, vocabulary
 
 
@@ -128,7 +128,7 @@ def save_image_encoder(
         )
 
 
-def are_twins(text_encoder: str | Path, image_encoder: str | Path) -> bool:
+def trained_together(text_encoder: str | Path, image_encoder: str | Path) -> bool:
     """Whether the two folders hold whole encoders that were trained together and saved at the same step."""
     try:
         text, image = _about(Path(text_encoder), "", ""), _about(Path(image_encoder), "", "")
@@ -140,16 +140,16 @@ def are_twins(text_encoder: str | Path, image_encoder: str | Path) -> bool:
 def load_image_encoder(
     folder: str | Path, inception_weights: str = "", flag: str = "--damsm_inception_weights"
 ) -> ImageEncoder:
-    """Reads an image encoder's folder: a function of pictures that is differentiable by them, frozen.
+    """Reads an image encoder's folder: a function of images that is differentiable by them, frozen.
 
     `inception_weights` is the file of the Inception trunk that it was trained on ("": the one in Keras's cache); the
     small trunk needs none. `flag` is what named it, for messages. Raises UserError where a file is missing, damaged, or
     another trunk's.
     """
     folder = Path(folder)
-    about = _about(folder, "an image encoder", IMAGE_MEND)
+    about = _about(folder, "an image encoder", IMAGE_FIX)
     if about.get("trunk") not in ("small", "inception"):
-        raise UserError(f"{folder / ABOUT} is not that of an image encoder. {IMAGE_MEND}")
+        raise UserError(f"{folder / ABOUT} is not that of an image encoder. {IMAGE_FIX}")
     with build.precision_scope("float32"):
         heads = Heads(about["d"], name="heads")
         if about["trunk"] == "small":
@@ -160,12 +160,12 @@ def load_image_encoder(
                 raise UserError(
                     f"{path}: not the Inception weights that the image encoder in {folder} was trained on, "
                     f"which were {about['inception_file']} (SHA-256 {found[:12]}…, wanted {wanted[:12]}…). "
-                    f"Mend: name that file with {flag}=PATH."
+                    f"Fix: name that file with {flag}=PATH."
                 )
             trunk = InceptionTrunk(path)
         heads(*trunk(tf.zeros([1, about["image_size"], about["image_size"], 3])))
     models = {"heads/": heads} | ({"trunk/": trunk} if about["trunk"] == "small" else {})
-    _fill(folder, models, "this image encoder", IMAGE_MEND)
+    _fill(folder, models, "this image encoder", IMAGE_FIX)
     for model in models.values():
         model.trainable = False
     return ImageEncoder(heads, trunk, about)

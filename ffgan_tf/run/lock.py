@@ -21,14 +21,14 @@ def run_lock(run: str | Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open(path, "a+", encoding="utf-8")
     except OSError as error:
-        raise UserError(f"--run={run}: cannot be written to ({error}). Mend: take another folder.") from None
+        raise UserError(f"--run={run}: cannot be written to ({error}). Fix: take another folder.") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             raise UserError(
-                f"{path}: another process trains in this folder ({file.read().strip() or 'unknown'}). Mend: "
+                f"{path}: another process trains in this folder ({file.read().strip() or 'unknown'}). Fix: "
                 "stop it, or take another --run."
             ) from None
         file.truncate(0)

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.utils import grid
-from ffgan_tf.utils.errors import writing
+from ffgan_tf.utils.errors import report_write_errors
 from ffgan_tf.utils.files import write_atomic
 
 
@@ -65,16 +65,16 @@ class Log:
     def __init__(self, run: str | Path, step: int = 0):
         self.run = Path(run)
         events, lines, samples = (self.run / name for name in ("tensorboard", "log.jsonl", "samples"))
-        with writing(samples):  # now, not when the first are drawn
+        with report_write_errors(samples):  # now, not when the first are drawn
             samples.mkdir(parents=True, exist_ok=True)
-        with writing(events):
+        with report_write_errors(events):
             events.mkdir(parents=True, exist_ok=True)
             before = set(events.iterdir())
             if before:
                 write_restart(events, step)
             self._writer = tf.summary.create_file_writer(str(events))
             self._events = max(set(events.iterdir()) - before)
-        with writing(lines):
+        with report_write_errors(lines):
             if lines.exists():
                 content = lines.read_bytes()
                 if (kept := lines_until(content, step)) != content:
@@ -84,7 +84,7 @@ class Log:
     @contextlib.contextmanager
     def _tensorboard(self, step: int) -> Iterator[None]:
         """Summaries made inside are of this step, and on disk at the end."""
-        with writing(self._events):
+        with report_write_errors(self._events):
             start = self._events.stat().st_size
             with self._writer.as_default(step):
                 yield
@@ -97,18 +97,18 @@ class Log:
         with self._tensorboard(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
-        with writing(self._lines.name):
+        with report_write_errors(self._lines.name):
             self._lines.write(json.dumps({"step": step, **values}) + "\n")
             self._lines.flush()
 
-    def pictures(self, step: int, images: np.ndarray, sentences: list[str], columns: int | None = None) -> Path:
+    def images(self, step: int, images: np.ndarray, sentences: list[str], columns: int | None = None) -> Path:
         """Writes the sample grid (N, S, S, 3) uint8 with its sentences, as PNG and to TensorBoard; returns the file."""
-        picture = grid.grid(images, sentences, columns)
+        sheet = grid.grid(images, sentences, columns)
         path = self.run / "samples" / f"step-{step:08d}.png"
-        with writing(path):
-            write_atomic(path, grid.png(picture))
+        with report_write_errors(path):
+            write_atomic(path, grid.png(sheet))
         with self._tensorboard(step):
-            tf.summary.image("samples", picture[None])
+            tf.summary.image("samples", sheet[None])
         return path
 
     def text(self, name: str, text: str, step: int = 0) -> None:
@@ -118,6 +118,6 @@ class Log:
 
     def close(self) -> None:
         """Closes both."""
-        with writing(self._events):
+        with report_write_errors(self._events):
             self._writer.close()
         self._lines.close()

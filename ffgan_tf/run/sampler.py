@@ -1,4 +1,4 @@
-"""A trained run as a function from sentences to pictures; what `sample`, `evaluate` and the training loop share."""
+"""A trained run as a function from sentences to images; what `sample`, `evaluate` and the training loop share."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,9 +27,9 @@ def truncated(noise: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
 
 
 class Sampler:
-    """Pictures from token ids with a generator in inference mode; compiled once, at one batch size.
+    """Images from token ids with a generator in inference mode; compiled once, at one batch size.
 
-    The picture of sample i depends on its tokens, `seed` and `ids[i]` alone: not on its neighbours or the batch size.
+    The image of sample i depends on its tokens, `seed` and `ids[i]` alone: not on its neighbours or the batch size.
     """
 
     def __init__(self, generator: Generator, text_encoder: TextEncoder, z_dim: int, c_dim: int, batch: int = 32):
@@ -59,7 +59,7 @@ class Sampler:
     def __call__(
         self, tokens: Sequence[Sequence[int]], seed: int, ids: Sequence[int] | None = None, truncation: float = 0.0
     ) -> np.ndarray:
-        """Pictures (N, S, S, 3) uint8 for N token lists (each not empty).
+        """Images (N, S, S, 3) uint8 for N token lists (each not empty).
 
         `ids` number the noise vectors (default 0…N−1); `truncation` t > 0 draws z and ε from the normal distribution
         cut off at ±t.
@@ -107,18 +107,16 @@ def load_run(
     elif step == -1:
         best = checkpoints.best()
         if best is None:
-            raise UserError(f"--step=-1: no checkpoint of {run} is on record as the best. Mend: leave --step out.")
+            raise UserError(f"--step=-1: no checkpoint of {run} is on record as the best. Fix: leave --step out.")
         step = best["step"]
     if step is None:
-        raise UserError(
-            f"{run / 'checkpoints'}: no checkpoint there yet. Mend: train first, or wait for the first one."
-        )
+        raise UserError(f"{run / 'checkpoints'}: no checkpoint there yet. Fix: train first, or wait for the first one.")
     if step not in checkpoints.steps():
         kept = ", ".join(map(str, checkpoints.steps())) or "none"
         raise UserError(f"--step={step}: {run} has no checkpoint of that step (it has {kept}).")
     damage = checkpoints.damage(step)
     if damage:
-        raise UserError(f"--step={step}: its checkpoint is damaged: {damage}. Mend: take another step.")
+        raise UserError(f"--step={step}: its checkpoint is damaged: {damage}. Fix: take another step.")
     vocabulary = Vocabulary.load(run / "vocabulary.json")
     generator = build.build_generator(config, precision or config.precision)
     encoder = build.build_text_encoder(len(vocabulary))

@@ -6,7 +6,7 @@ import os
 from ffgan_tf.utils.errors import UserError
 
 
-def worker_place() -> tuple[int, int]:
+def worker_rank() -> tuple[int, int]:
     """This worker's number and how many there are, by TF_CONFIG; (0, 1) without it.
 
     Raises UserError where TF_CONFIG is not what tf.distribute reads.

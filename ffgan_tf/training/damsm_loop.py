@@ -13,7 +13,7 @@ from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
 from ffgan_tf.models.image_encoder import InceptionTrunk, inception_weights_path
 from ffgan_tf.run.checkpoints import Checkpoints
-from ffgan_tf.run.encoder_files import IMAGE, TEXT, are_twins, save_image_encoder, save_text_encoder
+from ffgan_tf.run.encoder_files import IMAGE, TEXT, save_image_encoder, save_text_encoder, trained_together
 from ffgan_tf.run.log import Log
 from ffgan_tf.run.signals import StopRequest, stop_line
 from ffgan_tf.training.damsm_step import METRICS, Damsm
@@ -26,13 +26,13 @@ from ffgan_tf.utils.progress import format_duration
 
 
 def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None:
-    """The colours of the test pictures, by name; None without --colour_labels."""
+    """The colours of the test images, by name; None without --colour_labels."""
     if not config.colour_labels:
         return None
     from ffgan_tf.evaluation.colour_probe import labels_of, read_colour_labels
 
     labels, given = read_colour_labels(config.colour_labels), f"--colour_labels={config.colour_labels}"
-    return dict(zip(names, labels_of(names, labels, given, "test pictures")))
+    return dict(zip(names, labels_of(names, labels, given, "test images")))
 
 
 def save_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, step: int, found: dict[str, float]) -> None:
@@ -43,11 +43,11 @@ def save_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, step: int, fo
     save_image_encoder(run / IMAGE, damsm.heads, damsm.trunk or damsm.frozen, run / TEXT, made_by)
 
 
-def mend_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, checkpoints: Checkpoints) -> None:
+def repair_encoder_pair(run: Path, damsm: Damsm, vocabulary: Vocabulary, checkpoints: Checkpoints) -> None:
     """Writes the best encoders anew where the two are no pair: a run of before there was an image encoder, or one that
     was killed between the two. Leaves the best checkpoint in `damsm`."""
     best = checkpoints.best()
-    if best is None or are_twins(run / TEXT, run / IMAGE) or checkpoints.damage(best["step"]):
+    if best is None or trained_together(run / TEXT, run / IMAGE) or checkpoints.damage(best["step"]):
         return
     checkpoints.restore(damsm.checkpoint(), best["step"])
     save_encoders(run, damsm, vocabulary, best["step"], {f"validation/{best['metric']}": best["value"]})
@@ -66,7 +66,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
     kept_vocabulary = run / "vocabulary.json"
     if resume_step is not None and Vocabulary.load(kept_vocabulary).hash != vocabulary.hash:
         raise UserError(
-            f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the "
+            f"--data={config.data}: its vocabulary is not the one of {run}. Fix: train on the data the "
             "run was started with, or take another --run."
         )
     checkpoints.remove_leftovers()
@@ -81,7 +81,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
         frozen = InceptionTrunk(weights) if weights else None
         damsm = Damsm(config, len(vocabulary), images, frozen)
         if resume_step is not None:
-            mend_encoders(run, damsm, vocabulary, checkpoints)
+            repair_encoder_pair(run, damsm, vocabulary, checkpoints)
             checkpoints.restore(damsm.checkpoint(), resume_step)
             print(f"continuing at step {resume_step:,} of {total:,}", flush=True)
         train_images = test_images = None
@@ -100,7 +100,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 ]
             except Stopped:
                 print(
-                    f"stopped while Inception was at the pictures ({stop.asked} received); the same command continues",
+                    f"stopped while Inception was at the images ({stop.asked} received); the same command continues",
                     flush=True,
                 )
                 return 0
@@ -122,9 +122,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 image_at=train_images,
             )
         )
-        validation = Validation(
-            damsm, test_split, vocabulary, max_size, test_images, colours, config.attention_pictures
-        )
+        validation = Validation(damsm, test_split, vocabulary, max_size, test_images, colours, config.attention_images)
         train_step = tf.function(damsm.train_step)
         log = Log(run, step)
         print(
@@ -171,7 +169,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 found = validation()
                 log.scalars(step, found)
                 sheet = validation.sheet()
-                log.pictures(step, sheet.tiles, sheet.labels, sheet.columns)
+                log.images(step, sheet.tiles, sheet.labels, sheet.columns)
                 best = checkpoints.mark_best(
                     step,
                     config.best_by,

@@ -18,7 +18,7 @@ METRICS = (*(f"loss/{name}" for name in LOSSES), "loss/total", "grad_norm/text",
 
 
 class Encoded(NamedTuple):
-    """B pictures and B captions in the common space."""
+    """B images and B captions in the common space."""
 
     regions: tf.Tensor  # (B, R, d), row by row
     codes: tf.Tensor  # (B, d)
@@ -30,8 +30,8 @@ class Encoded(NamedTuple):
 class Damsm(tf.Module):
     """Text encoder, image encoder, Adam, the step: all that a checkpoint holds.
 
-    `frozen`: the frozen trunk, pictures in [−1, 1] → (local, pooled); None trains the small one. `images`: training
-    pictures, which make an epoch of the learning rate's.
+    `frozen`: the frozen trunk, images in [−1, 1] → (local, pooled); None trains the small one. `images`: training
+    images, which make an epoch of the learning rate's.
     """
 
     def __init__(self, config: DamsmConfig, words: int, images: int, frozen: Callable | None = None):
@@ -40,7 +40,7 @@ class Damsm(tf.Module):
         self.text_encoder = build.build_text_encoder(words, config.text_init_range, config.seed)
         self.heads = Heads(seed=config.seed, name="heads")
         self.trunk = None if frozen else SmallTrunk(config.image_size, config.seed, name="trunk")
-        self.heads(*self.look(tf.zeros([1, config.image_size, config.image_size, 3], tf.uint8)))
+        self.heads(*self.image_features(tf.zeros([1, config.image_size, config.image_size, 3], tf.uint8)))
         self.image_variables = [*self.heads.trainable_variables]
         if self.trunk:
             self.image_variables += self.trunk.trainable_variables
@@ -53,8 +53,8 @@ class Damsm(tf.Module):
         parts = {"text_encoder": self.text_encoder, "heads": self.heads, "optimizer": self.optimizer, "step": self.step}
         return tf.train.Checkpoint(**parts, **({"trunk": self.trunk} if self.trunk else {}))
 
-    def look(self, image, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """Pictures (B, S, S, 3) uint8, or their cached features (local, pooled), → local, pooled, float32."""
+    def image_features(self, image, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Images (B, S, S, 3) uint8, or their cached features (local, pooled), → local, pooled, float32."""
         if isinstance(image, tuple):
             return tuple(tf.cast(part, tf.float32) for part in image)
         if self.trunk:
@@ -62,13 +62,13 @@ class Damsm(tf.Module):
         return tuple(tf.stop_gradient(part) for part in self.frozen(to_unit(image)))
 
     def encode(self, image, tokens: tf.Tensor, lengths: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> Encoded:
-        """Pictures (or cached features) and captions (B, T), (B,); with dropout where its seed (2,) is given."""
+        """Images (or cached features) and captions (B, T), (B,); with dropout where its seed (2,) is given."""
         training = dropout_seed is not None
         embedded = self.text_encoder.embedding(tokens)
         if training:  # not the layer's own dropout: its random state would not survive a restart
             embedded = tf.nn.experimental.stateless_dropout(embedded, DROPOUT_RATE, dropout_seed)
         sentences, words = self.text_encoder.read(embedded, lengths)
-        regions, codes = self.heads(*self.look(image, training))
+        regions, codes = self.heads(*self.image_features(image, training))
         return Encoded(regions, codes, words, sentences, tf.sequence_mask(lengths, tf.shape(tokens)[1]))
 
     def losses(self, encoded: Encoded, classes: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""DAMSM on the test split: loss, R-precision, colour retrieval, and pictures of what the words look at."""
+"""DAMSM on the test split: loss, R-precision, colour retrieval, and images of what the words look at."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -20,8 +20,8 @@ WRONG, GROUPS = 99, 10  # R-precision's; fewer where the split is smaller
 SHEET_WORDS = 12  # words of a caption in the attention sheet
 
 
-class Sheet(NamedTuple):
-    """Pictures and, beside each, where its words look: tiles (N, S, S, 3) uint8 row by row, what each shows, a row's
+class AttentionSheet(NamedTuple):
+    """Images and, beside each, where its words look: tiles (N, S, S, 3) uint8 row by row, what each shows, a row's
     length."""
 
     tiles: np.ndarray
@@ -30,7 +30,7 @@ class Sheet(NamedTuple):
 
 
 class Validation:
-    """The test split, each picture with one of its captions in turn, in an order that mixes classes."""
+    """The test split, each image with one of its captions in turn, in an order that mixes classes."""
 
     def __init__(
         self,
@@ -40,9 +40,9 @@ class Validation:
         max_size: int,
         features: Callable | None = None,
         colours: dict[str, str] | None = None,
-        pictures: int = 6,
+        images: int = 6,
     ):
-        """`features(index)` gives a picture's cached features; `colours` the colours of pictures by name.
+        """`features(index)` gives an image's cached features; `colours` the colours of images by name.
 
         Raises UserError where the split has too little to tell apart.
         """
@@ -54,14 +54,14 @@ class Validation:
         if len(classes) < 2:
             raise UserError(
                 f"--data={damsm.config.data}: its test split is of one class; R-precision, by which the "
-                "best encoder is kept, needs sentences of others. Mend: convert with more test classes."
+                "best encoder is kept, needs sentences of others. Fix: convert with more test classes."
             )
         self._order = np.random.default_rng(0).permutation(count)
-        which = np.arange(count) % split.captions
+        which = np.arange(count) % split.caption_counts
         self._tokens = split.tokens[np.arange(count), which][:, :MAX_WORDS]
         self._lengths = np.minimum(split.lengths[np.arange(count), which], MAX_WORDS)
         self._colours = colours and [colours[name] for name in split.names]
-        self._sheet = np.linspace(0, count - 1, min(pictures, count)).astype(int)
+        self._sheet = np.linspace(0, count - 1, min(images, count)).astype(int)
         self._encode = tf.function(damsm.encode)
         self._loss = tf.function(lambda encoded, classes: tf.add_n(list(damsm.losses(encoded, classes).values())))
 
@@ -100,13 +100,13 @@ class Validation:
         """R-precision of a blind choice."""
         return 1 / (self._wrong + 1)
 
-    def sheet(self) -> Sheet:
-        """Test pictures, each followed by copies with one word's attention as light on it."""
+    def sheet(self) -> AttentionSheet:
+        """Test images, each followed by copies with one word's attention as light on it."""
         split, places = self._split, self._sheet
         tokens, lengths = self._tokens[places], np.minimum(self._lengths[places], SHEET_WORDS)
         encoded = self._encode(next(iter(self._images(places, len(places)))), tokens, self._lengths[places])
         maps = own_attention(encoded.regions, encoded.words, encoded.mask, self._damsm.config.gamma1).numpy()
-        pictures = next(
+        images = next(
             iter(
                 centre_images(
                     split,
@@ -119,20 +119,20 @@ class Validation:
         ).numpy()
         columns, tiles, labels = 1 + int(lengths.max()), [], []
         for row, place in enumerate(places):
-            text = split.texts[place][int(place % split.captions[place])]
-            tiles.append(pictures[row])
+            text = split.texts[place][int(place % split.caption_counts[place])]
+            tiles.append(images[row])
             labels.append(text)
             for t in range(columns - 1):
                 there = t < lengths[row]
-                tiles.append(lit(pictures[row], maps[row, t]) if there else np.full_like(pictures[row], 255))
+                tiles.append(attention_overlay(images[row], maps[row, t]) if there else np.full_like(images[row], 255))
                 labels.append(self._vocabulary.words[tokens[row, t]] if there else "")
-        return Sheet(np.stack(tiles), labels, columns)
+        return AttentionSheet(np.stack(tiles), labels, columns)
 
 
-def lit(picture: np.ndarray, attention: np.ndarray) -> np.ndarray:
-    """A picture (S, S, 3) uint8 darkened except where the attention (R,) over its square of regions is high."""
+def attention_overlay(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
+    """An image (S, S, 3) uint8 darkened except where the attention (R,) over its square of regions is high."""
     side = int(round(len(attention) ** 0.5))
     spread = max(float(np.ptp(attention)), 1e-12)
     level = ((attention - attention.min()) / spread).reshape(side, side).astype(np.float32)
-    light = np.asarray(Image.fromarray(level).resize(picture.shape[1::-1], Image.Resampling.BILINEAR))
-    return np.rint(picture * (0.25 + 0.75 * np.clip(light, 0, 1))[:, :, None]).astype(np.uint8)
+    light = np.asarray(Image.fromarray(level).resize(image.shape[1::-1], Image.Resampling.BILINEAR))
+    return np.rint(image * (0.25 + 0.75 * np.clip(light, 0, 1))[:, :, None]).astype(np.uint8)

@@ -125,8 +125,8 @@ def check_finite(
     names: Sequence[str],
     first_step: int,
     last_checkpoint: int | None,
-    mend: str,
-    origin: Callable[[int], str | None] = lambda step: None,
+    fix: str,
+    locate_non_finite: Callable[[int], str | None] = lambda step: None,
     excused: np.ndarray | None = None,
 ) -> None:
     """Raises UserError naming the first step and term that is not finite, and by `origin` the layer.
@@ -140,7 +140,7 @@ def check_finite(
     if not len(bad):
         return
     step, term = first_step + int(bad[0][0]), names[int(bad[0][1])]
-    where = origin(step)
+    where = locate_non_finite(step)
     kept = (
         f"The checkpoint of step {last_checkpoint} is kept."
         if last_checkpoint is not None
@@ -148,5 +148,5 @@ def check_finite(
     )
     raise UserError(
         f"step {step}: {term} is {metrics[tuple(bad[0])]}{f' ({where})' if where else ''}; training has "
-        f"diverged and stops. {kept} Mend: {mend}."
+        f"diverged and stops. {kept} Fix: {fix}."
     )

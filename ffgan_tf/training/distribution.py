@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from ffgan_tf.training.cluster import worker_place
+from ffgan_tf.training.cluster import worker_rank
 from ffgan_tf.utils.errors import UserError
 
 
@@ -23,7 +23,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
-    if worker_place()[1] < 2:
+    if worker_rank()[1] < 2:
         raise UserError(
             "--strategy=multi_worker needs TF_CONFIG, which names all workers and this one's place: "
             'TF_CONFIG=\'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": '
@@ -35,9 +35,9 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 def output_folder(run: Path, strategy_name: str) -> Path:
     """Where this worker writes. All workers take part in saving, but only the chief's files are the run's: the others'
     go to a folder of their own in the system's temporary one."""
-    if strategy_name != "multi_worker" or worker_place()[0] == 0:
+    if strategy_name != "multi_worker" or worker_rank()[0] == 0:
         return run
-    folder = Path(tempfile.mkdtemp(prefix=f"ffgan_tf-worker{worker_place()[0]}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"ffgan_tf-worker{worker_rank()[0]}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

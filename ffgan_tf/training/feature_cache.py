@@ -1,6 +1,6 @@
-"""What a frozen image trunk says of every picture of a split, computed once and kept on disk.
+"""What a frozen image trunk says of every image of a split, computed once and kept on disk.
 
-`CACHE/KEY/{features.json, 00000/{local.npy, pooled.npy}, …}`, float16, 256 pictures a folder: a folder is whole or not
+`CACHE/KEY/{features.json, 00000/{local.npy, pooled.npy}, …}`, float16, 256 images a folder: a folder is whole or not
 there, so an extraction that was stopped continues. KEY is a digest of all that the features depend on; other weights,
 records or sizes get another folder, and the old one may be removed by hand.
 """
@@ -23,7 +23,7 @@ from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
 from ffgan_tf.utils.progress import Progress
 
-PER_FOLDER = 256  # pictures; 227 MB with their mirror images
+PER_FOLDER = 256  # images; 227 MB with their mirror images
 BATCH = 32
 
 
@@ -32,14 +32,14 @@ class Stopped(Exception):
 
 
 class Features:
-    """Features of N pictures, V views each (as they are; mirrored), on disk."""
+    """Features of N images, V views each (as they are; mirrored), on disk."""
 
     def __init__(self, folders: list[Path]):
         self._local = [np.load(folder / "local.npy", mmap_mode="r") for folder in folders]
         self._pooled = [np.load(folder / "pooled.npy", mmap_mode="r") for folder in folders]
 
     def read(self, index: int, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
-        """`local` (17, 17, 768) and `pooled` (2048,) of a picture or its mirror image, float16."""
+        """`local` (17, 17, 768) and `pooled` (2048,) of an image or its mirror image, float16."""
         folder, place = divmod(int(index), PER_FOLDER)
         return np.array(self._local[folder][place, int(mirrored)]), np.array(self._pooled[folder][place, int(mirrored)])
 
@@ -72,7 +72,7 @@ def cached_features(
 ) -> Features:
     """The features of `split` under `key`, computing those that are not there.
 
-    `trunk`: pictures in [−1, 1] → (local, pooled). Raises UserError where the disk is too small or a feature does not
+    `trunk`: images in [−1, 1] → (local, pooled). Raises UserError where the disk is too small or a feature does not
     fit float16, Stopped once `stopped()` is true.
     """
     folder = Path(cache_dir).expanduser() / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
@@ -88,11 +88,11 @@ def cached_features(
     if wanted > free:
         raise UserError(
             f"--cache_dir={cache_dir}: the features take {wanted / 1e9:.1f} GB, {free / 1e9:.1f} GB are "
-            "free. Mend: name a folder on a larger disk, or --nocache_features (slower: Inception every "
+            "free. Fix: name a folder on a larger disk, or --nocache_features (slower: Inception every "
             "step)."
         )
     write_json(folder / "features.json", key)
-    print(f"features of {count:,} {key['split']} pictures go to {folder} ({wanted / 1e9:.1f} GB)", flush=True)
+    print(f"features of {count:,} {key['split']} images go to {folder} ({wanted / 1e9:.1f} GB)", flush=True)
     run = tf.function(lambda images: trunk(to_unit(images)))
     progress, done = Progress("Inception", sum(sizes[i] for i in missing), "images"), 0
     for i in missing:
@@ -109,7 +109,7 @@ def cached_features(
                     for target, value in zip((local, pooled), values):
                         if not np.abs(value).max() < np.finfo(np.float16).max:
                             raise UserError(
-                                "Inception's features do not fit float16: are these its weights? Mend: "
+                                "Inception's features do not fit float16: are these its weights? Fix: "
                                 "other --inception_weights, or --nocache_features."
                             )
                         target[place : place + len(value), view] = value

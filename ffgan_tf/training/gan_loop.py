@@ -14,11 +14,11 @@ from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
 from ffgan_tf.models import build
 from ffgan_tf.run.checkpoints import Checkpoints
-from ffgan_tf.run.encoder_files import are_twins, load_image_encoder, load_text_encoder
+from ffgan_tf.run.encoder_files import load_image_encoder, load_text_encoder, trained_together
 from ffgan_tf.run.log import Log
 from ffgan_tf.run.sampler import Sampler
 from ffgan_tf.run.signals import StopRequest, stop_line
-from ffgan_tf.training.cluster import worker_place
+from ffgan_tf.training.cluster import worker_rank
 from ffgan_tf.training.diagnose import check_finite, first_non_finite
 from ffgan_tf.training.distribution import any_worker, compiled_steps, make_strategy, output_folder
 from ffgan_tf.training.gan_step import METRICS, Gan
@@ -27,7 +27,7 @@ from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic
 from ffgan_tf.utils.progress import format_duration
 
-MEND = "a smaller --lr_d and --lr_g, a --clip_norm, or --precision=float32, with --allow_config_change"
+FIX = "a smaller --lr_d and --lr_g, a --clip_norm, or --precision=float32, with --allow_config_change"
 COLLAPSED_SPREAD = 0.02  # a batch's μ differ by less than this, σ being near 1: I_s says nothing of the sentence
 
 
@@ -42,7 +42,7 @@ def make_text_encoder(config: configs.TrainConfig, vocabulary: Vocabulary):
     if own.hash != vocabulary.hash:
         raise UserError(
             f"--text_encoder={config.text_encoder} has another vocabulary ({len(own):,} words) than "
-            f"--data={config.data} ({len(vocabulary):,} words). Mend: convert the data with the encoder's "
+            f"--data={config.data} ({len(vocabulary):,} words). Fix: convert the data with the encoder's "
             "captions (convert_cub.py --captions_pickle=…), or take an encoder trained on these records."
         )
     return encoder
@@ -52,15 +52,15 @@ def make_image_encoder(config: configs.TrainConfig):
     """DAMSM's image encoder, for `--damsm_weight`; None without one."""
     if not config.damsm_weight:
         return None
-    if not are_twins(config.text_encoder, config.image_encoder):
+    if not trained_together(config.text_encoder, config.image_encoder):
         raise UserError(
             f"--image_encoder={config.image_encoder} was not trained with --text_encoder={config.text_encoder}: "
-            "their features do not compare. Mend: both folders of one run of train_damsm."
+            "their features do not compare. Fix: both folders of one run of train_damsm."
         )
     return load_image_encoder(config.image_encoder, config.inception_weights, "--inception_weights")
 
 
-def skipped(metrics: np.ndarray) -> np.ndarray:
+def excused_non_finite(metrics: np.ndarray) -> np.ndarray:
     """Which of METRICS (steps, len(METRICS)) need not be finite, boolean: under a loss scale above 1, gradients too large
     for float16 are no divergence; the optimiser leaves the step out and lowers the scale."""
     found = np.zeros(metrics.shape, bool)
@@ -70,8 +70,8 @@ def skipped(metrics: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def explained(config: configs.TrainConfig) -> Iterator[None]:
-    """What goes wrong inside a step and is the user's to mend, as a UserError."""
+def as_user_errors(config: configs.TrainConfig) -> Iterator[None]:
+    """What goes wrong inside a step and is for the user to fix, as a UserError."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
@@ -80,25 +80,25 @@ def explained(config: configs.TrainConfig) -> Iterator[None]:
         # The reason stands below "Graph execution error:" and a traceback of the graph's own.
         reason = next((line.strip() for line in str(error).splitlines() if "abort" in line), type(error).__name__)
         raise UserError(
-            f"another worker is gone ({reason[:160]}). Mend: start all workers again, each with its command; "
+            f"another worker is gone ({reason[:160]}). Fix: start all workers again, each with its command; "
             "they continue from the newest checkpoint."
         ) from error
     except (tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError) as error:
         # A constant that there is no room for, gradients' zeros say, is one that "cannot be parsed".
         if isinstance(error, tf.errors.ResourceExhaustedError) or "Cannot parse tensor from proto" in str(error):
             raise UserError(
-                f"out of memory at --batch={config.batch}. Mend: --batch={max(2, config.batch // 2)} with "
+                f"out of memory at --batch={config.batch}. Fix: --batch={max(2, config.batch // 2)} with "
                 "--allow_config_change, or a smaller --image_size, --ngf or --ndf in a new run."
             ) from error
         if "one class only" in str(error):
             raise UserError(
-                f"a batch of {config.batch} pictures was of one class only, so no sentence was wrong for any of "
-                "them (Eq. 4). Mend: a larger --batch with --allow_config_change, or data of more "
+                f"a batch of {config.batch} images was of one class only, so no sentence was wrong for any of "
+                "them (Eq. 4). Fix: a larger --batch with --allow_config_change, or data of more "
                 "classes."
             ) from error
         if "JPEG" in str(error):
             raise UserError(
-                f"--data={config.data}: a picture cannot be decoded. Mend: tools/verify_records.py "
+                f"--data={config.data}: an image cannot be decoded. Fix: tools/verify_records.py "
                 f"--data={config.data} says where the damage is; convert again."
             ) from error
         raise
@@ -108,11 +108,11 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     """Trains, or continues to train, in the folder `run`. Returns the exit code: 0 when done or stopped by a signal."""
     strategy = make_strategy(config.strategy)
     read_from, run = Path(run), output_folder(Path(run), config.strategy)  # one folder, but for workers after the first
-    replicas, workers = strategy.num_replicas_in_sync, worker_place()[1] if config.strategy == "multi_worker" else 1
+    replicas, workers = strategy.num_replicas_in_sync, worker_rank()[1] if config.strategy == "multi_worker" else 1
     if config.batch % (replicas * config.accumulate) or config.batch // (replicas * config.accumulate) < 2:
         raise UserError(
             f"--batch={config.batch} cannot be shared by {replicas} devices in {config.accumulate} parts each, "
-            "two pictures a part at least. Mend: a multiple, with --allow_config_change."
+            "two images a part at least. Fix: a multiple, with --allow_config_change."
         )
     manifest = records.read_manifest(config.data)
     max_size = manifest["image"]["max_size"]
@@ -123,7 +123,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     resume_step = kept.latest()
     if resume_step is not None and Vocabulary.load(read_from / "vocabulary.json").hash != vocabulary.hash:
         raise UserError(
-            f"--data={config.data}: its vocabulary is not the one of {run}. Mend: train on the data the run "
+            f"--data={config.data}: its vocabulary is not the one of {run}. Fix: train on the data the run "
             "was started with, or take another --run."
         )
     checkpoints.remove_leftovers()
@@ -134,7 +134,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     if len(set(train_split.classes.tolist())) < 2:
         raise UserError(
             f"--data={config.data}: all training images are of one class, so no sentence is wrong for any "
-            "(Eq. 4). Mend: convert with classes."
+            "(Eq. 4). Fix: convert with classes."
         )
     total = config.steps or -(-config.epochs * images // config.batch)
 
@@ -162,7 +162,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
             **place,
         )
 
-    def origin(step):
+    def locate_non_finite(step):
         """The layer in which a step's first non-finite value arises, by doing it again."""
         if replicas > 1:
             return None
@@ -185,7 +185,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     chosen = np.linspace(0, len(test_split.names) - 1, min(config.grid_captions, len(test_split.names))).astype(int)
     sentences = [test_split.texts[i][0] for i in chosen]
     sentence_ids = [test_split.tokens[i, 0, : test_split.lengths[i, 0]] for i in chosen]
-    shown = gan.shown()
+    shown = gan.sampling_generator()
     sampler = Sampler(shown, gan.text_encoder, config.z_dim, config.c_dim, len(chosen))
     evaluator = None
     if config.eval_every and run == read_from:
@@ -204,7 +204,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
     pending: list[tf.Tensor] = []  # the metrics of steps since the last log, still on the device
     saved = resume_step
     stop_reason = ""
-    with StopRequest() as stop, explained(config):
+    with StopRequest() as stop, as_user_errors(config):
         while step < total:
             # No call goes beyond a step at which something is due.
             events = (config.log_every, config.sample_every, config.checkpoint_every, config.eval_every or total)
@@ -227,7 +227,9 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
             report = save or sample or step % config.log_every == 0
             if report:
                 values = np.concatenate([metrics.numpy() for metrics in pending])  # the one wait for the device
-                check_finite(values, METRICS, step - len(values) + 1, saved, MEND, origin, skipped(values))
+                check_finite(
+                    values, METRICS, step - len(values) + 1, saved, FIX, locate_non_finite, excused_non_finite(values)
+                )
                 seconds = time.monotonic() - interval_began
                 means = dict(zip(METRICS, values.mean(axis=0).astype(float)))
                 speed = config.batch * len(values) / max(seconds, 1e-9)
@@ -255,13 +257,13 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
                     flush=True,
                 )
                 pending.clear()
-            if save:  # first: who sent SIGTERM may not wait for pictures
+            if save:  # first: who sent SIGTERM may not wait for images
                 checkpoints.save(gan.checkpoint(), step)
                 saved = step
             if sample or evaluate:
-                gan.show(shown)
+                gan.refresh(shown)
             if sample:
-                log.pictures(step, sampler(sentence_ids, config.seed), sentences)
+                log.images(step, sampler(sentence_ids, config.seed), sentences)
             if evaluate and evaluator:
                 fid = evaluator(step)["fid"]
                 best = checkpoints.mark_best(step, "fid", fid)
@@ -279,7 +281,7 @@ def train(config: configs.TrainConfig, run: str | Path) -> int:
         print(stop_line("ffgan_tf.train", run, step, total, stop_reason), flush=True)
     else:
         print(
-            f"done: {step:,} steps in {format_duration(time.monotonic() - began)}. Pictures: {run / 'samples'}; "
+            f"done: {step:,} steps in {format_duration(time.monotonic() - began)}. Images: {run / 'samples'}; "
             f'sentences of your own: python -m ffgan_tf.sample --run={run} --text="…"',
             flush=True,
         )

@@ -21,7 +21,7 @@ METRICS = (*D_METRICS, *G_METRICS, "grad_norm/d", "grad_norm/g", "loss_scale/d",
 
 
 class Inputs(NamedTuple):
-    """A replica's share of a batch, or a part of it, as both networks see it. b pictures."""
+    """A replica's share of a batch, or a part of it, as both networks see it. b images."""
 
     real: tf.Tensor  # t (b, S, S, 3) in [−1, 1]
     sentence: tf.Tensor  # s (b, d)
@@ -35,7 +35,7 @@ class Inputs(NamedTuple):
 
 
 def to_unit(images: tf.Tensor) -> tf.Tensor:
-    """uint8 pictures → float32 in [−1, 1]."""
+    """uint8 images → float32 in [−1, 1]."""
     return tf.cast(images, tf.float32) / 127.5 - 1.0
 
 
@@ -48,7 +48,7 @@ class Gan(tf.Module):
     """Everything a run's checkpoint holds: frozen text encoder, both networks, both Adams, the generator's EMA, the step.
 
     The EMA covers all of the generator's variables: batch norm's moving statistics belong to the weights they were
-    measured with. `image_encoder`: pictures in [−1, 1] → regions, codes (DAMSM's), where `--damsm_weight` is not 0. Make
+    measured with. `image_encoder`: images in [−1, 1] → regions, codes (DAMSM's), where `--damsm_weight` is not 0. Make
     it inside the scope of the strategy that is to run it.
     """
 
@@ -64,9 +64,13 @@ class Gan(tf.Module):
         self.ema = build.build_generator(config, config.precision, sync)
         for average, value in zip(self.ema.variables, self.generator.variables):
             average.assign(value)
-        self._judge = self.discriminator  # for the gradient penalty, whose second derivatives want float32
+        self._penalty_discriminator = (
+            self.discriminator
+        )  # for the gradient penalty, whose second derivatives want float32
         if config.gradient_penalty != "none" and config.precision.startswith("mixed"):
-            self._judge = build.same_weights(self.discriminator, build.build_discriminator(config, "float32", sync))
+            self._penalty_discriminator = build.same_weights(
+                self.discriminator, build.build_discriminator(config, "float32", sync)
+            )
         self.optimizer_g, self.optimizer_d = adam(config, config.lr_g), adam(config, config.lr_d)
         if config.precision == "mixed_float16":  # whose small gradients would be zero
             scaled = tf.keras.mixed_precision.LossScaleOptimizer
@@ -87,14 +91,14 @@ class Gan(tf.Module):
             step=self.step,
         )
 
-    def shown(self) -> Generator:
-        """The EMA generator, for pictures: itself on one device. To read the statistics that several replicas keep, all
+    def sampling_generator(self) -> Generator:
+        """The EMA generator, for images: itself on one device. To read the statistics that several replicas keep, all
         workers must take part; so there it is a copy which one worker can use alone, of when `show` was last called."""
         if self._strategy.num_replicas_in_sync == 1:
             return self.ema
         return build.build_generator(self.config, self.config.precision)
 
-    def show(self, copy: Generator) -> None:
+    def refresh(self, copy: Generator) -> None:
         """Brings what `shown` gave up to date; on all workers at once."""
         if copy is not self.ema:
             with self._strategy.scope():
@@ -123,7 +127,9 @@ class Gan(tf.Module):
         noise, epsilon = batch["noise"][:, : config.z_dim], batch["noise"][:, config.z_dim :]
         sentence, words = self.text_encoder(tokens, lengths)
         sentence, words = tf.stop_gradient(sentence), tf.stop_gradient(words)
-        condition = build.d_condition(config.condition, sentence, *self.generator.augment(sentence, epsilon)[:2])
+        condition = build.discriminator_condition(
+            config.condition, sentence, *self.generator.augment(sentence, epsilon)[:2]
+        )
         # A wrong sentence is any of the global batch: the same one however many replicas share it.
         everyone, own = condition, tf.range(tf.shape(condition)[0])
         context = tf.distribute.get_replica_context()
@@ -207,8 +213,8 @@ class Gan(tf.Module):
         return tape.gradient(scaled, d.trainable_variables), tf.stack([tf.cast(value, tf.float32) for value in values])
 
     def _penalty(self, inputs: Inputs) -> tf.Tensor:
-        """`--gradient_penalty` of D on real pictures, by this batch's batch-norm statistics; 0 without one."""
-        kind, judge = self.config.gradient_penalty, self._judge
+        """`--gradient_penalty` of D on real images, by this batch's batch-norm statistics; 0 without one."""
+        kind, judge = self.config.gradient_penalty, self._penalty_discriminator
         if kind == "none":
             return tf.constant(0.0)
         real, condition = (tf.cast(value, judge.compute_dtype) for value in (inputs.real, inputs.condition))

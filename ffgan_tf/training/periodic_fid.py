@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ffgan_tf.config import TrainConfig
-from ffgan_tf.evaluation.engine import evaluate_pictures, run_pictures
-from ffgan_tf.evaluation.images import RecordPictures
+from ffgan_tf.evaluation.engine import evaluate_images, run_images
+from ffgan_tf.evaluation.images import RecordImages
 from ffgan_tf.evaluation.inception.networks import load_network
 from ffgan_tf.evaluation.protocols import get_protocol
 from ffgan_tf.evaluation.report import append_json_line, write_tensorboard
@@ -14,16 +14,16 @@ BATCH, SEED = 32, 2020
 
 
 class Evaluator:
-    """Scores the run's EMA generator by protocol `ours` on `--eval_samples` test captions.
+    """Scores the run's EMA generator by protocol `ffgan` on `--eval_samples` test captions.
 
     Made at the start, so that missing weights are told before training. Between runs of one recipe, and along one run,
     its FID compares; with `evaluate`'s at other counts it does not (FID falls as the count grows).
     """
 
     def __init__(self, config: TrainConfig, folder: Path, vocabulary, generator, text_encoder):
-        self._protocol = get_protocol("ours")
+        self._protocol = get_protocol("ffgan")
         self._network = load_network(config.eval_inception, config.eval_inception_weights or None, batch_size=BATCH)
-        self._reference = RecordPictures(
+        self._reference = RecordImages(
             config.data, self._protocol.reference_split, config.image_size, self._protocol.reference_crop, seed=SEED
         )
         sampler = Sampler(generator, text_encoder, config.z_dim, config.c_dim, BATCH)
@@ -32,9 +32,9 @@ class Evaluator:
     def __call__(self, step: int) -> dict:
         """The report at a step, appended to `RUN/metrics.jsonl` and to TensorBoard."""
         run = self._run._replace(step=step)
-        pictures = run_pictures(run, run.config.data, self._protocol, run.config.eval_samples, SEED, BATCH)
-        report = evaluate_pictures(
-            pictures, self._reference, self._network, self._protocol, batch=BATCH, seed=SEED, step=step
+        images = run_images(run, run.config.data, self._protocol, run.config.eval_samples, SEED, BATCH)
+        report = evaluate_images(
+            images, self._reference, self._network, self._protocol, batch=BATCH, seed=SEED, step=step
         )
         append_json_line(run.folder / "metrics.jsonl", report)
         write_tensorboard(run.folder / "tensorboard", report)

@@ -9,7 +9,7 @@ from absl import flags
 from ffgan_tf import config as configs
 from ffgan_tf.data import records
 from ffgan_tf.run.lock import run_lock
-from ffgan_tf.training.cluster import worker_place
+from ffgan_tf.training.cluster import worker_rank
 from ffgan_tf.utils.errors import UserError
 
 
@@ -41,11 +41,11 @@ def opened_run(
     config, changed = configs.resolve(config_class, run, flags.FLAGS.allow_config_change)
     if not config.data:
         raise UserError(
-            "--data is missing: the folder of a converted data set. Mend: tools/make_demo_dataset.py and "
+            "--data is missing: the folder of a converted data set. Fix: tools/make_demo_dataset.py and "
             "tools/convert_cub.py make one."
         )
     records.read_manifest(config.data)  # before the run's folder is made
-    chief = getattr(config, "strategy", "one") != "multi_worker" or worker_place()[0] == 0  # who alone writes there
+    chief = getattr(config, "strategy", "one") != "multi_worker" or worker_rank()[0] == 0  # who alone writes there
     with run_lock(run) if chief else contextlib.nullcontext():
         for name, (was, now) in changed.items():
             print(f"--{name}: {was!r} before, {now!r} from here on", flush=True)

@@ -1,4 +1,4 @@
-"""Errors that are the user's to mend: shown as one message without a traceback, exit code 2."""
+"""Errors that are for the user to fix: shown as one message without a traceback, exit code 2."""
 
 import contextlib
 import errno
@@ -10,23 +10,23 @@ from collections.abc import Callable, Iterator
 
 
 class UserError(Exception):
-    """Something the user can put right. The message names the file or flag, what is wrong, and the mend."""
+    """Something the user can put right. The message names the file or flag, what is wrong, and the fix."""
 
 
 def cannot_write(path: str | os.PathLike, error: Exception, besides: str = "") -> UserError:
     """The error for a file or folder that could not be written, Python's or TensorFlow's; `besides` is said before the
-    mend."""
+    fix."""
     # TensorFlow: `{{function_node …}} PATH; No space left on device [Op:SaveV2]`, and lines of where it was.
     reason = re.sub(r"\{\{.*?\}\} ?| \[Op:.*", "", (str(error).splitlines() or [""])[0]) or type(error).__name__
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
         os.strerror(number) in reason for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     )
-    mend = "make room on that disk" if full else "make the folder one that can be written to"
-    return UserError(f"{path}: cannot be written ({reason}). {besides}Mend: {mend}, then run the same command again.")
+    fix = "make room on that disk" if full else "make the folder one that can be written to"
+    return UserError(f"{path}: cannot be written ({reason}). {besides}Fix: {fix}, then run the same command again.")
 
 
 @contextlib.contextmanager
-def writing(path: str | os.PathLike) -> Iterator[None]:
+def report_write_errors(path: str | os.PathLike) -> Iterator[None]:
     """What goes wrong inside while `path` is written, as a UserError that names it: a full disk, say."""
     tensorflow = sys.modules.get("tensorflow")  # not imported for this: commands check their flags before
     try:
@@ -43,7 +43,7 @@ def _say(message: str) -> None:
 def exit_code_main(main: Callable[[list], int]) -> Callable[[list], int]:
     """Wraps an absl main: a UserError becomes `error: …` on stderr and exit code 2, Ctrl-C exit code 130.
 
-    A full disk is the user's to mend too, wherever it is met.
+    A full disk is for the user to fix too, wherever it is met.
     """
 
     @functools.wraps(main)

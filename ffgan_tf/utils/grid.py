@@ -1,4 +1,4 @@
-"""Pictures side by side, with their sentences beneath."""
+"""Images side by side, with their sentences beneath."""
 
 import io
 import textwrap
@@ -12,14 +12,14 @@ LINE = 12  # pixels a line of the default font takes
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Pictures in [−1, 1] → uint8, rounded to the nearest of 256 levels and clipped."""
+    """Images in [−1, 1] → uint8, rounded to the nearest of 256 levels and clipped."""
     return np.clip(np.rint((np.asarray(images, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
 def grid(images: np.ndarray, sentences: Sequence[str] | None = None, columns: int | None = None) -> np.ndarray:
-    """(N, S, S, 3) uint8 → one picture (H, W, 3) uint8 on white, about as wide as high, row by row.
+    """(N, S, S, 3) uint8 → one image (H, W, 3) uint8 on white, about as wide as high, row by row.
 
-    With `sentences`, small pictures are shown at a whole multiple of at least 128 pixels, so that the words fit under
+    With `sentences`, small images are shown at a whole multiple of at least 128 pixels, so that the words fit under
     them.
     """
     images = np.asarray(images)
@@ -42,7 +42,7 @@ def grid(images: np.ndarray, sentences: Sequence[str] | None = None, columns: in
 
 
 def png(image: np.ndarray) -> bytes:
-    """A picture (H, W, 3) uint8 as PNG."""
+    """An image (H, W, 3) uint8 as PNG."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()

@@ -172,7 +172,7 @@ def load_torch_file(path: str) -> Any:
             return _read_zip(file, str(path)) if is_zip else _read_legacy(file, str(path))
         except _BROKEN as error:
             raise UserError(
-                f"{path}: not a whole PyTorch file ({type(error).__name__}: {error}). Mend: fetch it again and compare "
+                f"{path}: not a whole PyTorch file ({type(error).__name__}: {error}). Fix: fetch it again and compare "
                 "its size with the publisher's."
             ) from error
 
@@ -185,5 +185,5 @@ def load_state_dict(path: str) -> dict[str, np.ndarray]:
         or not value
         or not all(isinstance(key, str) and isinstance(item, np.ndarray) for key, item in value.items())
     ):
-        raise UserError(f"{path}: holds no state dict (a map of names to tensors). Mend: give the weights alone.")
+        raise UserError(f"{path}: holds no state dict (a map of names to tensors). Fix: give the weights alone.")
     return value

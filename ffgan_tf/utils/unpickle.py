@@ -25,5 +25,5 @@ class AllowListUnpickler(pickle.Unpickler):
         except KeyError:
             raise UserError(
                 f"{self._path}: refused, nothing was run: the file asks for `{module}.{name}`, which data of its kind "
-                "does not need. Mend: get the file from its publisher again."
+                "does not need. Fix: get the file from its publisher again."
             ) from None

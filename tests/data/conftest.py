@@ -62,5 +62,5 @@ def tiny_folder(tmp_path: Path) -> Path:
     root = tmp_path / "pictures"
     for number, name in enumerate(("red/a.jpg", "red/b.png", "blue/c.jpg", "blue/d.jpg", "blue/e.jpg")):
         photograph(root / name, number)
-        (root / name).with_suffix(".txt").write_text(f"picture {number}\n" + "a second line\n" * (number % 2))
+        (root / name).with_suffix(".txt").write_text(f"image {number}\n" + "a second line\n" * (number % 2))
     return root

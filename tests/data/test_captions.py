@@ -12,13 +12,16 @@ from ffgan_tf.data.problems import Unusable
 from ffgan_tf.utils.errors import UserError
 
 
-@pytest.mark.parametrize("caption, words", [
-    ("This bird's wings are BLACK-and-white.", ["this", "bird", "s", "wings", "are", "black", "and", "white"]),
-    ("a caf\u00e9 na\u00efve bill", ["a", "caf", "nave", "bill"]),  # stripped from the token, which stays one
-    ("long\ufffd\ufffdbilled", ["long", "billed"]),
-    ("\u6f22\u5b57 2 toes_x", ["2", "toes_x"]),  # a token of nothing but non-ASCII is dropped
-    (" ... ", []),
-])
+@pytest.mark.parametrize(
+    "caption, words",
+    [
+        ("This bird's wings are BLACK-and-white.", ["this", "bird", "s", "wings", "are", "black", "and", "white"]),
+        ("a caf\u00e9 na\u00efve bill", ["a", "caf", "nave", "bill"]),  # stripped from the token, which stays one
+        ("long\ufffd\ufffdbilled", ["long", "billed"]),
+        ("\u6f22\u5b57 2 toes_x", ["2", "toes_x"]),  # a token of nothing but non-ASCII is dropped
+        (" ... ", []),
+    ],
+)
 def test_tokenize(caption, words):
     assert tokenize(caption) == words
 
@@ -86,16 +89,19 @@ def test_byte_order_mark_is_not_a_word(tmp_path):
     assert read_captions(path, least=1) == (["a bird"], [])
 
 
-@pytest.mark.parametrize("content, least, reason", [
-    (None, 1, "missing"),
-    (b"one\ntwo\n", 3, "2 usable captions, 3 needed"),
-    (b"\n \n...\n", 1, "0 usable captions, 1 needed"),
-    ("a bird".encode("utf-16"), 1, "UTF-16"),
-])
+@pytest.mark.parametrize(
+    "content, least, reason",
+    [
+        (None, 1, "missing"),
+        (b"one\ntwo\n", 3, "2 usable captions, 3 needed"),
+        (b"\n \n...\n", 1, "0 usable captions, 1 needed"),
+        ("a bird".encode("utf-16"), 1, "UTF-16"),
+    ],
+)
 def test_unusable_captions(tmp_path, content, least, reason):
     path = tmp_path / "a.txt"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(Unusable, match=re.escape(reason)) as raised:
         read_captions(path, least)
-    assert raised.value.mend
+    assert raised.value.fix

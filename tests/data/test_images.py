@@ -24,12 +24,12 @@ def pixels(encoded):
 
 
 def quadrants(width=60, height=40):
-    """A picture whose four corners differ: red, green / blue, white."""
+    """An image whose four corners differ: red, green / blue, white."""
     array = np.zeros((height, width, 3), np.uint8)
-    array[:height // 2, :width // 2] = (255, 0, 0)
-    array[:height // 2, width // 2:] = (0, 255, 0)
-    array[height // 2:, :width // 2] = (0, 0, 255)
-    array[height // 2:, width // 2:] = 255
+    array[: height // 2, : width // 2] = (255, 0, 0)
+    array[: height // 2, width // 2 :] = (0, 255, 0)
+    array[height // 2 :, : width // 2] = (0, 0, 255)
+    array[height // 2 :, width // 2 :] = 255
     return Image.fromarray(array)
 
 
@@ -77,12 +77,22 @@ def test_crop_cuts_the_region_out():
     assert pixels(wider.encoded)[:, -1].max() <= 60, "a larger box must show the black beyond"
 
 
-@pytest.mark.parametrize("box", [(300, 10, 20, 20), (10, 200, 20, 20), (-30, 10, 30, 20), (10, 10, 0, 20),
-                                 (10, 10, 20, -5), (10, 10, float("nan"), 5), (10, 10, 1, 1)])
+@pytest.mark.parametrize(
+    "box",
+    [
+        (300, 10, 20, 20),
+        (10, 200, 20, 20),
+        (-30, 10, 30, 20),
+        (10, 10, 0, 20),
+        (10, 10, 20, -5),
+        (10, 10, float("nan"), 5),
+        (10, 10, 1, 1),
+    ],
+)
 def test_unusable_boxes(box):
     with pytest.raises(Unusable, match="bounding box") as raised:
         crop_region(300, 200, box)
-    assert "bounding_boxes.txt" in raised.value.mend
+    assert "bounding_boxes.txt" in raised.value.fix
 
 
 def test_box_over_the_edge_is_clipped():
@@ -113,13 +123,17 @@ def test_quality_changes_the_bytes_only():
     assert len(low.encoded) < len(high.encoded) and (low.width, low.height) == (high.width, high.height)
 
 
-@pytest.mark.parametrize("image, kind, expected, note", [
-    (quadrants().convert("L"), "PNG", [(76,) * 3, (150,) * 3, (29,) * 3, WHITE], "grey to RGB"),
-    (quadrants().convert("CMYK"), "JPEG", [RED, GREEN, BLUE, WHITE], "CMYK to RGB"),
-    (quadrants().quantize(8), "PNG", [RED, GREEN, BLUE, WHITE], "palette to RGB"),
-    (Image.fromarray(np.full((40, 60), 40000, np.uint16)), "PNG", [(155,) * 3] * 4, "16-bit grey to RGB"),
-    (quadrants().convert("1"), "PNG", None, "1 to RGB"),
-], ids=["grey", "cmyk", "palette", "16-bit", "bits"])
+@pytest.mark.parametrize(
+    "image, kind, expected, note",
+    [
+        (quadrants().convert("L"), "PNG", [(76,) * 3, (150,) * 3, (29,) * 3, WHITE], "grey to RGB"),
+        (quadrants().convert("CMYK"), "JPEG", [RED, GREEN, BLUE, WHITE], "CMYK to RGB"),
+        (quadrants().quantize(8), "PNG", [RED, GREEN, BLUE, WHITE], "palette to RGB"),
+        (Image.fromarray(np.full((40, 60), 40000, np.uint16)), "PNG", [(155,) * 3] * 4, "16-bit grey to RGB"),
+        (quadrants().convert("1"), "PNG", None, "1 to RGB"),
+    ],
+    ids=["grey", "cmyk", "palette", "16-bit", "bits"],
+)
 def test_other_colour_modes(image, kind, expected, note):
     options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
     made = encode_image(file_bytes(image, kind, **options), 64, 95)
@@ -147,11 +161,18 @@ def test_transparent_palette_colour_is_white():
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_undone(orientation):
-    """Each of the eight ways to store the upright picture comes out upright; what they are is EXIF 2.3's table."""
+    """Each of the eight ways to store the upright image comes out upright; what they are is EXIF 2.3's table."""
     upright = np.asarray(quadrants())
-    stored = {1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
-              5: upright.transpose(1, 0, 2), 6: np.rot90(upright), 7: upright[::-1, ::-1].transpose(1, 0, 2),
-              8: np.rot90(upright, -1)}[orientation]
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
     made = encode_image(file_bytes(Image.fromarray(np.ascontiguousarray(stored)), exif=exif), 64, 95)
@@ -161,7 +182,7 @@ def test_exif_orientation_is_undone(orientation):
 
 
 def test_box_counts_in_stored_pixels():
-    """As CUB's do: its readers ignore EXIF. The box is around the stored picture's lower left corner, blue."""
+    """As CUB's do: its readers ignore EXIF. The box is around the stored image's lower left corner, blue."""
     exif = Image.Exif()
     exif[0x0112] = 6
     stored = file_bytes(quadrants(60, 40), exif=exif)
@@ -184,7 +205,7 @@ def test_truncated_files(kind, share):
     noise = np.random.default_rng(0).integers(0, 256, (100, 120, 3), np.uint8)
     content = file_bytes(Image.fromarray(noise), kind)
     with pytest.raises(Unusable, match="not a readable image"):
-        encode_image(content[:int(share * len(content))], 64, 95)
+        encode_image(content[: int(share * len(content))], 64, 95)
 
 
 def test_no_image_at_all(tmp_path):

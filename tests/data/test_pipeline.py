@@ -14,7 +14,7 @@ from ffgan_tf.data import pipeline, records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.utils.errors import UserError
 
-# A crop's outermost columns are decoded without the colour of their neighbours outside: not those of the whole picture.
+# A crop's outermost columns are decoded without the colour of their neighbours outside: not those of the whole image.
 EDGE = slice(2, -2)
 SETTINGS = dict(max_size=64, image_size=64, batch=6, max_words=18, noise_dim=20, seed=3)
 
@@ -51,14 +51,14 @@ def test_a_split_in_memory_is_what_was_converted(tiny_records, split):
     assert len(split.names) == len(set(split.names)) == 24
     for i, name in enumerate(split.names):
         assert name.startswith(f"class_{split.classes[i]}/")
-        picture = Image.open(io.BytesIO(split.encoded[i].numpy()))
-        assert picture.size == (split.width[i], split.height[i])
-        assert split.captions[i] == len(split.texts[i]) == 10
+        image = Image.open(io.BytesIO(split.jpegs[i].numpy()))
+        assert image.size == (split.width[i], split.height[i])
+        assert split.caption_counts[i] == len(split.texts[i]) == 10
         for j, text in enumerate(split.texts[i]):
             assert text == (tiny_records.parent / f"{name}.txt").read_text().splitlines()[j]
             assert vocabulary.decode(split.tokens[i, j]) == text
             assert split.lengths[i, j] == len(text.split())
-            assert not split.tokens[i, j, split.lengths[i, j]:].any()
+            assert not split.tokens[i, j, split.lengths[i, j] :].any()
 
 
 def test_every_image_once_an_epoch_in_another_order(split):
@@ -73,7 +73,7 @@ def test_every_image_once_an_epoch_in_another_order(split):
 def test_a_stream_begun_at_a_step_is_the_rest_of_the_whole_one(split):
     whole = take(split, 7)
     for step in (1, 5):
-        assert_same(joined(take(split, 2, start_step=step)), joined(whole[step:step + 2]))
+        assert_same(joined(take(split, 2, start_step=step)), joined(whole[step : step + 2]))
 
 
 @pytest.mark.parametrize("replicas", [2, 3])
@@ -93,14 +93,14 @@ def test_a_batch_is_of_its_images(split):
     assert batch["image"].shape == (6, 64, 64, 3) and batch["image"].dtype == np.uint8
     for i, index in enumerate(batch["index"]):
         assert batch["classes"][i] == split.classes[index]
-        picture = tf.io.decode_jpeg(split.encoded[index], dct_method="INTEGER_ACCURATE").numpy()
-        windows = np.lib.stride_tricks.sliding_window_view(picture, (64, 60, 3))[:, 2:-2, 0]  # see EDGE
+        image = tf.io.decode_jpeg(split.jpegs[index], dct_method="INTEGER_ACCURATE").numpy()
+        windows = np.lib.stride_tricks.sliding_window_view(image, (64, 60, 3))[:, 2:-2, 0]  # see EDGE
         crops = batch["image"][i][:, EDGE], batch["image"][i][:, ::-1][:, EDGE]
         assert sum(np.all(windows == crop, axis=(2, 3, 4)).sum() for crop in crops) == 1
-        words = list(batch["tokens"][i][:batch["lengths"][i]])
+        words = list(batch["tokens"][i][: batch["lengths"][i]])
         captions = [list(row[:n]) for row, n in zip(split.tokens[index], split.lengths[index])]
         assert words in captions or len(words) == 18
-        assert not batch["tokens"][i][batch["lengths"][i]:].any()
+        assert not batch["tokens"][i][batch["lengths"][i] :].any()
 
 
 @pytest.mark.parametrize("ratio", [1, 2, 4])
@@ -117,25 +117,38 @@ def test_crops_against_whole_decodings(ratio):
         top, left = (min(int(u * (room + 1)), room) for u, room in zip((down, right), rooms))
         where = slice(top, top + size), slice(left, left + size)
         for flip in (False, True):
-            crop = pipeline.crop_at(tf.constant(encoded), tf.constant(height), tf.constant(width), size, 256,
-                                    tf.constant([down, right]), tf.constant(flip)).numpy()
+            crop = pipeline.crop_at(
+                tf.constant(encoded),
+                tf.constant(height),
+                tf.constant(width),
+                size,
+                256,
+                tf.constant([down, right]),
+                tf.constant(flip),
+            ).numpy()
             crop = crop[:, ::-1] if flip else crop
             np.testing.assert_array_equal(crop[:, EDGE], whole[where][:, EDGE])
             assert np.abs(crop - pillow[where]).mean() < (0.1 if ratio == 1 else 1.5)
 
 
 def test_crops_mirrors_and_captions_are_uniform(split):
-    # One picture of 76 x 76, over and over: 13 x 13 places, mirrored or not, each crop known by its bytes.
+    # One image of 76 x 76, over and over: 13 x 13 places, mirrored or not, each crop known by its bytes.
     encoded = jpeg(76, 76, coarse=2)
     one = split._replace(
-        encoded=tf.constant([encoded]), height=np.array([76], np.int32), width=np.array([76], np.int32),
-        classes=split.classes[:1], names=split.names[:1], texts=split.texts[:1],
-        tokens=np.arange(1, 11, dtype=np.int32)[None, :, None], lengths=np.ones([1, 10], np.int32),
-        captions=np.array([10], np.int32))
+        encoded=tf.constant([encoded]),
+        height=np.array([76], np.int32),
+        width=np.array([76], np.int32),
+        classes=split.classes[:1],
+        names=split.names[:1],
+        texts=split.texts[:1],
+        tokens=np.arange(1, 11, dtype=np.int32)[None, :, None],
+        lengths=np.ones([1, 10], np.int32),
+        captions=np.array([10], np.int32),
+    )
     whole = tf.io.decode_jpeg(encoded, dct_method="INTEGER_ACCURATE").numpy()
     places = {}
     for top, left in itertools.product(range(13), repeat=2):
-        crop = whole[top:top + 64, left + 2:left + 62]
+        crop = whole[top : top + 64, left + 2 : left + 62]
         places[crop.tobytes()] = (top, left, False)
         places[crop[:, ::-1].tobytes()] = (top, left, True)
     assert len(places) == 338
@@ -174,15 +187,20 @@ def test_a_short_caption_is_left_alone(width, length):
     np.testing.assert_array_equal(words, [*range(1, length + 1), *[0] * (4 - length)])
 
 
-def test_evaluation_sees_the_middle_of_every_picture(split):
-    images = np.concatenate(list(pipeline.centre_images(split, max_size=64, image_size=64, batch=5).as_numpy_iterator()))
+def test_evaluation_sees_the_middle_of_every_image(split):
+    images = np.concatenate(
+        list(pipeline.centre_images(split, max_size=64, image_size=64, batch=5).as_numpy_iterator())
+    )
     assert len(images) == 24
-    for image, encoded in zip(images, split.encoded):
+    for image, encoded in zip(images, split.jpegs):
         whole = tf.io.decode_jpeg(encoded, dct_method="INTEGER_ACCURATE").numpy()
         # The middle; where the room is odd, either side of it.
         tops, lefts = ({(side - 64) // 2, (side - 63) // 2} for side in whole.shape[:2])
-        assert any(np.array_equal(image[:, EDGE], whole[top:top + 64, left + 2:left + 62])
-                   for top in tops for left in lefts)
+        assert any(
+            np.array_equal(image[:, EDGE], whole[top : top + 64, left + 2 : left + 62])
+            for top in tops
+            for left in lefts
+        )
 
 
 @pytest.mark.parametrize("max_size, size, ratio", [(256, 256, 1), (256, 128, 2), (256, 64, 4), (128, 64, 2)])

@@ -5,14 +5,20 @@ import shutil
 import numpy as np
 import pytest
 
-from ffgan_tf.data.convert import folder
 from ffgan_tf.data import records
+from ffgan_tf.data.convert import folder
 from ffgan_tf.data.convert.conversion import Settings, convert
 from ffgan_tf.data.verify import verify
 from ffgan_tf.utils.errors import UserError
 
-FILES = ("manifest.json", "manifest.sha256", "vocabulary.json", "train-00000-of-00002.tfrecord",
-         "train-00001-of-00002.tfrecord", "test-00000-of-00001.tfrecord")
+FILES = (
+    "manifest.json",
+    "manifest.sha256",
+    "vocabulary.json",
+    "train-00000-of-00002.tfrecord",
+    "train-00001-of-00002.tfrecord",
+    "test-00000-of-00001.tfrecord",
+)
 
 
 @pytest.fixture
@@ -89,6 +95,8 @@ def test_records_that_were_written_wrong(data):
     manifest["splits"]["test"] = records.write_split(data, "test", wrong, 1, 3)
     manifest["splits"]["train"]["shards"][0]["images"] += 1
     records.write_manifest(data, manifest)
-    assert verify(data) == ["train-00000-of-00002.tfrecord: 3 records, 4 in the manifest",
-                            "test-00000-of-00001.tfrecord: a/b: a token id outside the vocabulary of "
-                            f"{manifest['vocabulary']['words']} words"]
+    assert verify(data) == [
+        "train-00000-of-00002.tfrecord: 3 records, 4 in the manifest",
+        "test-00000-of-00001.tfrecord: a/b: a token id outside the vocabulary of "
+        f"{manifest['vocabulary']['words']} words",
+    ]

@@ -38,7 +38,7 @@ def rendered(folder):
 
 @pytest.fixture(scope="module")
 def scenes():
-    """Three pictures of each of fifty species, as parameters only."""
+    """Three images of each of fifty species, as parameters only."""
     return [
         (species, choose_scene(species, (5, 2, species.class_id, n)))
         for species in choose_species(5, 40, 10)
@@ -58,10 +58,10 @@ def test_same_seed_gives_the_same_bytes_whatever_the_workers(folder, tmp_path):
     make_demo_dataset(tmp_path / "again", seed=3, train_classes=5, test_classes=3, images_per_class=3, workers=1)
     make_demo_dataset(tmp_path / "other", seed=4, train_classes=5, test_classes=3, images_per_class=3, workers=1)
     assert digests(tmp_path / "again") == digests(folder)
-    pictures = [
+    images = [
         {digest for path, digest in digests(f).items() if path.endswith(".jpg")} for f in (folder, tmp_path / "other")
     ]
-    assert len(pictures[0]) == 24 and not pictures[0] & pictures[1]
+    assert len(images[0]) == 24 and not images[0] & images[1]
 
 
 def test_layout_is_cubs(folder):
@@ -189,12 +189,12 @@ def test_boxes_lie_inside_and_hold_the_bird(folder, rendered):
     checked = 0
     for image in rendered["images"]:
         x, y, w, h = map(int, boxes[str(image["image_id"])])
-        picture = np.asarray(Image.open(folder / "CUB_200_2011/images" / f"{image['name']}.jpg"), float)
-        height, width = picture.shape[:2]
+        pixels = np.asarray(Image.open(folder / "CUB_200_2011/images" / f"{image['name']}.jpg"), float)
+        height, width = pixels.shape[:2]
         assert 180 <= min(width, height) <= max(width, height) <= 320
         assert x >= 0 and y >= 0 and x + w <= width and y + h <= height and max(w, h) >= 0.4 * min(width, height)
         if image["body_colour"] not in ("white", "black", "brown"):  # these occur in backgrounds and perches too
-            distance = np.abs(picture - PALETTE[image["body_colour"]]).max(-1)
+            distance = np.abs(pixels - PALETTE[image["body_colour"]]).max(-1)
             outside = distance.copy()
             outside[y : y + h, x : x + w] = np.inf
             assert (distance < 40).sum() > 0.02 * w * h and (outside < 40).sum() == 0, image["name"]

@@ -71,7 +71,7 @@ def test_a_generator_that_reads_agrees_and_one_that_does_not_is_at_chance(data, 
     assert json.loads(json.dumps(red.report, allow_nan=False)) == red.report
 
     text = colour_agreement.tables(red.report)
-    assert "0.333" in text and "real test pictures" in text and "chance, 1 of 3" in text
+    assert "0.333" in text and "real test images" in text and "chance, 1 of 3" in text
     sheet = colour_agreement.colour_sheet(red.images, red.wanted, red.found)
     assert sheet.dtype == np.uint8 and sheet.shape[1] > 10 * 64
 

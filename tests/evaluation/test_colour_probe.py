@@ -46,7 +46,7 @@ def test_finds_the_colour_of_discs_it_has_not_seen(probe):
     assert probe.predict(images[:, :, ::-1]) == probe.predict(images)  # left or right is the same to it
 
 
-def test_holds_on_blurred_and_noisy_pictures_and_other_sizes(probe):
+def test_holds_on_blurred_and_noisy_images_and_other_sizes(probe):
     images, labels = discs(200, 2, noise=30.0)
     blurred = images.reshape(-1, 16, 4, 16, 4, 3).mean((2, 4)).astype(np.uint8).repeat(4, 1).repeat(4, 2)
     assert agreement(probe.predict(blurred), labels)["accuracy"] > 0.95
@@ -92,7 +92,7 @@ def test_lab_of_published_colours():
     np.testing.assert_allclose(lab, expected, atol=0.05)
 
 
-def test_histograms_are_shares_and_an_even_picture_fills_its_bins_alike():
+def test_histograms_are_shares_and_an_even_image_fills_its_bins_alike():
     even = np.full((1, 64, 64, 3), (200, 30, 40), np.uint8)
     x = features(np.concatenate([even, discs(2, 0)[0]]))
     assert x.shape == (3, 32, 320)

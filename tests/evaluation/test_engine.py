@@ -1,4 +1,4 @@
-"""Sources of pictures, cached features, protocols and reports, with a small real network in Inception's place."""
+"""Sources of images, cached features, protocols and reports, with a small real network in Inception's place."""
 
 import json
 import warnings
@@ -11,9 +11,9 @@ from PIL import Image
 from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.evaluation import features as features_module
-from ffgan_tf.evaluation.engine import evaluate_generator, evaluate_pictures, run_pictures
+from ffgan_tf.evaluation.engine import evaluate_generator, evaluate_images, run_images
 from ffgan_tf.evaluation.features import extract
-from ffgan_tf.evaluation.images import FolderPictures, GeneratedPictures, RecordPictures
+from ffgan_tf.evaluation.images import FolderImages, GeneratedImages, RecordImages
 from ffgan_tf.evaluation.paper_table import table, why_not
 from ffgan_tf.evaluation.protocols import PROTOCOLS, caption_plan, get_protocol
 from ffgan_tf.evaluation.reference import reference_features
@@ -24,11 +24,11 @@ from ffgan_tf.metrics.kid import kid
 from ffgan_tf.utils.errors import UserError
 
 pytestmark = pytest.mark.filterwarnings("ignore:FID from")
-OURS = PROTOCOLS["ours"]
+OURS = PROTOCOLS["ffgan"]
 
 
 class SmallNetwork:
-    """Quadratic features of a picture's channel means over a 2×2 grid, and a softmax over 4 classes."""
+    """Quadratic features of an image's channel means over a 2×2 grid, and a softmax over 4 classes."""
 
     def __init__(self, seed=0, dies_after=None):
         random = np.random.default_rng(seed)
@@ -65,8 +65,8 @@ def save_all(folder, images):
     return str(folder)
 
 
-def all_of(pictures):
-    return list(pictures.read(0, pictures.count))
+def all_of(images):
+    return list(images.read(0, images.count))
 
 
 @pytest.fixture
@@ -81,21 +81,21 @@ def test_a_folder_is_read_in_order_bit_for_bit(tmp_path):
     images = noise_images(12)
     folder = save_all(tmp_path / "a", images)
     save_all(tmp_path / "a" / "b", images[:2])
-    (tmp_path / "a" / "notes.txt").write_text("not a picture")
+    (tmp_path / "a" / "notes.txt").write_text("not an image")
     (tmp_path / "a" / ".hidden.png").write_text("not one either")
-    pictures = FolderPictures(folder, "images")
-    assert pictures.count == 14
-    np.testing.assert_array_equal(np.stack(all_of(pictures)), np.concatenate([images, images[:2]]))
-    np.testing.assert_array_equal(np.stack(list(pictures.read(3, 6))), images[3:6])
+    source = FolderImages(folder, "images")
+    assert source.count == 14
+    np.testing.assert_array_equal(np.stack(all_of(source)), np.concatenate([images, images[:2]]))
+    np.testing.assert_array_equal(np.stack(list(source.read(3, 6))), images[3:6])
 
 
-def test_grey_palette_and_transparent_pictures_become_rgb(tmp_path):
+def test_grey_palette_and_transparent_images_become_rgb(tmp_path):
     ramp = np.arange(64, dtype=np.uint8).reshape(8, 8)
     Image.fromarray(ramp).save(tmp_path / "1.png")
     Image.fromarray(ramp.astype(np.uint16) * 257).save(tmp_path / "2.png")
     rgba = np.zeros((8, 8, 4), np.uint8)
     Image.fromarray(rgba).save(tmp_path / "3.png")
-    grey, deep, clear = all_of(FolderPictures(str(tmp_path), "images"))
+    grey, deep, clear = all_of(FolderImages(str(tmp_path), "images"))
     np.testing.assert_array_equal(grey, np.repeat(ramp[..., None], 3, 2))
     np.testing.assert_array_equal(deep, grey)
     assert (clear == 255).all()  # laid over white
@@ -103,35 +103,35 @@ def test_grey_palette_and_transparent_pictures_become_rgb(tmp_path):
 
 def test_missing_empty_and_broken_folders_are_named(tmp_path):
     with pytest.raises(UserError, match="--images=.*no such folder"):
-        FolderPictures(str(tmp_path / "none"), "images")
+        FolderImages(str(tmp_path / "none"), "images")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="--reference=.*no pictures"):
-        FolderPictures(str(tmp_path / "empty"), "reference")
+    with pytest.raises(UserError, match="--reference=.*no images"):
+        FolderImages(str(tmp_path / "empty"), "reference")
     folder = save_all(tmp_path / "a", noise_images(3, 64))
     whole = (tmp_path / "a" / "0001.png").read_bytes()
     (tmp_path / "a" / "0001.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="0001.png: not a whole picture"):
-        all_of(FolderPictures(folder, "images"))
-    (tmp_path / "a" / "0001.png").write_bytes(b"no picture at all")
-    with pytest.raises(UserError, match="0001.png: not a picture"):
-        FolderPictures(folder, "images")
+    with pytest.raises(UserError, match="0001.png: not a whole image"):
+        all_of(FolderImages(folder, "images"))
+    (tmp_path / "a" / "0001.png").write_bytes(b"no image at all")
+    with pytest.raises(UserError, match="0001.png: not an image"):
+        FolderImages(folder, "images")
 
 
 def test_a_limit_is_a_seeded_choice(tmp_path):
     folder = save_all(tmp_path / "a", noise_images(30))
-    first, again = (FolderPictures(folder, "images", 10, seed=1) for _ in range(2))
+    first, again = (FolderImages(folder, "images", 10, seed=1) for _ in range(2))
     assert first.count == 10 and first.paths == again.paths == sorted(first.paths)
-    assert first.paths != FolderPictures(folder, "images", 10, seed=2).paths
+    assert first.paths != FolderImages(folder, "images", 10, seed=2).paths
 
 
 def test_identity_follows_the_content(tmp_path):
     images = noise_images(4)
     one, two = save_all(tmp_path / "a", images), save_all(tmp_path / "b", images)
-    assert FolderPictures(one, "images").identity(0, 4) == FolderPictures(two, "images").identity(0, 4)
+    assert FolderImages(one, "images").identity(0, 4) == FolderImages(two, "images").identity(0, 4)
     Image.fromarray(images[3] // 2).save(tmp_path / "b" / "0003.png")
-    changed = FolderPictures(two, "images")
-    assert FolderPictures(one, "images").identity(0, 4) != changed.identity(0, 4)
-    assert FolderPictures(one, "images").identity(0, 3) == changed.identity(0, 3)
+    changed = FolderImages(two, "images")
+    assert FolderImages(one, "images").identity(0, 4) != changed.identity(0, 4)
+    assert FolderImages(one, "images").identity(0, 3) == changed.identity(0, 3)
 
 
 # ---- records
@@ -169,23 +169,23 @@ def test_records_are_cropped_in_the_middle(record_folder):
     import io
 
     folder, found = record_folder
-    pictures = RecordPictures(folder, "test", 64)
-    assert (pictures.count, pictures.data_name) == (5, "cub")
-    for got, record in zip(all_of(pictures), found[7:]):
+    images = RecordImages(folder, "test", 64)
+    assert (images.count, images.data_name) == (5, "cub")
+    for got, record in zip(all_of(images), found[7:]):
         left, top = (100 - 64) // 2, (76 - 64) // 2
         expected = np.asarray(Image.open(io.BytesIO(record.encoded)).crop((left, top, left + 64, top + 64)))
         np.testing.assert_array_equal(got, expected)  # to the bit: the decoder is the accurate one
-    np.testing.assert_array_equal(list(pictures.read(2, 4))[1], all_of(pictures)[3])
+    np.testing.assert_array_equal(list(images.read(2, 4))[1], all_of(images)[3])
     with pytest.raises(UserError, match="image_size=100"):
-        RecordPictures(folder, "test", 100)
+        RecordImages(folder, "test", 100)
 
 
 def test_augmented_records_are_seeded_and_differ_from_the_centre(record_folder):
     folder, _ = record_folder
-    one, same, other = (RecordPictures(folder, "train", 64, "random_flip", seed=seed) for seed in (1, 1, 2))
+    one, same, other = (RecordImages(folder, "train", 64, "random_flip", seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(all_of(one), all_of(same))
     assert (np.stack(all_of(one)) != all_of(other)).any()
-    centre = RecordPictures(folder, "train", 64)
+    centre = RecordImages(folder, "train", 64)
     assert (np.stack(all_of(one)) != all_of(centre)).any()
     assert len({source.identity(0, 7) for source in (one, same, other, centre)}) == 3
 
@@ -194,58 +194,58 @@ def test_augmented_records_are_seeded_and_differ_from_the_centre(record_folder):
 
 
 @pytest.mark.parametrize("batch", [1, 3, 32])
-def test_features_are_those_of_each_picture_alone_in_order(tmp_path, small_chunks, batch):
+def test_features_are_those_of_each_image_alone_in_order(tmp_path, small_chunks, batch):
     images = [noise_images(1, size, seed)[0] for seed, size in enumerate([16, 20, 16, 24, 20] * 5)]
     folder = save_all(tmp_path / "a", images)
-    got = extract(FolderPictures(folder, "images"), [SmallNetwork()], batch, tmp_path / "cache").arrays[0]
+    got = extract(FolderImages(folder, "images"), [SmallNetwork()], batch, tmp_path / "cache").arrays[0]
     expected = np.concatenate([SmallNetwork().features(image[None])["2048"] for image in images])
     np.testing.assert_array_equal(got["pool"], expected)
     assert got["probs"].shape == (25, 4)
 
 
 def test_the_cache_saves_the_work_and_serves_the_same(tmp_path, small_chunks):
-    pictures = FolderPictures(save_all(tmp_path / "a", noise_images(25)), "images")
+    images = FolderImages(save_all(tmp_path / "a", noise_images(25)), "images")
     first, second, other = SmallNetwork(), SmallNetwork(), SmallNetwork(seed=1)
-    one = extract(pictures, [first], 4, tmp_path / "cache").arrays[0]["pool"]
-    two = extract(pictures, [second, other], 4, tmp_path / "cache").arrays
+    one = extract(images, [first], 4, tmp_path / "cache").arrays[0]["pool"]
+    two = extract(images, [second, other], 4, tmp_path / "cache").arrays
     np.testing.assert_array_equal(one, two[0]["pool"])
     assert (first.seen, second.seen, other.seen) == (25, 0, 25)  # other weights: nothing of the first's is taken
     assert (two[1]["pool"] != one).any()
 
 
 def test_a_run_that_dies_continues_from_its_chunks(tmp_path, small_chunks):
-    pictures = FolderPictures(save_all(tmp_path / "a", noise_images(45)), "images")
+    images = FolderImages(save_all(tmp_path / "a", noise_images(45)), "images")
     with pytest.raises(KeyboardInterrupt):
-        extract(pictures, [SmallNetwork(dies_after=25)], 5, tmp_path / "cache")
+        extract(images, [SmallNetwork(dies_after=25)], 5, tmp_path / "cache")
     rest = SmallNetwork()
-    got = extract(pictures, [rest], 5, tmp_path / "cache").arrays[0]["pool"]
+    got = extract(images, [rest], 5, tmp_path / "cache").arrays[0]["pool"]
     assert rest.seen == 25  # 20 of 45 were whole chunks
     np.testing.assert_array_equal(got, SmallNetwork().features(noise_images(45))["2048"])
 
 
 def test_a_damaged_cache_file_is_made_again(tmp_path, small_chunks):
-    pictures = FolderPictures(save_all(tmp_path / "a", noise_images(15)), "images")
-    found = extract(pictures, [SmallNetwork()], 5, tmp_path / "cache")
+    images = FolderImages(save_all(tmp_path / "a", noise_images(15)), "images")
+    found = extract(images, [SmallNetwork()], 5, tmp_path / "cache")
     found.files[0][0].write_bytes(found.files[0][0].read_bytes()[:100])
     network = SmallNetwork()
-    again = extract(pictures, [network], 5, tmp_path / "cache")
+    again = extract(images, [network], 5, tmp_path / "cache")
     assert network.seen == 10
     np.testing.assert_array_equal(again.arrays[0]["pool"], found.arrays[0]["pool"])
 
 
 def test_reference_statistics_are_cached_by_content(tmp_path):
     folder = save_all(tmp_path / "a", noise_images(40))
-    pictures, cache = FolderPictures(folder, "reference"), tmp_path / "cache"
-    features, statistics = reference_features(pictures, SmallNetwork(), 8, cache)
+    images, cache = FolderImages(folder, "reference"), tmp_path / "cache"
+    features, statistics = reference_features(images, SmallNetwork(), 8, cache)
     np.testing.assert_allclose(statistics.covariance, np.cov(features.astype(np.float64), rowvar=False), atol=1e-12)
     stored = list((tmp_path / "cache").glob("*/statistics-*.npz"))
     assert len(stored) == 1
     before = stored[0].stat().st_mtime_ns
-    _, again = reference_features(FolderPictures(folder, "reference"), SmallNetwork(), 8, cache)
+    _, again = reference_features(FolderImages(folder, "reference"), SmallNetwork(), 8, cache)
     np.testing.assert_array_equal(again.mean, statistics.mean)
     assert stored[0].stat().st_mtime_ns == before
     Image.fromarray(noise_images(1, seed=9)[0]).save(f"{folder}/0007.png")
-    _, changed = reference_features(FolderPictures(folder, "reference"), SmallNetwork(), 8, cache)
+    _, changed = reference_features(FolderImages(folder, "reference"), SmallNetwork(), 8, cache)
     assert (changed.mean != statistics.mean).any()
     assert len(list((tmp_path / "cache").glob("*/statistics-*.npz"))) == 2
 
@@ -254,9 +254,9 @@ def test_reference_statistics_are_cached_by_content(tmp_path):
 
 
 def evaluated(tmp_path, images, reference, **options):
-    one = FolderPictures(save_all(tmp_path / "one", images), "images")
-    two = FolderPictures(save_all(tmp_path / "two", reference), "reference")
-    return evaluate_pictures(one, two, SmallNetwork(), OURS, cache_dir=tmp_path / "cache", **options)
+    one = FolderImages(save_all(tmp_path / "one", images), "images")
+    two = FolderImages(save_all(tmp_path / "two", reference), "reference")
+    return evaluate_images(one, two, SmallNetwork(), OURS, cache_dir=tmp_path / "cache", **options)
 
 
 def test_the_report_holds_the_scores_of_its_features(tmp_path):
@@ -268,7 +268,7 @@ def test_the_report_holds_the_scores_of_its_features(tmp_path):
     assert (report["is"], report["is_std"]) == pytest.approx(inception_score(one["probabilities"]), rel=1e-9)
     assert 0 < report["coverage"] < 1
     assert (report["count"], report["reference_count"], report["step"], report["seed"]) == (60, 50, 7, 2020)
-    assert report["network"] == SmallNetwork().protocol() and report["protocol"]["name"] == "ours"
+    assert report["network"] == SmallNetwork().protocol() and report["protocol"]["name"] == "ffgan"
     assert any("biased" in note for note in report["notes"]) and any("subsets of 50" in n for n in report["notes"])
     json.dumps(report, allow_nan=False)
 
@@ -279,12 +279,12 @@ def test_a_folder_against_itself_is_perfect(tmp_path):
     assert abs(report["fid"]) < 1e-9 and report["precision"] == report["recall"] == report["coverage"] == 1
 
 
-def test_one_picture_is_too_few(tmp_path):
+def test_one_image_is_too_few(tmp_path):
     with pytest.raises(UserError, match="at least 2"):
         evaluated(tmp_path, noise_images(1), noise_images(20))
 
 
-def test_few_pictures_leave_scores_out_and_say_so(tmp_path):
+def test_few_images_leave_scores_out_and_say_so(tmp_path):
     report = evaluated(tmp_path, noise_images(4), noise_images(20))
     assert "precision" not in report and "is" not in report and "fid" in report
     assert any("precision" in note for note in report["notes"]) and any("10 splits" in n for n in report["notes"])
@@ -299,8 +299,8 @@ def test_a_second_network_gives_the_inception_score(tmp_path):
 
 
 def test_without_a_reference_there_is_the_inception_score(tmp_path):
-    pictures = FolderPictures(save_all(tmp_path / "a", noise_images(30)), "images")
-    report = evaluate_pictures(pictures, None, SmallNetwork(), OURS, cache_dir=tmp_path / "cache")
+    images = FolderImages(save_all(tmp_path / "a", noise_images(30)), "images")
+    report = evaluate_images(images, None, SmallNetwork(), OURS, cache_dir=tmp_path / "cache")
     assert "is" in report and "fid" not in report and "reference" not in report
 
 
@@ -311,15 +311,15 @@ def test_features_that_are_not_numbers_stop_it(tmp_path):
             taps["2048"][:, 1] = np.nan
             return taps
 
-    pictures = FolderPictures(save_all(tmp_path / "a", noise_images(30)), "images")
+    images = FolderImages(save_all(tmp_path / "a", noise_images(30)), "images")
     with pytest.raises(UserError, match="NaN"):
-        evaluate_pictures(pictures, pictures, Broken(), OURS, cache_dir=tmp_path / "cache")
+        evaluate_images(images, images, Broken(), OURS, cache_dir=tmp_path / "cache")
 
 
 @pytest.mark.parametrize("batch", [7, 64])
 def test_a_generator_is_evaluated_whatever_the_batch(tmp_path, small_chunks, batch):
     images = noise_images(33, seed=4)
-    reference = FolderPictures(save_all(tmp_path / "real", noise_images(30)), "reference")
+    reference = FolderImages(save_all(tmp_path / "real", noise_images(30)), "reference")
     seen = []
 
     def generate(indices):
@@ -337,12 +337,12 @@ def test_a_generator_is_evaluated_whatever_the_batch(tmp_path, small_chunks, bat
 
 
 def test_a_generator_of_floats_is_refused(tmp_path):
-    pictures = GeneratedPictures(lambda indices: np.zeros((len(indices), 8, 8, 3), np.float32), 4, {}, "floats")
+    images = GeneratedImages(lambda indices: np.zeros((len(indices), 8, 8, 3), np.float32), 4, {}, "floats")
     with pytest.raises(ValueError, match="uint8"):
-        all_of(pictures)
+        all_of(images)
 
 
-def test_a_runs_pictures_come_from_the_planned_captions(record_folder):
+def test_a_runs_images_come_from_the_planned_captions(record_folder):
     """The sampler here draws its arguments: token sums, ids, seed and truncation as pixel values."""
     folder, _ = record_folder
     vocabulary = Vocabulary(["<end>", "a", "red", "bird", "it", "is"])
@@ -364,22 +364,22 @@ def test_a_runs_pictures_come_from_the_planned_captions(record_folder):
             config=SimpleNamespace(image_size=64),
         )
 
-    pictures = run_pictures(fake_run(), folder, OURS, 0, seed=5, batch=3)
-    assert pictures.count == 10 and "step 9" in pictures.what  # 5 test images of two captions
-    pixels = np.stack(all_of(pictures))[:, 0, 0]
+    images = run_images(fake_run(), folder, OURS, 0, seed=5, batch=3)
+    assert images.count == 10 and "step 9" in images.what  # 5 test images of two captions
+    pixels = np.stack(all_of(images))[:, 0, 0]
     assert pixels[:, 0].tolist() == [63, 113] * 5 and pixels[:, 1].tolist() == list(range(10))
     assert (pixels[:, 2] == 5).all()
-    truncated = run_pictures(fake_run(), folder, PROTOCOLS["dfgan"], 0, seed=5)
+    truncated = run_images(fake_run(), folder, PROTOCOLS["dfgan"], 0, seed=5)
     assert truncated.count == 50 and next(truncated.read(0, 1))[0, 0, 2] == 93
     sources = [
-        pictures,
+        images,
         truncated,
-        run_pictures(fake_run(2.0), folder, OURS, 0, seed=5),
-        run_pictures(fake_run(), folder, OURS, 0, seed=6),
+        run_images(fake_run(2.0), folder, OURS, 0, seed=5),
+        run_images(fake_run(), folder, OURS, 0, seed=6),
     ]
     assert len({source.identity(0, 10) for source in sources}) == 4
     with pytest.raises(UserError, match="another vocabulary"):
-        run_pictures(fake_run(words=Vocabulary(["<end>", "a"])), folder, OURS, 0, seed=5)
+        run_images(fake_run(words=Vocabulary(["<end>", "a"])), folder, OURS, 0, seed=5)
 
 
 # ---- protocols
@@ -407,11 +407,11 @@ def test_protocols_are_known_by_name_and_their_networks_load():
     from ffgan_tf.evaluation.inception.networks import NETWORKS
     from ffgan_tf.evaluation.inception.preprocessing import PREPROCESSING
 
-    assert list(PROTOCOLS) == ["ours", "ttur", "pytorch_fid", "clean", "dfgan", "stackgan_is"]
+    assert list(PROTOCOLS) == ["ffgan", "ttur", "pytorch_fid", "clean", "dfgan", "stackgan_is"]
     for protocol in PROTOCOLS.values():
         assert protocol.network in NETWORKS or protocol.network == ""
         assert protocol.preprocessing in PREPROCESSING or protocol.preprocessing == ""
-    with pytest.raises(UserError, match="ours, ttur"):
+    with pytest.raises(UserError, match="ffgan, ttur"):
         get_protocol("mine")
 
 
@@ -426,7 +426,7 @@ def paper_report(**changes):
         "count": 30_000,
         "step": 5,
         "notes": [],
-        "protocol": {"name": "ours", "splits": 10},
+        "protocol": {"name": "ffgan", "splits": 10},
         "network": {"network": "fid2015"},
         "is_network": {"network": "stackgan_birds"},
     }
@@ -447,7 +447,7 @@ def test_the_papers_table_holds_its_figures_and_our_row():
     [
         ({"is_network": {"network": "keras"}}, "cub", "is", "keras"),
         ({}, "oxford102", "is", "stackgan_flowers"),
-        ({"count": 2000}, "cub", "is", "2,000 pictures"),
+        ({"count": 2000}, "cub", "is", "2,000 images"),
         ({"count": 2000}, "cub", "fid", "bias"),
         ({"network": {"network": "keras"}}, "cub", "fid", "keras"),
         ({"step": None}, "cub", "fid", "folder"),

@@ -1,4 +1,4 @@
-"""R-precision of generated pictures: DAMSM's codes, the captions, and the share, all against NumPy."""
+"""R-precision of generated images: DAMSM's codes, the captions, and the share, all against NumPy."""
 
 import io
 
@@ -10,19 +10,19 @@ from PIL import Image
 from ffgan_tf.data import pipeline, records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.evaluation import retrieval
-from ffgan_tf.evaluation.engine import evaluate_pictures
-from ffgan_tf.evaluation.images import GeneratedPictures
+from ffgan_tf.evaluation.engine import evaluate_images
+from ffgan_tf.evaluation.images import GeneratedImages
 from ffgan_tf.evaluation.protocols import PROTOCOLS, caption_plan
 from ffgan_tf.metrics.r_precision import r_precision
 from ffgan_tf.run.encoder_files import load_image_encoder, load_text_encoder
 from ffgan_tf.utils.errors import UserError
 
-OURS = PROTOCOLS["ours"]
+OURS = PROTOCOLS["ffgan"]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Records of 6 test pictures of 3 classes, ten captions each of 1 to 30 words of 40, no two alike."""
+    """Records of 6 test images of 3 classes, ten captions each of 1 to 30 words of 40, no two alike."""
     random, folder, found = np.random.default_rng(1), tmp_path_factory.mktemp("data"), []
     Vocabulary(["<end>", *(f"word{i}" for i in range(1, 40))]).save(folder / records.VOCABULARY)
     buffer = io.BytesIO()
@@ -44,7 +44,7 @@ def damsm_run(tmp_path_factory, data):
 
 
 def share(codes, own, captions, classes):
-    """R-precision in NumPy where a picture's rivals are all captions of other classes; `own` its caption's place."""
+    """R-precision in NumPy where an image's rivals are all captions of other classes; `own` its caption's place."""
     hits = []
     for code, place in zip(codes, own):
         cosines = np.array([caption @ code / np.linalg.norm(caption) / np.linalg.norm(code) for caption in captions])
@@ -69,10 +69,10 @@ def test_noisy_codes_find_their_captions_as_often_as_in_numpy():
 
 
 def test_the_report_of_a_run_has_it(data, damsm_run, monkeypatch, tmp_path):
-    """Pictures of noise from 50 test captions; the rivals, 40 captions of the other classes, are all taken."""
+    """Images of noise from 50 test captions; the rivals, 40 captions of the other classes, are all taken."""
     monkeypatch.setattr(retrieval, "WRONG", 40)
-    pictures = np.random.default_rng(3).integers(0, 256, (50, 64, 64, 3), dtype=np.uint8)
-    source = GeneratedPictures(lambda indices: pictures[indices], 50, "noise", "noise", 7)
+    images = np.random.default_rng(3).integers(0, 256, (50, 64, 64, 3), dtype=np.uint8)
+    source = GeneratedImages(lambda indices: images[indices], 50, "noise", "noise", 7)
     found = retrieval.retrieval_of(retrieval.Damsm(str(damsm_run)), str(data), OURS, 50, seed=5)
 
     class Nothing:
@@ -84,7 +84,7 @@ def test_the_report_of_a_run_has_it(data, damsm_run, monkeypatch, tmp_path):
         def features(self, images):
             return {"2048": np.zeros((len(images), 3), np.float32)}
 
-    report = evaluate_pictures(source, None, Nothing(), OURS, retrieval=found, batch=7, cache_dir=tmp_path, seed=5)
+    report = evaluate_images(source, None, Nothing(), OURS, retrieval=found, batch=7, cache_dir=tmp_path, seed=5)
 
     split, (text, _) = pipeline.load_split(str(data), "test"), load_text_encoder(damsm_run / "text_encoder")
     every = [(i, j) for i in range(6) for j in range(10)]
@@ -95,11 +95,11 @@ def test_the_report_of_a_run_has_it(data, damsm_run, monkeypatch, tmp_path):
         ]
     )
     classes = split.classes[[i for i, _ in every]]
-    own = [every.index(tuple(pair)) for pair in caption_plan(split.captions, OURS, 50, seed=5)]
-    codes = load_image_encoder(damsm_run / "image_encoder")(pictures / np.float32(127.5) - 1)[1].numpy()
+    own = [every.index(tuple(pair)) for pair in caption_plan(split.caption_counts, OURS, 50, seed=5)]
+    codes = load_image_encoder(damsm_run / "image_encoder")(images / np.float32(127.5) - 1)[1].numpy()
     np.testing.assert_array_equal(found.made_from, own)
     np.testing.assert_allclose(found.damsm.sentence_codes(found.captions), captions, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(found.damsm.features(pictures)["codes"], codes, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(found.damsm.features(images)["codes"], codes, rtol=0, atol=1e-4)
     assert report["r_precision"] == pytest.approx(share(codes, own, captions, classes))
     about = report["damsm"]
     assert len(about["text_encoder_sha256"]) == len(about["image_encoder_sha256"]) == 64 and about["trunk"] == "small"

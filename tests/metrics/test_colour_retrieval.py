@@ -20,11 +20,11 @@ def test_codes_that_say_nothing_score_as_a_blind_choice():
     for images in (random.normal(size=(2000, 8)), np.ones((2000, 8))):
         sentences = random.normal(size=(2000, 8)) if images.std() else images
         share, blind = colour_retrieval(images, sentences, colours)
-        # One candidate of a hundred is the picture's own; the others are of its colour with probability Σp² = 0.3.
+        # One candidate of a hundred is the image's own; the others are of its colour with probability Σp² = 0.3.
         assert blind == pytest.approx(0.01 + 0.99 * 0.3, abs=0.02)
         assert share == pytest.approx(blind, abs=4 * np.sqrt(0.3 * 0.7 / 2000))
 
 
-def test_fewer_pictures_than_candidates():
+def test_fewer_images_than_candidates():
     share, blind = colour_retrieval(np.eye(3), np.eye(3), ["red", "red", "blue"])
     assert share == 1 and blind == pytest.approx((2 / 3 + 2 / 3 + 1 / 3) / 3)

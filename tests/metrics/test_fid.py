@@ -166,6 +166,6 @@ def test_pickled_statistics_are_refused(tmp_path):
         FeatureStatistics.load(tmp_path / "s.npz")
 
 
-def test_one_picture_has_no_covariance():
+def test_one_image_has_no_covariance():
     with pytest.raises(UserError, match="at least 2"):
         FeatureStatistics.of(np.ones((1, 3))).covariance

@@ -65,7 +65,7 @@ def test_balanced_one_hot_predictions_score_the_number_of_classes():
     assert mean == pytest.approx(8.0, rel=1e-12)
 
 
-def test_every_picture_in_one_class_scores_one():
+def test_every_image_in_one_class_scores_one():
     p = np.zeros((100, 5))
     p[:, 2] = 1
     assert inception_score(p)[0] == pytest.approx(1.0)
@@ -167,7 +167,7 @@ def test_constant_codes_score_nothing():
 
 
 def test_wrong_captions_are_of_other_classes():
-    """All captions of a class are alike: were the own class among the candidates, every picture would tie and miss."""
+    """All captions of a class are alike: were the own class among the candidates, every image would tie and miss."""
     classes = np.arange(60) % 3
     codes = np.eye(3)[classes]
     assert r_precision(codes, codes, classes, codes, classes, wrong=30)[0] == 1.0

@@ -110,14 +110,14 @@ def test_condition_of_each_kind_stops_the_gradient(kind):
     values = {"ca": tf.constant([1.0]), "mu": tf.constant([2.0]), "sentence": tf.constant([3.0])}
     with tf.GradientTape() as tape:
         tape.watch(list(values.values()))
-        condition = build.d_condition(kind, values["sentence"], values["ca"], values["mu"])
+        condition = build.discriminator_condition(kind, values["sentence"], values["ca"], values["mu"])
     assert float(condition[0]) == float(values[kind][0])
     assert tape.gradient(condition, list(values.values())) == [None] * 3
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_features_of_both_are_two_calls(training):
-    """Values, the gradients of every trunk weight and of the pictures, and the moving statistics afterwards."""
+    """Values, the gradients of every trunk weight and of the images, and the moving statistics afterwards."""
     config, rng = tiny(), np.random.default_rng(4)
     images = [tf.constant(rng.uniform(-1, 1, (3, 64, 64, 3))) for _ in range(2)]
     weight, results = rng.normal(size=(2, 3, 4, 4, 8 * config.ndf)), []

@@ -152,11 +152,11 @@ def test_lateral_commutes_with_upsampling():
 
 def test_query_of_the_second_attention():
     """With the same weights the two settings differ from A_2 on, not before."""
-    outputs = {}
+    outputs, weights = {}, None
     for query in ("f2", "f2f"):
         config = tiny(attention_query=query)
         model = generator(config)
-        if outputs:
+        if weights is not None:
             model.set_weights(weights)
         weights = model.get_weights()
         outputs[query] = model(**generator_inputs(config))
@@ -199,7 +199,7 @@ def test_gradients_reach_every_weight(kind, fusion, query, size):
     assert without_gradient(tape, loss, model) == []
 
 
-def test_noise_epsilon_sentence_and_words_all_reach_the_picture():
+def test_noise_epsilon_sentence_and_words_all_reach_the_image():
     config = tiny()
     model, inputs = generator(config), generator_inputs(config)
     image = model(**inputs).image

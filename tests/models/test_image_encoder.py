@@ -28,7 +28,7 @@ def test_the_small_trunk_has_eight_by_eight_regions(size):
     images = np.random.default_rng(0).uniform(-1, 1, (2, size, size, 3)).astype(np.float32)
     local, pooled = trunk(images, training=True)
     assert local.shape == (2, 8, 8, 256) and pooled.shape == (2, 512)
-    # A region sees its own part of the picture: change the bottom right corner, and the top left region stays.
+    # A region sees its own part of the image: change the bottom right corner, and the top left region stays.
     images[:, size // 2 :, size // 2 :] *= -1
     changed = (trunk(images)[0] - trunk(np.where(np.indices(images.shape)[1] < size // 2, images, 0))[0]).numpy()
     assert not np.any(changed[:, 0, 0]) and np.any(changed[:, 7, 7])

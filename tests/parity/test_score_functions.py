@@ -57,7 +57,7 @@ def test_precision_and_recall(sets, hold):
     expected = references.metric_prc.prc_features_to_metric(fake, real, prc_neighborhood=3, verbose=False)
     ours = prdc(real.numpy(), fake.numpy(), k=3)
     for name in ("precision", "recall"):
-        # torch-fidelity averages in float32; a count of one picture is 3e-4
+        # torch-fidelity averages in float32; a count of one image is 3e-4
         hold(
             "torch-fidelity PRC", f"{name}, {expected[name]:.4f}", "float64", relative(ours[name], expected[name]), 1e-6
         )

@@ -1,4 +1,4 @@
-"""The image encoder's folder: what comes back, at any picture size, with its gradient; and what is refused."""
+"""The image encoder's folder: what comes back, at any image size, with its gradient; and what is refused."""
 
 import json
 
@@ -10,7 +10,7 @@ from networks import shake
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.models import build
 from ffgan_tf.models.image_encoder import Heads, InceptionTrunk, SmallTrunk, resized
-from ffgan_tf.run.encoder_files import are_twins, load_image_encoder, save_image_encoder, save_text_encoder
+from ffgan_tf.run.encoder_files import load_image_encoder, save_image_encoder, save_text_encoder, trained_together
 from ffgan_tf.utils.errors import UserError
 
 PICTURES = np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32)
@@ -47,16 +47,16 @@ def test_the_small_image_encoder_comes_back(small):
     assert regions.shape == (2, 64, 256) and codes.shape == (2, 256)
 
 
-def test_large_pictures_are_averaged_small_ones_interpolated():
-    pictures = np.arange(2 * 6 * 6 * 3, dtype=np.float32).reshape(2, 6, 6, 3)
-    np.testing.assert_allclose(resized(tf.constant(pictures), 3), pictures.reshape(2, 3, 2, 3, 2, 3).mean((2, 4)))
-    np.testing.assert_array_equal(resized(tf.constant(pictures), 6), pictures)
-    assert resized(tf.constant(pictures), 5).shape == (2, 5, 5, 3)
+def test_large_images_are_averaged_small_ones_interpolated():
+    images = np.arange(2 * 6 * 6 * 3, dtype=np.float32).reshape(2, 6, 6, 3)
+    np.testing.assert_allclose(resized(tf.constant(images), 3), images.reshape(2, 3, 2, 3, 2, 3).mean((2, 4)))
+    np.testing.assert_array_equal(resized(tf.constant(images), 6), images)
+    assert resized(tf.constant(images), 5).shape == (2, 5, 5, 3)
 
 
-def test_the_gradient_reaches_the_pictures(small):
+def test_the_gradient_reaches_the_images(small):
     encoder = load_image_encoder(small[0])
-    pictures, step = tf.constant(PICTURES), 1e-2
+    images, step = tf.constant(PICTURES), 1e-2
     direction = np.random.default_rng(1).normal(size=PICTURES.shape).astype(np.float32)
     direction /= np.linalg.norm(direction)
 
@@ -65,9 +65,9 @@ def test_the_gradient_reaches_the_pictures(small):
         return tf.reduce_mean(regions**2) + tf.reduce_mean(codes**2)
 
     with tf.GradientTape() as tape:
-        tape.watch(pictures)
-        value = loss(pictures)
-    gradient = tape.gradient(value, pictures).numpy()
+        tape.watch(images)
+        value = loss(images)
+    gradient = tape.gradient(value, images).numpy()
     slope = (loss(PICTURES + step * direction) - loss(PICTURES - step * direction)).numpy() / (2 * step)
     assert np.sum(gradient * direction) == pytest.approx(slope, rel=2e-2, abs=1e-6)
     assert np.all(np.abs(gradient).max((1, 2, 3)) > 1e-7)
@@ -75,10 +75,10 @@ def test_the_gradient_reaches_the_pictures(small):
 
 def test_twins_are_known_and_damage_is_named(small, text_folder, tmp_path):
     folder = small[0]
-    assert are_twins(text_folder, folder) and not are_twins(text_folder, tmp_path / "none")
+    assert trained_together(text_folder, folder) and not trained_together(text_folder, tmp_path / "none")
     vocabulary = Vocabulary.from_captions(["a red bird"])
     save_text_encoder(text_folder, build.build_text_encoder(len(vocabulary), seed=2), vocabulary, {})
-    assert not are_twins(text_folder, folder)  # another step's
+    assert not trained_together(text_folder, folder)  # another step's
     with pytest.raises(UserError, match="none: not the folder of an image encoder"):
         load_image_encoder(tmp_path / "none")
     with pytest.raises(UserError, match="encoder.json is not that of an image encoder"):
@@ -104,13 +104,13 @@ def test_inception_is_known_by_its_hash_and_differentiable(text_folder, tmp_path
         assert sorted(kept) == ["heads/code/bias", "heads/code/kernel", "heads/region/kernel"]
     about = json.loads((tmp_path / "image_encoder" / "encoder.json").read_text())
     assert about["inception_file"] == "one_notop.h5"
-    encoder, pictures = load_image_encoder(tmp_path / "image_encoder", str(paths[0])), tf.constant(PICTURES)
+    encoder, images = load_image_encoder(tmp_path / "image_encoder", str(paths[0])), tf.constant(PICTURES)
     with tf.GradientTape() as tape:
-        tape.watch(pictures)
-        regions, codes = encoder(pictures)
+        tape.watch(images)
+        regions, codes = encoder(images)
         loss = tf.reduce_sum(regions**2) + tf.reduce_sum(codes**2)
     assert regions.shape == (2, 289, 256) and codes.shape == (2, 256)
-    assert np.all(np.abs(tape.gradient(loss, pictures).numpy()).max((1, 2, 3)) > 0)
+    assert np.all(np.abs(tape.gradient(loss, images).numpy()).max((1, 2, 3)) > 0)
     for loaded, own in zip((regions, codes), heads(*trunk(PICTURES))):
         np.testing.assert_allclose(loaded, own, rtol=0, atol=1e-6)
     with pytest.raises(UserError, match="other_notop.h5: not the Inception weights .* one_notop.h5"):

@@ -22,16 +22,16 @@ def age(run: Path) -> None:
 
 
 def logged(run: Path, first: int, last: int, start: int, value: float = 0.0) -> Log:
-    """A log of a run that begins after `start`: scalars of the steps `first` to `last` and a picture of the last."""
+    """A log of a run that begins after `start`: scalars of the steps `first` to `last` and an image of the last."""
     log = Log(run, start)
     for step in range(first, last + 1):
         log.scalars(step, {"loss/total": value + step, "speed": 1.0})
-    log.pictures(last, np.full([2, 8, 8, 3], last, np.uint8), ["a red bird", "a blue bird"])
+    log.images(last, np.full([2, 8, 8, 3], last, np.uint8), ["a red bird", "a blue bird"])
     return log
 
 
 def tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
-    """Step and value of every tag, as TensorBoard shows them (pictures: their width)."""
+    """Step and value of every tag, as TensorBoard shows them (images: their width)."""
     # Not event_accumulator, which is of no use to TensorBoard itself any more and knows no restarts of tf.summary's.
     from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
@@ -126,7 +126,7 @@ def test_something_in_the_place_of_a_log_is_named(tmp_path, name):
         (tmp_path / name).mkdir()
     else:
         (tmp_path / name).write_text("in the way")
-    with pytest.raises(UserError, match=f"{tmp_path / name}: cannot be written .*Mend: make the folder"):
+    with pytest.raises(UserError, match=f"{tmp_path / name}: cannot be written .*Fix: make the folder"):
         Log(tmp_path)
 
 
@@ -153,7 +153,7 @@ def image(log):
 
 noise = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
 # lines first: a writer that fails stays TensorFlow's default one, and would be met again here.
-cases = {{"lines": lines, "scalars": scalars, "png": lambda log: log.pictures(2, noise, ["a"] * 4), "image": image,
+cases = {{"lines": lines, "scalars": scalars, "png": lambda log: log.images(2, noise, ["a"] * 4), "image": image,
          "text": lambda log: log.text("sentences", "a red bird " * 1000, 2), "start": lambda log: Log(log.run, 0)}}
 for name, case in cases.items():
     run = Path(sys.argv[1]) / name
@@ -196,5 +196,5 @@ def test_a_full_disk_is_named_and_the_log_goes_on_after_it(tmp_path, small_disk)
         said, lines, steps = found[name]
         assert said and said.startswith(f"{tmp_path / name / file}") and ": cannot be written (" in said, (name, said)
         assert "No space left on device" in said, said
-        assert said.endswith("Mend: make room on that disk, then run the same command again."), said
+        assert said.endswith("Fix: make room on that disk, then run the same command again."), said
         assert lines == '{"step": 1, "loss": 1.0}\n{"step": 2, "loss": 2.0}\n' and steps == [1, 2]

@@ -15,10 +15,10 @@ from ffgan_tf.damsm_config import DamsmConfig
 from ffgan_tf.data import pipeline
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.run.checkpoints import Checkpoints
-from ffgan_tf.run.encoder_files import are_twins, load_image_encoder, load_text_encoder
-from ffgan_tf.training.damsm_loop import mend_encoders
+from ffgan_tf.run.encoder_files import load_image_encoder, load_text_encoder, trained_together
+from ffgan_tf.training.damsm_loop import repair_encoder_pair
 from ffgan_tf.training.damsm_step import LOSSES, METRICS, Damsm
-from ffgan_tf.training.damsm_validation import Validation, lit
+from ffgan_tf.training.damsm_validation import Validation, attention_overlay
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = DamsmConfig(image_encoder="small", image_size=64, batch=8, max_words=9, lr=1e-3)
@@ -118,7 +118,7 @@ def test_dropout_is_on_while_training_and_a_function_of_its_seed(vocabulary, spl
 def test_validation_is_loss_and_retrieval_on_the_test_split(vocabulary, splits):
     damsm, test = Damsm(CONFIG, len(vocabulary), images=24), splits["test"]
     colours = dict.fromkeys(test.names, "red")
-    validation = Validation(damsm, test, vocabulary, 64, colours=colours, pictures=3)
+    validation = Validation(damsm, test, vocabulary, 64, colours=colours, images=3)
     found = validation()
     assert found["validation/colour"] == found["validation/colour_blind"] == 1
     assert validation.chance() == 1 / 5  # two classes of four: four captions of the other one
@@ -140,9 +140,9 @@ def test_validation_is_loss_and_retrieval_on_the_test_split(vocabulary, splits):
 
 
 def test_light_falls_where_a_word_looks():
-    picture, attention = np.full((64, 64, 3), 200, np.uint8), np.full(64, 0.01)
+    image, attention = np.full((64, 64, 3), 200, np.uint8), np.full(64, 0.01)
     attention[8 * 6 + 1] = 0.3
-    shown = lit(picture, attention)
+    shown = attention_overlay(image, attention)
     assert shown[52, 12].min() > 170 and shown[10, 50].max() == 50
 
 
@@ -151,17 +151,19 @@ def test_missing_encoders_come_from_the_best_checkpoint(vocabulary, splits, tmp_
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     checkpoints.save(damsm.checkpoint(), 1)
     checkpoints.mark_best(1, "r_precision", 0.5, lower_is_better=False)
-    pictures = next(data)["image"]
-    regions, codes = damsm.heads(*damsm.look(pictures))
+    images = next(data)["image"]
+    regions, codes = damsm.heads(*damsm.image_features(images))
     damsm.train_step(next(data))
     checkpoints.save(damsm.checkpoint(), 2)
-    mend_encoders(tmp_path, damsm, vocabulary, checkpoints)
+    repair_encoder_pair(tmp_path, damsm, vocabulary, checkpoints)
     loaded = load_image_encoder(tmp_path / "image_encoder")
-    for ours, theirs in zip((regions, codes), loaded(tf.cast(pictures, tf.float32) / 127.5 - 1)):
+    for ours, theirs in zip((regions, codes), loaded(tf.cast(images, tf.float32) / 127.5 - 1)):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6)
-    assert loaded.about["made_by"]["step"] == 1 and are_twins(tmp_path / "text_encoder", tmp_path / "image_encoder")
+    assert loaded.about["made_by"]["step"] == 1 and trained_together(
+        tmp_path / "text_encoder", tmp_path / "image_encoder"
+    )
     written = (tmp_path / "image_encoder" / "encoder.json").stat().st_mtime_ns
-    mend_encoders(tmp_path, damsm, vocabulary, checkpoints)  # a pair stays as it is
+    repair_encoder_pair(tmp_path, damsm, vocabulary, checkpoints)  # a pair stays as it is
     assert (tmp_path / "image_encoder" / "encoder.json").stat().st_mtime_ns == written
 
 
@@ -191,12 +193,12 @@ def test_the_command_trains_continues_and_leaves_an_encoder(tiny_records, vocabu
     first = run(*flags, "--steps=3")
     assert first.returncode == 0, first.stderr
     encoder, own = load_text_encoder(folder / "text_encoder")
-    assert own.hash == vocabulary.hash and are_twins(folder / "text_encoder", folder / "image_encoder")
+    assert own.hash == vocabulary.hash and trained_together(folder / "text_encoder", folder / "image_encoder")
     shutil.rmtree(folder / "image_encoder")  # as in a run from before there was one
     second = run(f"--run={folder}", "--steps=4")
     assert second.returncode == 0 and "continuing at step 3 of 4" in second.stdout, second.stderr
     assert "image_encoder from the best checkpoint" in second.stdout
-    assert are_twins(folder / "text_encoder", folder / "image_encoder")
+    assert trained_together(folder / "text_encoder", folder / "image_encoder")
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss/total" in line] == [1, 2, 3, 4]
     assert [line["step"] for line in lines if "validation/loss" in line] == [2, 3, 4]

@@ -172,19 +172,17 @@ def test_mistakes_in_the_step_come_through(restored):
 
 def test_the_first_term_of_the_first_bad_step_is_named():
     names, metrics = ("loss", "norm", "rate"), np.ones([4, 3], np.float32)
-    check_finite(metrics, names, 11, 10, "mend")
+    check_finite(metrics, names, 11, 10, "fix")
     metrics[2, 1] = np.inf
     metrics[3] = np.nan
-    with pytest.raises(
-        UserError, match="step 13: norm is inf \\(of 13\\);.* checkpoint of step 10 is kept. Mend: less"
-    ):
+    with pytest.raises(UserError, match="step 13: norm is inf \\(of 13\\);.* checkpoint of step 10 is kept. Fix: less"):
         check_finite(metrics, names, 11, 10, "less", lambda step: f"of {step}")
     metrics[2, 0] = np.nan
     with pytest.raises(UserError, match="step 13: loss is nan; .* no checkpoint yet"):
-        check_finite(metrics, names, 11, None, "mend")
+        check_finite(metrics, names, 11, None, "fix")
     excused = np.zeros([4, 3], bool)
     excused[2] = True
     with pytest.raises(UserError, match="step 14: loss is nan"):
-        check_finite(metrics, names, 11, None, "mend", excused=excused)
+        check_finite(metrics, names, 11, None, "fix", excused=excused)
     excused[3] = True
-    check_finite(metrics, names, 11, None, "mend", excused=excused)
+    check_finite(metrics, names, 11, None, "fix", excused=excused)

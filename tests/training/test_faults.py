@@ -63,8 +63,8 @@ def rewrite_shard(folder: Path, index: int, change) -> None:
 
 
 @pytest.mark.slow
-def test_a_picture_that_cannot_be_decoded_stops_the_run_at_its_step(own_records, tmp_path):
-    """The fourth step's third picture: three steps are saved, and the tool that the error names finds it."""
+def test_a_image_that_cannot_be_decoded_stops_the_run_at_its_step(own_records, tmp_path):
+    """The fourth step's third image: three steps are saved, and the tool that the error names finds it."""
     config = settings(own_records, steps=8)
     names = pipeline.load_split(str(own_records), "train").names
     place = int(pipeline.shuffled_index(tf.constant(3 * config.batch + 2, tf.int64), len(names), config.seed))
@@ -79,14 +79,14 @@ def test_a_picture_that_cannot_be_decoded_stops_the_run_at_its_step(own_records,
     )
     with pytest.raises(
         UserError,
-        match=rf"--data={own_records}: a picture cannot be decoded\. Mend: "
+        match=rf"--data={own_records}: an image cannot be decoded\. Fix: "
         rf"tools/verify_records\.py --data={own_records} ",
     ):
         train(config, tmp_path / "run")
     kept = Checkpoints(tmp_path / "run" / "checkpoints")
     assert kept.steps() == [1, 2, 3] and kept.latest() == 3
     faults = verify(own_records)
-    assert len(faults) == 1 and f"{names[place]}: its picture cannot be decoded" in faults[0]
+    assert len(faults) == 1 and f"{names[place]}: its image cannot be decoded" in faults[0]
 
 
 def test_a_shard_that_changed_on_disk_is_named_before_training(own_records, tmp_path):
@@ -122,7 +122,7 @@ class Moved:
 def starved(tiny_records, tmp_path_factory) -> Iterator[tuple[subprocess.Popen, Path]]:
     """A training without memory enough, and its folder. Begun early: TensorFlow waits long for what may become free.
 
-    20,000 pictures of 64x64x3 bytes are 246 MB, and its allocator may hand out 200. (Not a batch that fits and a step
+    20,000 images of 64x64x3 bytes are 246 MB, and its allocator may hand out 200. (Not a batch that fits and a step
     that does not: on a CPU, Eigen's own buffers may be what fails then, and those it does not check.)
     """
     folder = tmp_path_factory.mktemp("starved") / "run"
@@ -165,7 +165,7 @@ def test_data_that_has_vanished_is_named_on_resume(moved):
 def test_a_file_in_the_place_of_a_folder_is_named_before_training(tiny_records, tmp_path, name):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / name).write_text("in the way")
-    with pytest.raises(UserError, match=f"{tmp_path / 'run' / name}: cannot be written .*Mend: make the folder"):
+    with pytest.raises(UserError, match=f"{tmp_path / 'run' / name}: cannot be written .*Fix: make the folder"):
         train(settings(tiny_records, steps=1), tmp_path / "run")
 
 
@@ -185,7 +185,7 @@ def test_a_read_only_disk_is_named_at_once(tiny_records, tmp_path, small_disk):
 def test_a_planted_nan_is_named_by_term_layer_and_step(moved, tmp_path):
     """One NaN in a checkpoint whose digests are as they should be: the step after is the first to meet it."""
     folder = Path(shutil.copytree(moved.run, tmp_path / "run"))
-    config = dataclasses.replace(moved.config, data=str(moved.elsewhere), steps=STEPS + 4)  # harmless: both may change
+    config = dataclasses.replace(moved.config, data=str(moved.elsewhere), steps=STEPS + 4)  # resumable: both may change
     gan = Gan(config, make_text_encoder(config, Vocabulary.load(moved.elsewhere / "vocabulary.json")))
     kept = Checkpoints(folder / "checkpoints")
     kept.restore(gan.checkpoint(), STEPS)
@@ -229,7 +229,7 @@ def test_a_full_disk_stops_the_run_with_the_last_checkpoint_whole(tiny_records, 
     newest = kept.latest()
     file = f"{disk}/run/checkpoints/step-{newest + 1:08d}"
     assert first.splitlines()[-1].startswith(f"error: {file}: cannot be written (")
-    assert "No space left on device" in first and "Mend: make room on that disk, then run the same command" in first
+    assert "No space left on device" in first and "Fix: make room on that disk, then run the same command" in first
     assert f"Whole checkpoints: steps {', '.join(map(str, kept.steps()))}." in first and "Traceback" not in first
     assert kept.steps() and all(kept.damage(step) is None for step in kept.steps())
     assert not list((copy / "checkpoints").glob(".*"))  # what was half-written is gone
@@ -244,6 +244,6 @@ def test_out_of_memory_at_the_first_step_says_which_batch_to_try(starved):
     output = process.communicate(timeout=600)[0]
     assert process.returncode == 2, output
     assert output.splitlines()[-1].startswith(
-        "error: out of memory at --batch=20000. Mend: --batch=10000 with --allow_config_change"
+        "error: out of memory at --batch=20000. Fix: --batch=10000 with --allow_config_change"
     ), output
     assert "Traceback" not in output and Checkpoints(folder / "checkpoints").steps() == []

@@ -1,4 +1,4 @@
-"""Cached features are the trunk's, of every picture and its mirror image; nothing is computed twice or read stale."""
+"""Cached features are the trunk's, of every image and its mirror image; nothing is computed twice or read stale."""
 
 import collections
 
@@ -23,7 +23,7 @@ def split(tiny_records, monkeypatch):
 
 
 def trunk(images):
-    """A small picture, and the colours of its left and right halves."""
+    """A small image, and the colours of its left and right halves."""
     halves = tf.split(images, 2, axis=2)
     return tf.image.resize(images, [4, 4], "area"), tf.concat([tf.reduce_mean(half, [1, 2]) for half in halves], 1)
 
@@ -37,11 +37,11 @@ def make(split, folder, network=trunk, views=2, stopped=lambda: False, **key):
     return feature_cache.cached_features(network, key, split, 64, folder, stopped)
 
 
-def test_features_of_every_picture_and_its_mirror_image(split, tmp_path):
+def test_features_of_every_image_and_its_mirror_image(split, tmp_path):
     features = make(split, tmp_path)
-    pictures = np.concatenate(list(centre_images(split, max_size=64, image_size=64, batch=8).as_numpy_iterator()))
-    for view, images in enumerate((pictures, pictures[:, :, ::-1])):
-        local, pooled = trunk(tf.constant(images / 127.5 - 1, tf.float32))
+    images = np.concatenate(list(centre_images(split, max_size=64, image_size=64, batch=8).as_numpy_iterator()))
+    for view, seen in enumerate((images, images[:, :, ::-1])):
+        local, pooled = trunk(tf.constant(seen / 127.5 - 1, tf.float32))
         for i in range(24):
             found = features.read(i, bool(view))
             assert found[0].dtype == found[1].dtype == np.float16
@@ -60,10 +60,10 @@ def test_nothing_is_computed_twice_and_a_damaged_part_again(split, tmp_path):
     (damaged,) = tmp_path.glob("*/00001/local.npy")
     damaged.write_bytes(damaged.read_bytes()[:-1])
     calls = []
-    mended = make(split, tmp_path, lambda images: calls.append(1) or trunk(images))
+    fixed = make(split, tmp_path, lambda images: calls.append(1) or trunk(images))
     assert calls
     for index in (0, 12, 23):
-        np.testing.assert_array_equal(first.read(index, False)[0], mended.read(index, False)[0])
+        np.testing.assert_array_equal(first.read(index, False)[0], fixed.read(index, False)[0])
     assert not list(tmp_path.glob("*/.*"))
 
 

@@ -91,8 +91,8 @@ def test_metrics_and_updates_against_the_equations(condition, loss_weights):
     seen = (made.condition if condition == "ca" else made.mu).numpy()
     real, fake = batch["image"].numpy() / 127.5 - 1, made.image.numpy()
 
-    def judge(d, picture, vector):
-        features = d.features(picture, training=True)
+    def judge(d, image, vector):
+        features = d.features(image, training=True)
         return d.unconditional(features), d.conditional(features, vector, training=True)
 
     with tf.GradientTape() as tape:
@@ -167,7 +167,7 @@ def test_no_gradient_passes_through_the_condition(condition):
             batch["noise"][:, 10:],
             training=True,
         )
-        seen = build.d_condition(condition, sentence, made.condition, made.mu)
+        seen = build.discriminator_condition(condition, sentence, made.condition, made.mu)
         _, logits = gan.discriminator(tf.zeros([4, 64, 64, 3]), seen, training=True)
         loss = tf.reduce_sum(logits)
     np.testing.assert_array_equal(seen, made.condition if condition == "ca" else made.mu)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from runs import ROOT
 
-from ffgan_tf.training.cluster import worker_place
+from ffgan_tf.training.cluster import worker_rank
 from ffgan_tf.training.gan_step import METRICS
 from ffgan_tf.utils.errors import UserError
 
@@ -90,11 +90,11 @@ def test_several_workers_equal_one_device(one, tiny_records, tmp_path, workers):
 
 def test_place_of_a_worker(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    assert worker_place() == (0, 1)
+    assert worker_rank() == (0, 1)
     cluster = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
     for kind, index, place in (("chief", 0, 0), ("worker", 0, 1), ("worker", 1, 2)):
         monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}}))
-        assert worker_place() == (place, 3)
+        assert worker_rank() == (place, 3)
     for wrong in (
         "{",
         '{"cluster": {"worker": ["a:1"]}}',
@@ -102,4 +102,4 @@ def test_place_of_a_worker(monkeypatch):
     ):
         monkeypatch.setenv("TF_CONFIG", wrong)
         with pytest.raises(UserError, match="TF_CONFIG"):
-            worker_place()
+            worker_rank()

@@ -136,7 +136,7 @@ def test_the_penalty_is_computed_in_float32_beside_bfloat16():
     mixed = moved(mixed_gan, make_batch())[1]["loss_d/penalty"]
     assert mixed == pytest.approx(exact, rel=1e-5)  # bfloat16 has three digits
     trained = {id(variable) for variable in mixed_gan.discriminator.trainable_variables}
-    assert {id(variable) for variable in mixed_gan._judge.trainable_variables} == trained
+    assert {id(variable) for variable in mixed_gan._penalty_discriminator.trainable_variables} == trained
 
 
 def test_float16_leaves_out_a_step_that_overflows_and_lowers_its_scale():

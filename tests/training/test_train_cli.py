@@ -103,8 +103,8 @@ def test_what_a_run_leaves(story):
     assert lines[-1]["epoch"] == story.stop * 5 / 24
     sentences = (story.straight / "samples" / "sentences.txt").read_text().splitlines()
     assert len(sentences) == 4
-    picture = Image.open(story.straight / "samples" / f"step-{story.stop:08d}.png")
-    assert picture.mode == "RGB" and picture.width >= 2 * 128 and picture.height >= 2 * 128
+    image = Image.open(story.straight / "samples" / f"step-{story.stop:08d}.png")
+    assert image.mode == "RGB" and image.width >= 2 * 128 and image.height >= 2 * 128
     seen, counts = {}, {}
     for events in sorted((story.straight / "tensorboard").glob("events*")):
         for event in tf.compat.v1.train.summary_iterator(str(events)):
@@ -116,8 +116,8 @@ def test_what_a_run_leaves(story):
     assert float(seen["loss_g/kl"]) == pytest.approx(lines[-1]["loss_g/kl"])
     assert all(sentence in seen["sentences"].item().decode() for sentence in sentences)
     width, height, png = seen["samples"]
-    assert (int(width), int(height)) == picture.size
-    np.testing.assert_array_equal(tf.io.decode_png(png), np.asarray(picture))
+    assert (int(width), int(height)) == image.size
+    np.testing.assert_array_equal(tf.io.decode_png(png), np.asarray(image))
 
 
 @pytest.mark.slow
@@ -150,7 +150,7 @@ def test_settings_that_do_not_fit_the_checkpoint_leave_the_runs_own(story, tmp_p
 
 
 @pytest.mark.slow
-def test_pictures_of_own_sentences(story, tmp_path):
+def test_images_of_own_sentences(story, tmp_path):
     texts = ["--text=a red bird", "--text=A blue zeppelin bird!"]
     arguments = [f"--run={story.straight}", *texts, "--count=3", f"--out={tmp_path / 'one'}"]
     first = run("sample", *arguments, "--seed=4")

@@ -56,7 +56,7 @@ def test_a_full_disk_is_the_users_to_mend_wherever_it_is_met(tmp_path):
     result = run("import os; os.write(os.open('/dev/full', os.O_WRONLY), b'x')")  # a write's error names no file
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        "error: a file: cannot be written ([Errno 28] No space left on device). Mend: make room "
+        "error: a file: cannot be written ([Errno 28] No space left on device). Fix: make room "
         "on that disk, then run the same command again.\n"
     )
     named = run(f"raise OSError(28, 'No space left on device', {str(tmp_path / 'x')!r})")
@@ -67,29 +67,29 @@ def test_a_full_disk_is_the_users_to_mend_wherever_it_is_met(tmp_path):
 
 def test_what_cannot_be_written_is_named_with_its_mend(tmp_path):
     with (
-        pytest.raises(errors.UserError, match=f"{tmp_path}: cannot be written .*Mend: make room"),
-        errors.writing(tmp_path),
+        pytest.raises(errors.UserError, match=f"{tmp_path}: cannot be written .*Fix: make room"),
+        errors.report_write_errors(tmp_path),
         open("/dev/full", "wb", buffering=0) as file,
     ):
         file.write(b"x")
     (tmp_path / "file").touch()
     with (
-        pytest.raises(errors.UserError, match=r"place: cannot be written \(.*Not a directory.*Mend: make the fo"),
-        errors.writing("place"),
+        pytest.raises(errors.UserError, match=r"place: cannot be written \(.*Not a directory.*Fix: make the fo"),
+        errors.report_write_errors("place"),
     ):
         (tmp_path / "file" / "below").mkdir()
-    with pytest.raises(ZeroDivisionError), errors.writing("place"):
+    with pytest.raises(ZeroDivisionError), errors.report_write_errors("place"):
         1 // 0
 
 
 def test_tensorflows_words_are_cut_to_the_point():
     tensorflow = pytest.importorskip("tensorflow")
-    with pytest.raises(errors.UserError) as error, errors.writing("run/checkpoints"):
+    with pytest.raises(errors.UserError) as error, errors.report_write_errors("run/checkpoints"):
         raise tensorflow.errors.ResourceExhaustedError(
             None, None, "{{function_node __wrapped__SaveV2}} a/b.tempstate1; No space left on device [Op:SaveV2]\n\tX"
         )
     assert str(error.value) == (
-        "run/checkpoints: cannot be written (a/b.tempstate1; No space left on device). Mend: "
+        "run/checkpoints: cannot be written (a/b.tempstate1; No space left on device). Fix: "
         "make room on that disk, then run the same command again."
     )
 

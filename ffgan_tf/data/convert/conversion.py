@@ -13,15 +13,16 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Any
 
 import PIL
 
 import ffgan_tf
 from ffgan_tf.data import records
-from ffgan_tf.data.convert.attngan_captions import check_agreement
 from ffgan_tf.data.captions import CAPTIONS_PER_IMAGE, Vocabulary, read_captions
+from ffgan_tf.data.convert.attngan_captions import check_agreement
 from ffgan_tf.data.images import FILTER, Box, encode_image, shorter_side
 from ffgan_tf.data.problems import Problem, Unusable, format_report
 from ffgan_tf.utils.errors import UserError
@@ -90,12 +91,12 @@ def _prepare(item: Item, image_size: int, quality: int, least: int) -> _Prepared
         notes += image.notes
     except Unusable as error:
         file = item.name if isinstance(item.image, bytes) else str(item.image)
-        problems.append(Problem(file, error.reason, error.mend))
+        problems.append(Problem(file, error.reason, error.fix))
     try:
         texts, caption_notes = read_captions(item.captions, least)
         notes += caption_notes
     except Unusable as error:
-        problems.append(Problem(str(item.captions), error.reason, error.mend))
+        problems.append(Problem(str(item.captions), error.reason, error.fix))
     return _Prepared(encoded, width, height, tuple(texts), tuple(notes), tuple(problems))
 
 
@@ -106,7 +107,7 @@ def _disagreement(item: Item, prepared: _Prepared, vocabulary: Vocabulary | None
             check_agreement(item.token_ids, prepared.texts, vocabulary)
         return ()
     except Unusable as error:
-        return [Problem(str(item.captions), error.reason, error.mend)]
+        return [Problem(str(item.captions), error.reason, error.fix)]
 
 
 @contextlib.contextmanager
@@ -116,12 +117,14 @@ def _mapper(workers: int):
         yield map
         return
     pool = concurrent.futures.ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+        workers, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
+    )
     try:
         yield functools.partial(pool.map, chunksize=8)
     except concurrent.futures.process.BrokenProcessPool:
-        raise UserError("a worker process died, most likely for want of memory. Nothing was written. Mend: fewer "
-                        "--workers.") from None
+        raise UserError(
+            "a worker process died, most likely for want of memory. Nothing was written. Fix: fewer --workers."
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -135,10 +138,11 @@ def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, An
     """
     out = Path(out)
     if out.exists() and not settings.overwrite:
-        raise UserError(f"{out} exists. Mend: choose another --out, or replace it with --overwrite.")
+        raise UserError(f"{out} exists. Fix: choose another --out, or replace it with --overwrite.")
     problems, notes = list(source.problems), collections.Counter()
-    prepare = functools.partial(_prepare, image_size=settings.image_size, quality=settings.quality,
-                                least=source.least_captions)
+    prepare = functools.partial(
+        _prepare, image_size=settings.image_size, quality=settings.quality, least=source.least_captions
+    )
     kept: list[tuple[Item, _Prepared, int]] = []  # the encoded bytes replaced by their number
     out.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress("converting", len(source.items), "images")
@@ -155,35 +159,54 @@ def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, An
         progress.close()
         _report(source, problems, notes, kept, settings)
         vocabulary = source.vocabulary or Vocabulary.from_captions(
-            text for _, prepared, _ in kept for text in prepared.texts)
+            text for _, prepared, _ in kept for text in prepared.texts
+        )
         with directory_atomic(out, replace=settings.overwrite) as folder:
             manifest = _write(folder, source, settings, vocabulary, kept, notes, spill)
     return manifest
 
 
-def _report(source: Source, problems: Sequence[Problem], notes: collections.Counter, kept: Sequence,
-            settings: Settings) -> None:
+def _report(
+    source: Source, problems: Sequence[Problem], notes: collections.Counter, kept: Sequence, settings: Settings
+) -> None:
     """Says what was normalised and what is unusable; raises UserError unless that is to be left out."""
     for note in source.notes:
         print(f"note: {note}", file=sys.stderr)
     for note, count in sorted(notes.items()):
         print(f"note: {count:,} × {note}", file=sys.stderr)
     full, left = {item.class_id for item in source.items}, {item.class_id for item, _, _ in kept}
-    empty = [Problem(source.class_names.get(class_id, str(class_id)), "none of the class's images is usable",
-                     "mend its images, or leave the class out") for class_id in sorted(full - left)]
+    empty = [
+        Problem(
+            source.class_names.get(class_id, str(class_id)),
+            "none of the class's images is usable",
+            "fix its images, or leave the class out",
+        )
+        for class_id in sorted(full - left)
+    ]
     problems = [*problems, *empty]
     if problems and not settings.skip_bad:
-        raise UserError(f"nothing was written.\n{format_report(problems)}\n"
-                        "Mend the files above, or leave them out with --skip_bad.")
+        raise UserError(
+            f"nothing was written.\n{format_report(problems)}\nFix the files above, or leave them out with --skip_bad."
+        )
     if problems:
-        print(f"{format_report(problems)}\n--skip_bad: left out {len(source.items) - len(kept):,} of "
-              f"{len(source.items):,} listed images ({len(problems):,} problems)", file=sys.stderr)
+        print(
+            f"{format_report(problems)}\n--skip_bad: left out {len(source.items) - len(kept):,} of "
+            f"{len(source.items):,} listed images ({len(problems):,} problems)",
+            file=sys.stderr,
+        )
     if not kept:
         raise UserError(f"{source.location}: no usable image. Nothing was written.")
 
 
-def _write(folder: Path, source: Source, settings: Settings, vocabulary: Vocabulary, kept: Sequence,
-           notes: collections.Counter, spill) -> dict[str, Any]:
+def _write(
+    folder: Path,
+    source: Source,
+    settings: Settings,
+    vocabulary: Vocabulary,
+    kept: Sequence,
+    notes: collections.Counter,
+    spill,
+) -> dict[str, Any]:
     """Writes shards, vocabulary and manifest into `folder`."""
     offsets, position = {}, 0
     for item, _, size in kept:
@@ -194,14 +217,16 @@ def _write(folder: Path, source: Source, settings: Settings, vocabulary: Vocabul
         for item, prepared, size in chosen:
             spill.seek(offsets[item.name])
             token_ids = item.token_ids or [vocabulary.encode(text)[0] for text in prepared.texts]
-            yield records.Record(item.name, item.class_id, spill.read(size), prepared.height, prepared.width,
-                                 prepared.texts, token_ids)
+            yield records.Record(
+                item.name, item.class_id, spill.read(size), prepared.height, prepared.width, prepared.texts, token_ids
+            )
 
     splits = {}
     for split in records.SPLITS:
         chosen = [entry for entry in kept if entry[0].split == split]
-        splits[split] = records.write_split(folder, split, split_records(chosen), len(chosen),
-                                            settings.images_per_shard)
+        splits[split] = records.write_split(
+            folder, split, split_records(chosen), len(chosen), settings.images_per_shard
+        )
     vocabulary.save(folder / records.VOCABULARY)
     used = {item.class_id for item, _, _ in kept}
     manifest = {
@@ -209,13 +234,30 @@ def _write(folder: Path, source: Source, settings: Settings, vocabulary: Vocabul
         "name": source.name,
         "splits": splits,
         "class_names": {str(key): name for key, name in sorted(source.class_names.items()) if key in used},
-        "image": {"max_size": settings.image_size, "shorter_side": shorter_side(settings.image_size),
-                  "quality": settings.quality, "crop": source.crop, "filter": FILTER.name.lower()},
-        "vocabulary": {"file": records.VOCABULARY, "words": len(vocabulary), "hash": vocabulary.hash,
-                       "sha256": sha256_file(folder / records.VOCABULARY), "source": vocabulary.source},
-        "made_by": {"command": shlex.join(sys.argv), "version": ffgan_tf.__version__,
-                    "python": platform.python_version(), "pillow": PIL.__version__, "source": source.location,
-                    "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                    "left_out": len(source.items) - len(kept), "normalised": dict(sorted(notes.items()))}}
+        "image": {
+            "max_size": settings.image_size,
+            "shorter_side": shorter_side(settings.image_size),
+            "quality": settings.quality,
+            "crop": source.crop,
+            "filter": FILTER.name.lower(),
+        },
+        "vocabulary": {
+            "file": records.VOCABULARY,
+            "words": len(vocabulary),
+            "hash": vocabulary.hash,
+            "sha256": sha256_file(folder / records.VOCABULARY),
+            "source": vocabulary.source,
+        },
+        "made_by": {
+            "command": shlex.join(sys.argv),
+            "version": ffgan_tf.__version__,
+            "python": platform.python_version(),
+            "pillow": PIL.__version__,
+            "source": source.location,
+            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "left_out": len(source.items) - len(kept),
+            "normalised": dict(sorted(notes.items())),
+        },
+    }
     records.write_manifest(folder, manifest)
     return manifest

@@ -8,14 +8,25 @@ from ffgan_tf.data.convert.conversion import Settings, Source, convert
 def define(name: str) -> None:
     """Defines the converters' common flags; `name` is the default folder's."""
     flags.DEFINE_string("out", f"data/records/{name}", "Folder to write: TFRecord shards, manifest, vocabulary.")
-    flags.DEFINE_integer("image_size", 256, "Largest picture side S to train on; images keep a shorter side of S*76/64 "
-                         "pixels.", lower_bound=8)
-    flags.DEFINE_integer("quality", 95, "JPEG quality of the images that are encoded anew (a JPEG that needs no change "
-                         "keeps its bytes).", 1, 100)
-    flags.DEFINE_bool("skip_bad", False, "Leave out what is unusable and say how many, instead of failing with the "
-                      "report.")
-    flags.DEFINE_integer("workers", 0, "Processes that decode and encode; 0: one a core. The result is the same.",
-                         lower_bound=0)
+    flags.DEFINE_integer(
+        "image_size",
+        256,
+        "Largest image side S to train on; images keep a shorter side of S*76/64 pixels.",
+        lower_bound=8,
+    )
+    flags.DEFINE_integer(
+        "quality",
+        95,
+        "JPEG quality of the images that are encoded anew (a JPEG that needs no change keeps its bytes).",
+        1,
+        100,
+    )
+    flags.DEFINE_bool(
+        "skip_bad", False, "Leave out what is unusable and say how many, instead of failing with the report."
+    )
+    flags.DEFINE_integer(
+        "workers", 0, "Processes that decode and encode; 0: one a core. The result is the same.", lower_bound=0
+    )
     flags.DEFINE_integer("images_per_shard", 1000, "Images in one TFRecord file.", lower_bound=1)
     flags.DEFINE_bool("overwrite", False, "Replace --out where it exists, once the new one is whole.")
 
@@ -23,13 +34,24 @@ def define(name: str) -> None:
 def run(source: Source) -> int:
     """Converts `source` by the common flags, prints what was made and returns the exit code."""
     values = flags.FLAGS
-    manifest = convert(source, values.out, Settings(
-        values.image_size, values.quality, values.skip_bad, values.workers, values.images_per_shard,
-        values.overwrite))
+    manifest = convert(
+        source,
+        values.out,
+        Settings(
+            values.image_size,
+            values.quality,
+            values.skip_bad,
+            values.workers,
+            values.images_per_shard,
+            values.overwrite,
+        ),
+    )
     for split, part in manifest["splits"].items():
         size = sum(shard["bytes"] for shard in part["shards"]) / 1e6
-        print(f"{split}: {part['images']:,} images, {part['captions']:,} captions, {part['classes']} classes, "
-              f"{len(part['shards'])} shards, {size:,.1f} MB")
+        print(
+            f"{split}: {part['images']:,} images, {part['captions']:,} captions, {part['classes']} classes, "
+            f"{len(part['shards'])} shards, {size:,.1f} MB"
+        )
     print(f"vocabulary: {manifest['vocabulary']['words']:,} words ({manifest['vocabulary']['source']})")
     print(f"wrote {values.out}")
     return 0

@@ -5,14 +5,16 @@ from pathlib import Path
 
 from ffgan_tf.data.convert.attngan_captions import read_pickled_captions
 from ffgan_tf.data.convert.conversion import Item, Source
-from ffgan_tf.data.images import Box
 from ffgan_tf.data.convert.pickles import load_pickle
+from ffgan_tf.data.images import Box
 from ffgan_tf.data.problems import Problem
 from ffgan_tf.data.records import SPLITS
 from ffgan_tf.utils.errors import UserError
 
-_LAYOUT = ("Mend: point --cub at the folder that holds CUB_200_2011/{images/, images.txt, bounding_boxes.txt}, text/ "
-           "or text_c10/ with <class>/<image>.txt, and {train,test}/{filenames,class_info}.pickle.")
+_LAYOUT = (
+    "Fix: point --cub at the folder that holds CUB_200_2011/{images/, images.txt, bounding_boxes.txt}, text/ "
+    "or text_c10/ with <class>/<image>.txt, and {train,test}/{filenames,class_info}.pickle."
+)
 
 
 def read_source(root: str | Path, captions_pickle: str | Path | None = None) -> Source:
@@ -42,17 +44,26 @@ def read_source(root: str | Path, captions_pickle: str | Path | None = None) -> 
             image = cub / "images" / f"{name}.jpg"
             folder = name.partition("/")[0]
             if name in seen:
-                source.problems.append(Problem(f"{root / split}/filenames.pickle", f"{name} is also in {seen[name]}",
-                                               "list every image once"))
+                source.problems.append(
+                    Problem(
+                        f"{root / split}/filenames.pickle", f"{name} is also in {seen[name]}", "list every image once"
+                    )
+                )
                 continue
             seen[name] = split
             fault = None
             if class_split.setdefault(class_id, split) != split:
-                fault = Problem(str(image), f"its class {class_id} is in both splits",
-                                "use the published lists, whose classes are disjoint")
+                fault = Problem(
+                    str(image),
+                    f"its class {class_id} is in both splits",
+                    "use the published lists, whose classes are disjoint",
+                )
             elif name not in boxes:
-                fault = Problem(str(image), "no readable bounding box",
-                                "add the image to images.txt and its box to bounding_boxes.txt")
+                fault = Problem(
+                    str(image),
+                    "no readable bounding box",
+                    "add the image to images.txt and its box to bounding_boxes.txt",
+                )
             source.items.append(Item(split, name, image, class_id, text / f"{name}.txt", boxes.get(name), ids, fault))
             source.class_names[class_id] = folder
     used = {name.partition("/")[0] for name in seen}
@@ -60,8 +71,9 @@ def read_source(root: str | Path, captions_pickle: str | Path | None = None) -> 
     for name in sorted(found - used):
         folder = cub / "images" / name
         if not any(folder.glob("*.jpg")):
-            source.problems.append(Problem(str(folder), "a class without images",
-                                           "add its images, or remove its folders"))
+            source.problems.append(
+                Problem(str(folder), "a class without images", "add its images, or remove its folders")
+            )
     return source
 
 
@@ -109,15 +121,20 @@ def _classes(path: Path, names: list[str], source: Source) -> list[int]:
         source.notes += notes
     except (UserError, TypeError, ValueError) as error:
         listed = None
-        reason = str(error).partition(" Mend:")[0].removeprefix(f"{path}: ")
+        reason = str(error).partition(" Fix:")[0].removeprefix(f"{path}: ")
     matches = [re.match(r"(\d+)\.", name) for name in names]
     if all(matches):
         classes = [int(match[1]) for match in matches]
         if listed is None:
             source.notes.append(f"{path} unreadable ({reason}); rebuilt from the class folders' numbers")
         elif listed != classes and not _same_grouping(listed, classes):
-            source.problems.append(Problem(str(path), "does not fit filenames.pickle: it groups the images otherwise "
-                                           "than their folders do", "take both pickles from one publication"))
+            source.problems.append(
+                Problem(
+                    str(path),
+                    "does not fit filenames.pickle: it groups the images otherwise than their folders do",
+                    "take both pickles from one publication",
+                )
+            )
         return classes
     if listed is None:
         raise UserError(f"{path}: {reason} Neither have all class folders a number. {_LAYOUT}")

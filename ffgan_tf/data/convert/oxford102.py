@@ -11,13 +11,16 @@ from ffgan_tf.data.problems import Problem
 from ffgan_tf.utils.errors import UserError
 
 LAST_TEST_CLASS = 20
-_LAYOUT = ("Mend: point --oxford at the folder that holds jpg/image_XXXXX.jpg, imagelabels.mat and "
-           "text_c10/class_XXXXX/image_XXXXX.txt.")
+_LAYOUT = (
+    "Fix: point --oxford at the folder that holds jpg/image_XXXXX.jpg, imagelabels.mat and "
+    "text_c10/class_XXXXX/image_XXXXX.txt."
+)
 
 
 def read_labels(path: Path) -> dict[int, int]:
     """Image number (from 1) → class (1–102) from `imagelabels.mat` (`labels`, 1 × N). Raises UserError."""
     import scipy.io
+
     if not path.is_file():
         raise UserError(f"{path} is missing. {_LAYOUT}")
     try:
@@ -37,7 +40,9 @@ def from_files(root: str | Path) -> Source:
     known = set(images.values())
     source.problems += [
         Problem(str(path), "no label in imagelabels.mat", "remove the image, or use the label file it belongs to")
-        for path in sorted((root / "jpg").glob("*.jpg")) if path not in known]
+        for path in sorted((root / "jpg").glob("*.jpg"))
+        if path not in known
+    ]
     return source
 
 
@@ -48,14 +53,17 @@ def from_tfds(root: str | Path, data_dir: str | None, download: bool) -> Source:
     default).
     """
     import tensorflow_datasets as tfds
+
     root = Path(root)
     _need_captions(root)
     builder = tfds.builder("oxford_flowers102", data_dir=data_dir)
     if download:
         builder.download_and_prepare()
     elif not builder.info.splits:
-        raise UserError(f"{builder.data_dir}: tensorflow-datasets has no oxford_flowers102 there. Mend: set --tfds_dir,"
-                        " let it be fetched with --download, or use --source=files.")
+        raise UserError(
+            f"{builder.data_dir}: tensorflow-datasets has no oxford_flowers102 there. Fix: set --tfds_dir,"
+            " let it be fetched with --download, or use --source=files."
+        )
     labels, images = {}, {}
     for split in sorted(builder.info.splits):
         for example in builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}):
@@ -72,12 +80,20 @@ def _need_captions(root: Path) -> None:
 
 
 def _source(root: Path, labels: dict[int, int], images: dict[int, Path | bytes]) -> Source:
-    items = [Item(split="test" if label <= LAST_TEST_CLASS else "train",
-                  name=f"class_{label:05d}/image_{number:05d}", image=images[number], class_id=label,
-                  captions=root / "text_c10" / f"class_{label:05d}" / f"image_{number:05d}.txt")
-             for number, label in sorted(labels.items())]
+    items = [
+        Item(
+            split="test" if label <= LAST_TEST_CLASS else "train",
+            name=f"class_{label:05d}/image_{number:05d}",
+            image=images[number],
+            class_id=label,
+            captions=root / "text_c10" / f"class_{label:05d}" / f"image_{number:05d}.txt",
+        )
+        for number, label in sorted(labels.items())
+    ]
     names = {label: f"class_{label:05d}" for label in labels.values()}
-    empty = [Problem(str(folder), "a class without images", "add its images and labels, or remove the folder")
-             for folder in sorted((root / "text_c10").iterdir())
-             if folder.is_dir() and folder.name not in set(names.values())]
+    empty = [
+        Problem(str(folder), "a class without images", "add its images and labels, or remove the folder")
+        for folder in sorted((root / "text_c10").iterdir())
+        if folder.is_dir() and folder.name not in set(names.values())
+    ]
     return Source("oxford102", str(root), items, names, empty)

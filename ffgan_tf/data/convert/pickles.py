@@ -2,7 +2,6 @@
 
 import collections
 import io
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +40,12 @@ _ALLOWED = {
     "_codecs.encode": _encode,
     "numpy.ndarray": np.ndarray,
     "numpy.dtype": np.dtype,
-    **{f"numpy.{core}.multiarray.{name}": stand_in for core in ("core", "_core")
-       for name, stand_in in (("_reconstruct", _reconstruct), ("scalar", _scalar))}}
+    **{
+        f"numpy.{core}.multiarray.{name}": stand_in
+        for core in ("core", "_core")
+        for name, stand_in in (("_reconstruct", _reconstruct), ("scalar", _scalar))
+    },
+}
 
 
 def load_pickle(path: str | Path) -> tuple[Any, list[str]]:
@@ -56,7 +59,7 @@ def load_pickle(path: str | Path) -> tuple[Any, list[str]]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}. Mend: restore the file as published.") from None
+        raise UserError(f"{path}: cannot be read: {error.strerror}. Fix: restore the file as published.") from None
     undamaged = content.replace(b"\r\n", b"\n")
     try:
         value, ends_in_cr = _load(content, path)
@@ -79,8 +82,10 @@ def _load(content: bytes, path: Path) -> tuple[Any, bool]:
     except UserError:
         raise
     except Exception as error:  # a damaged pickle fails as nearly anything
-        raise UserError(f"{path}: not a readable pickle ({type(error).__name__}: {error}). Mend: get the file again, "
-                        "as a binary file (CRLF conversion destroys pickles).") from None
+        raise UserError(
+            f"{path}: not a readable pickle ({type(error).__name__}: {error}). Fix: get the file again, "
+            "as a binary file (CRLF conversion destroys pickles)."
+        ) from None
 
 
 def _ends_in_cr(value: Any) -> bool:

@@ -1,6 +1,6 @@
 """The Inception-v3 networks of the field's figures, ready to use: `load_network(name, weights)`.
 
-They share a trunk (`inception_graph`), each has its converter (`inception_weights`), and pictures reach them by a
+They share a trunk (`inception_graph`), each has its converter (`inception_weights`), and images reach them by a
 named recipe (`preprocessing`). Nothing here downloads anything.
 """
 
@@ -41,7 +41,7 @@ class NetworkSpec:
     """One network: what it is, where its weights come from, how they are read, its own preprocessing."""
 
     what: str
-    origin: str
+    locate_non_finite: str
     read: Callable[[str], InceptionWeights]
     preprocessing: str
     background: bool = False  # class 0 is no class: the softmax leaves it out
@@ -99,7 +99,7 @@ def _weight_files(name: str, weights: str | None, flags: tuple[str, str]) -> lis
     problem = f"{path}: no such file" if path else "no weights file was given"
     raise UserError(
         f"{problem}; {flags[0]}={name} is {spec.what} and needs its weights. {spec.origin}. "
-        f"Mend: {flags[1]}=PATH. Nothing is downloaded unasked."
+        f"Fix: {flags[1]}=PATH. Nothing is downloaded unasked."
     )
 
 

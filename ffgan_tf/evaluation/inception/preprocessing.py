@@ -1,4 +1,4 @@
-"""How pictures reach an Inception network: five recipes, each one somebody's published figures.
+"""How images reach an Inception network: five recipes, each one somebody's published figures.
 
 A recipe is a resize to 299×299 and a scaling. FIDs whose resizes differ do not compare (Parmar et al. 2022), so each
 recipe has a name, and the name is in every report.

@@ -55,7 +55,7 @@ class _Source:
         if problems:
             raise UserError(
                 f"{self._path}: not {self._what}: variables {'; '.join(problems)}. "
-                "Mend: the network asked for and the weights file must be one and the same."
+                "Fix: the network asked for and the weights file must be one and the same."
             )
 
 
@@ -78,7 +78,7 @@ def from_graph_def(path: str) -> InceptionWeights:
             graph = tf.compat.v1.GraphDef.FromString(file.read())
     except DecodeError as error:
         raise UserError(
-            f"{path}: neither a whole GraphDef nor a PyTorch file ({error}). Mend: fetch it again."
+            f"{path}: neither a whole GraphDef nor a PyTorch file ({error}). Fix: fetch it again."
         ) from error
     constants = {node.name: tf.make_ndarray(node.attr["value"].tensor) for node in graph.node if node.op == "Const"}
     unscaled = {
@@ -143,7 +143,7 @@ def from_slim_checkpoint(path: str, classes: int) -> InceptionWeights:
         values |= {name: reader.get_tensor(name) for name in shapes.keys() - averaged if name not in values}
     except (tf.errors.OpError, ValueError) as error:
         raise UserError(
-            f"{path}: not a TensorFlow checkpoint, or not a whole one ({error}). Mend: name it without "
+            f"{path}: not a TensorFlow checkpoint, or not a whole one ({error}). Fix: name it without "
             "`.index` or `.data-…`, and keep its files together."
         ) from error
     source = _Source(path, f"a TF-slim Inception-v3 checkpoint with {classes} classes", values)
@@ -176,7 +176,7 @@ def from_keras_h5(path: str) -> InceptionWeights:
     except (OSError, KeyError, ValueError) as error:
         raise UserError(
             f"{path}: not a weights file of tf.keras.applications.InceptionV3 ({error}). "
-            "Mend: the network asked for and the weights file must be one and the same."
+            "Fix: the network asked for and the weights file must be one and the same."
         ) from error
 
     def in_order(kind):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ffgan_tf.data.convert import cub, folder
 from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary, tokenize
+from ffgan_tf.data.convert import cub, folder
 from ffgan_tf.data.convert.conversion import Settings, convert
 from ffgan_tf.utils.errors import UserError
 
@@ -26,16 +26,22 @@ def test_records_hold_the_images_and_captions(tiny_cub, tmp_path):
     out = tmp_path / "out"
     manifest = convert(cub.read_source(tiny_cub), out, SETTINGS)
     assert manifest == records.read_manifest(out)
-    assert {split: (part["images"], part["captions"], part["classes"], len(part["shards"]))
-            for split, part in manifest["splits"].items()} == {"train": (4, 40, 2, 2), "test": (2, 20, 1, 1)}
+    assert {
+        split: (part["images"], part["captions"], part["classes"], len(part["shards"]))
+        for split, part in manifest["splits"].items()
+    } == {"train": (4, 40, 2, 2), "test": (2, 20, 1, 1)}
     assert manifest["class_names"] == {"1": "001.Auk", "2": "002.Finch", "3": "003.Crow"}
     assert manifest["image"]["shorter_side"] == 19 and manifest["image"]["crop"] == "cub_box_0.75"
     for shard in (shard for part in manifest["splits"].values() for shard in part["shards"]):
         content = (out / shard["file"]).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (shard["bytes"], shard["sha256"])
     train = list(records.read_split(out, "train"))
-    assert [record.name for record in train] == ["001.Auk/Auk_0001", "001.Auk/Auk_0002", "003.Crow/Crow_0001",
-                                                 "003.Crow/Crow_0002"]
+    assert [record.name for record in train] == [
+        "001.Auk/Auk_0001",
+        "001.Auk/Auk_0002",
+        "003.Crow/Crow_0001",
+        "003.Crow/Crow_0002",
+    ]
     assert [record.class_id for record in train] == [1, 1, 3, 3]
     vocabulary = Vocabulary.load(out / "vocabulary.json")
     assert vocabulary.hash == manifest["vocabulary"]["hash"] and vocabulary.source == "converter"
@@ -47,7 +53,7 @@ def test_records_hold_the_images_and_captions(tiny_cub, tmp_path):
         texts |= {word for text in written for word in tokenize(text)}
         image = Image.open(io.BytesIO(record.encoded))
         assert image.size == (record.width, record.height) and min(image.size) == 19
-        # the box's centre is (20, 13), r = 15: columns 5-34 and rows 0-27 of the 40 x 30 picture
+        # the box's centre is (20, 13), r = 15: columns 5-34 and rows 0-27 of the 40 x 30 image
         original = Image.open(tiny_cub / "CUB_200_2011" / "images" / f"{record.name}.jpg").crop((5, 0, 35, 28))
         assert image.size == (round(30 * 19 / 28), 19)
         expected = original.resize(image.size, Image.Resampling.BILINEAR)
@@ -87,21 +93,31 @@ def test_one_report_of_everything_unusable(tiny_cub, tmp_path, capsys):
     (text / "003.Crow/Crow_0001.txt").write_text("only one\n")
     (images / "003.Crow/Crow_0002.jpg").unlink()
     boxes = tiny_cub / "CUB_200_2011" / "bounding_boxes.txt"
-    boxes.write_text("".join(line.replace("10.0 5.0", "90.0 5.0") if line.startswith("5 ") else line
-                             for line in boxes.read_text().splitlines(True) if not line.startswith("2 ")))
+    boxes.write_text(
+        "".join(
+            line.replace("10.0 5.0", "90.0 5.0") if line.startswith("5 ") else line
+            for line in boxes.read_text().splitlines(True)
+            if not line.startswith("2 ")
+        )
+    )
     (images / "004.Empty").mkdir()
     out = tmp_path / "out"
     with pytest.raises(UserError) as raised:
         convert(cub.read_source(tiny_cub), out, SETTINGS)
     report = str(raised.value)
-    for file, reason in (("001.Auk/Auk_0001.jpg", "not a readable image"), ("001.Auk/Auk_0001.txt", "missing"),
-                         ("001.Auk/Auk_0002.jpg", "no readable bounding box"),
-                         ("003.Crow/Crow_0001.txt", "1 usable captions, 10 needed"),
-                         ("003.Crow/Crow_0002.jpg", "missing"), ("002.Finch/Finch_0001.jpg", "outside the 40x30 image"),
-                         ("004.Empty", "a class without images"), ("001.Auk", "none of the class's images is usable"),
-                         ("003.Crow", "none of the class's images is usable")):
+    for file, reason in (
+        ("001.Auk/Auk_0001.jpg", "not a readable image"),
+        ("001.Auk/Auk_0001.txt", "missing"),
+        ("001.Auk/Auk_0002.jpg", "no readable bounding box"),
+        ("003.Crow/Crow_0001.txt", "1 usable captions, 10 needed"),
+        ("003.Crow/Crow_0002.jpg", "missing"),
+        ("002.Finch/Finch_0001.jpg", "outside the 40x30 image"),
+        ("004.Empty", "a class without images"),
+        ("001.Auk", "none of the class's images is usable"),
+        ("003.Crow", "none of the class's images is usable"),
+    ):
         assert any(f"{file}: " in line and reason in line for line in report.splitlines()), (file, reason)
-    assert "9 unusable" in report and "--skip_bad" in report and report.count("Mend (") >= 5
+    assert "9 unusable" in report and "--skip_bad" in report and report.count("Fix (") >= 5
     assert not out.exists() and not list(tmp_path.glob(".out*"))
 
     manifest = convert(cub.read_source(tiny_cub), out, dataclasses.replace(SETTINGS, skip_bad=True))
@@ -112,14 +128,14 @@ def test_one_report_of_everything_unusable(tiny_cub, tmp_path, capsys):
 
 def test_odd_but_usable_input_is_normalised(tiny_cub, tmp_path, capsys):
     images, text = tiny_cub / "CUB_200_2011" / "images", tiny_cub / "text"
-    picture = Image.open(images / "001.Auk/Auk_0001.jpg")
-    picture.load()
-    picture.convert("L").save(images / "001.Auk/Auk_0001.jpg")
-    picture.convert("CMYK").save(images / "001.Auk/Auk_0002.jpg")
-    picture.convert("RGBA").save(images / "003.Crow/Crow_0001.jpg", format="PNG")
+    photo = Image.open(images / "001.Auk/Auk_0001.jpg")
+    photo.load()
+    photo.convert("L").save(images / "001.Auk/Auk_0001.jpg")
+    photo.convert("CMYK").save(images / "001.Auk/Auk_0002.jpg")
+    photo.convert("RGBA").save(images / "003.Crow/Crow_0001.jpg", format="PNG")
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture.save(images / "003.Crow/Crow_0002.jpg", exif=exif)
+    photo.save(images / "003.Crow/Crow_0002.jpg", exif=exif)
     latin = text / "002.Finch/Finch_0001.txt"
     latin.write_bytes(b"\n\n" + latin.read_bytes().replace(b"bird", b"b\xefrd"))
     for split in ("train", "test"):
@@ -134,8 +150,14 @@ def test_odd_but_usable_input_is_normalised(tiny_cub, tmp_path, capsys):
         assert image.mode == "RGB" and (image.width < image.height) == (record.name == "003.Crow/Crow_0002")
     assert list(records.read_split(out, "test"))[0].texts[0].startswith("this b\u00efrd")
     notes = capsys.readouterr().err
-    for note in ("grey to RGB", "CMYK to RGB", "alpha laid over white", "rotated upright", "read as Latin-1",
-                 "CRLF damage repaired"):
+    for note in (
+        "grey to RGB",
+        "CMYK to RGB",
+        "alpha laid over white",
+        "rotated upright",
+        "read as Latin-1",
+        "CRLF damage repaired",
+    ):
         assert note in notes
 
 

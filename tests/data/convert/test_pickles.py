@@ -13,9 +13,13 @@ from ffgan_tf.utils.errors import UserError
 # What Python 2.7 with NumPy 1.x writes for [numpy.int64(2)] and for an array of two float32 (protocol 0), spelled by
 # hand after the pickle machine's published opcodes.
 DTYPE_I8 = b"cnumpy\ndtype\n(S'i8'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntb"
-PY2_SCALARS = (b"(lp0\ncnumpy.core.multiarray\nscalar\n(" + DTYPE_I8 + b"S'\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00'\ntRa.")
-PY2_ARRAY = (b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\ntcnumpy\ndtype\n(S'f4'\n"
-             b"I0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'\\x00\\x00\\x80?\\x00\\x00\\x00@'\ntb.")
+PY2_SCALARS = (
+    b"(lp0\ncnumpy.core.multiarray\nscalar\n(" + DTYPE_I8 + b"S'\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00'\ntRa."
+)
+PY2_ARRAY = (
+    b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\ntcnumpy\ndtype\n(S'f4'\n"
+    b"I0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'\\x00\\x00\\x80?\\x00\\x00\\x00@'\ntb."
+)
 PY2_NAMES = b"(lp0\nS'001.Auk/Auk_0001'\np1\naVcaf\xe9\np2\na."
 
 
@@ -41,9 +45,17 @@ def test_python2_pickles(tmp_path, damage):
 
 
 @pytest.mark.parametrize("protocol", range(5))
-@pytest.mark.parametrize("value", [
-    ["002.Finch/a", "x\r\ny"], {1: "one", "two": (2, 2.5, None, True)}, {"a", "b"}, [np.int64(3), np.float32(0.5)],
-    collections.OrderedDict(a=1), list(range(300))])
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["002.Finch/a", "x\r\ny"],
+        {1: "one", "two": (2, 2.5, None, True)},
+        {"a", "b"},
+        [np.int64(3), np.float32(0.5)],
+        collections.OrderedDict(a=1),
+        list(range(300)),
+    ],
+)
 def test_what_this_python_and_numpy_write(tmp_path, protocol, value):
     loaded, notes = load(tmp_path, pickle.dumps(value, protocol))
     assert loaded == value and type(loaded) is type(value) and not notes
@@ -93,9 +105,20 @@ class Reduced:
 
 
 @pytest.mark.parametrize("protocol", range(5))
-@pytest.mark.parametrize("function, name", [
-    (eval, "eval"), (exec, "exec"), (getattr, "getattr"), (__import__, "__import__"), (open, "open"),
-    (os.popen, "popen"), (np.load, "load"), (np.fromfile, "fromfile"), (pickle.loads, "loads")])
+@pytest.mark.parametrize(
+    "function, name",
+    [
+        (eval, "eval"),
+        (exec, "exec"),
+        (getattr, "getattr"),
+        (__import__, "__import__"),
+        (open, "open"),
+        (os.popen, "popen"),
+        (np.load, "load"),
+        (np.fromfile, "fromfile"),
+        (pickle.loads, "loads"),
+    ],
+)
 def test_other_callables_are_refused_by_name(tmp_path, protocol, function, name):
     with pytest.raises(UserError, match=rf"refused.*{name}`"):
         load(tmp_path, pickle.dumps([Reduced(function, "1")], protocol))
@@ -118,8 +141,11 @@ def endless():
     return pickle.dumps(value)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", PY2_SCALARS[:-30], pickle.dumps(["a"] * 9, 2)[:-4], endless()],
-                         ids=["empty", "text", "cut", "cut2", "endless"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", PY2_SCALARS[:-30], pickle.dumps(["a"] * 9, 2)[:-4], endless()],
+    ids=["empty", "text", "cut", "cut2", "endless"],
+)
 def test_unreadable(tmp_path, content):
     with pytest.raises(UserError, match=r"some\.pickle: not a readable pickle"):
         load(tmp_path, content)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import scipy.io
 
-from ffgan_tf.data.convert import cub, folder, oxford102
 from ffgan_tf.data import records
 from ffgan_tf.data.captions import tokenize
+from ffgan_tf.data.convert import cub, folder, oxford102
 from ffgan_tf.data.convert.conversion import Settings, convert
 from ffgan_tf.utils.errors import UserError
 
@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def reasons(source):
     return [f"{problem.file}: {problem.reason}" for problem in source.problems] + [
-        f"{item.fault.file}: {item.fault.reason}" for item in source.items if item.fault]
+        f"{item.fault.file}: {item.fault.reason}" for item in source.items if item.fault
+    ]
 
 
 def test_cub_classes_survive_an_unreadable_class_info(tiny_cub):
@@ -47,8 +48,16 @@ def test_cub_lists_that_overlap(tiny_cub):
     assert any("003.Crow/Crow_0009.jpg: its class 3 is in both splits" in reason for reason in found)
 
 
-@pytest.mark.parametrize("missing", ["train/filenames.pickle", "CUB_200_2011/images.txt", "CUB_200_2011/images", "text",
-                                     "CUB_200_2011/bounding_boxes.txt"])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "train/filenames.pickle",
+        "CUB_200_2011/images.txt",
+        "CUB_200_2011/images",
+        "text",
+        "CUB_200_2011/bounding_boxes.txt",
+    ],
+)
 def test_cub_files_that_must_be_there(tiny_cub, missing):
     (tiny_cub / missing).rename(tiny_cub / "elsewhere")
     with pytest.raises(UserError, match=missing.replace(".", r"\.") + ".*--cub"):
@@ -57,7 +66,8 @@ def test_cub_files_that_must_be_there(tiny_cub, missing):
 
 def test_cub_refuses_a_list_that_is_a_program(tiny_cub, tmp_path):
     (tiny_cub / "train" / "filenames.pickle").write_bytes(
-        b"cos\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR.")
+        b"cos\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR."
+    )
     with pytest.raises(UserError, match=r"filenames\.pickle.*os\.system"):
         cub.read_source(tiny_cub)
     assert not (tmp_path / "ran").exists()
@@ -77,8 +87,11 @@ def write_captions_pickle(root, path, drop=None):
     if drop is not None:
         del flat["train"][drop]
         flat["train"].append(flat["train"][0])
-    path.write_bytes(pickle.dumps(
-        [flat["train"], flat["test"], dict(enumerate(words)), {word: i for i, word in enumerate(words)}], 2))
+    path.write_bytes(
+        pickle.dumps(
+            [flat["train"], flat["test"], dict(enumerate(words)), {word: i for i, word in enumerate(words)}], 2
+        )
+    )
     return words
 
 
@@ -98,14 +111,18 @@ def test_attngan_captions_that_are_shifted_or_short(tiny_cub, tmp_path):
     write_captions_pickle(tiny_cub, path, drop=12)  # in the second image: the third and fourth get others' captions
     with pytest.raises(UserError) as raised:
         convert(cub.read_source(tiny_cub, path), tmp_path / "out", SETTINGS)
-    assert all(f"{name}.txt: none of its captions in captions.pickle" in str(raised.value)
-               for name in ("003.Crow/Crow_0001", "003.Crow/Crow_0002"))
+    assert all(
+        f"{name}.txt: none of its captions in captions.pickle" in str(raised.value)
+        for name in ("003.Crow/Crow_0001", "003.Crow/Crow_0002")
+    )
     train, test, words, ids = pickle.loads(path.read_bytes())
-    for value, message in (([train[:-1], test, words, ids], "39 train captions for 4 images"),
-                           ([train, test, words], "not AttnGAN's"),
-                           ([train, test, {1: "a"}, {"a": 1}], "not AttnGAN's"),
-                           ([train, test, words, {**ids, "wing": 1}], "contradict"),
-                           ([[[len(words)]] * 40, test, words, ids], "outside its vocabulary")):
+    for value, message in (
+        ([train[:-1], test, words, ids], "39 train captions for 4 images"),
+        ([train, test, words], "not AttnGAN's"),
+        ([train, test, {1: "a"}, {"a": 1}], "not AttnGAN's"),
+        ([train, test, words, {**ids, "wing": 1}], "contradict"),
+        ([[[len(words)]] * 40, test, words, ids], "outside its vocabulary"),
+    ):
         path.write_bytes(pickle.dumps(value))
         with pytest.raises(UserError, match=f"captions.pickle.*{message}"):
             cub.read_source(tiny_cub, path)
@@ -114,8 +131,13 @@ def test_attngan_captions_that_are_shifted_or_short(tiny_cub, tmp_path):
 def test_oxford_split_is_by_label(tiny_oxford):
     source = oxford102.from_files(tiny_oxford)
     assert {item.name: item.split for item in source.items} == {
-        "class_00021/image_00001": "train", "class_00001/image_00002": "test", "class_00102/image_00003": "train",
-        "class_00020/image_00004": "test", "class_00021/image_00005": "train", "class_00001/image_00006": "test"}
+        "class_00021/image_00001": "train",
+        "class_00001/image_00002": "test",
+        "class_00102/image_00003": "train",
+        "class_00020/image_00004": "test",
+        "class_00021/image_00005": "train",
+        "class_00001/image_00006": "test",
+    }
     assert not reasons(source)
 
 
@@ -125,8 +147,11 @@ def test_oxford_bad_input(tiny_oxford, tmp_path):
     (tiny_oxford / "text_c10" / "class_00050").mkdir()
     with pytest.raises(UserError) as raised:
         convert(oxford102.from_files(tiny_oxford), tmp_path / "out", SETTINGS)
-    for line in ("image_00002.jpg: the image is missing", "image_00077.jpg: no label in imagelabels.mat",
-                 "class_00050: a class without images"):
+    for line in (
+        "image_00002.jpg: the image is missing",
+        "image_00077.jpg: no label in imagelabels.mat",
+        "class_00050: a class without images",
+    ):
         assert line in str(raised.value)
     scipy.io.savemat(tiny_oxford / "imagelabels.mat", {"other": np.zeros(3)})
     with pytest.raises(UserError, match=r"imagelabels\.mat: not Oxford-102's label file"):
@@ -140,6 +165,7 @@ def test_oxford_bad_input(tiny_oxford, tmp_path):
 def test_oxford_through_tfds_gives_the_same_records(tiny_oxford, tmp_path):
     """A prepared oxford_flowers102 of the tiny images, made by tensorflow-datasets itself, its three splits mixed."""
     import tensorflow_datasets as tfds
+
     published = tfds.builder_cls("oxford_flowers102")
     labels = scipy.io.loadmat(tiny_oxford / "imagelabels.mat")["labels"][0]
 
@@ -147,13 +173,23 @@ def test_oxford_through_tfds_gives_the_same_records(tiny_oxford, tmp_path):
         VERSION = published.VERSION
 
         def _info(self):
-            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict({
-                "image": tfds.features.Image(), "label": tfds.features.ClassLabel(num_classes=102),
-                "file_name": tfds.features.Text()}))
+            return tfds.core.DatasetInfo(
+                builder=self,
+                features=tfds.features.FeaturesDict(
+                    {
+                        "image": tfds.features.Image(),
+                        "label": tfds.features.ClassLabel(num_classes=102),
+                        "file_name": tfds.features.Text(),
+                    }
+                ),
+            )
 
         def _split_generators(self, dl_manager):
-            return {"train": self._generate_examples((5, 2)), "test": self._generate_examples((1, 3)),
-                    "validation": self._generate_examples((6, 4))}
+            return {
+                "train": self._generate_examples((5, 2)),
+                "test": self._generate_examples((1, 3)),
+                "validation": self._generate_examples((6, 4)),
+            }
 
         def _generate_examples(self, numbers):
             for number in numbers:
@@ -166,8 +202,10 @@ def test_oxford_through_tfds_gives_the_same_records(tiny_oxford, tmp_path):
     builder = OxfordFlowers102(data_dir=str(data_dir))
     assert builder.name == "oxford_flowers102"
     builder.download_and_prepare()
-    for name, source in (("tfds", oxford102.from_tfds(tiny_oxford, str(data_dir), download=False)),
-                         ("files", oxford102.from_files(tiny_oxford))):
+    for name, source in (
+        ("tfds", oxford102.from_tfds(tiny_oxford, str(data_dir), download=False)),
+        ("files", oxford102.from_files(tiny_oxford)),
+    ):
         convert(source, tmp_path / "out" / name, SETTINGS)
     made = {path.name: path.read_bytes() for path in (tmp_path / "out" / "tfds").glob("*.tfrecord")}
     assert len(made) == 2
@@ -178,8 +216,12 @@ def test_folder_classes_and_lists(tiny_folder, tmp_path):
     (tmp_path / "list.txt").write_text("red/b.png\nblue/d\n\n")
     source = folder.read_source(tiny_folder, test_list=tmp_path / "list.txt")
     assert {item.name: (item.split, source.class_names[item.class_id]) for item in source.items} == {
-        "red/a": ("train", "red"), "red/b": ("test", "red"), "blue/c": ("train", "blue"), "blue/d": ("test", "blue"),
-        "blue/e": ("train", "blue")}
+        "red/a": ("train", "red"),
+        "red/b": ("test", "red"),
+        "blue/c": ("train", "blue"),
+        "blue/d": ("test", "blue"),
+        "blue/e": ("train", "blue"),
+    }
     (tmp_path / "list.txt").write_text("red/z.png\n")
     with pytest.raises(UserError, match=r"list\.txt: 1 names.*red/z"):
         folder.read_source(tiny_folder, test_list=tmp_path / "list.txt")
@@ -193,8 +235,11 @@ def test_folder_without_subfolders_has_a_class_an_image(tiny_folder):
 
 def test_folder_ratio_is_a_draw_by_seed(tiny_folder):
     def test_names(ratio, seed):
-        return {item.name for item in folder.read_source(tiny_folder, test_ratio=ratio, seed=seed).items
-                if item.split == "test"}
+        return {
+            item.name
+            for item in folder.read_source(tiny_folder, test_ratio=ratio, seed=seed).items
+            if item.split == "test"
+        }
 
     assert [len(test_names(ratio, 0)) for ratio in (0, 0.2, 0.6, 1)] == [0, 1, 3, 5]
     assert test_names(0.4, 1) == test_names(0.4, 1) and test_names(0.2, 1) <= test_names(0.6, 1)
@@ -214,9 +259,15 @@ def test_folder_bad_input(tiny_folder):
 @pytest.mark.slow
 def test_the_command_line(tiny_oxford, tmp_path):
     """Two worker processes, from the shell: converts, verifies, refuses; the exit codes."""
+
     def run(tool, *arguments):
-        return subprocess.run([sys.executable, f"tools/{tool}.py", *arguments], cwd=ROOT, capture_output=True, text=True,
-                              env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"})
+        return subprocess.run(
+            [sys.executable, f"tools/{tool}.py", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        )
 
     out = tmp_path / "out"
     made = run("convert_oxford102", f"--oxford={tiny_oxford}", f"--out={out}", "--image_size=16", "--workers=2")

@@ -212,7 +212,7 @@ def test_another_networks_weights(graph_def, birds, folder):
         ("stackgan_birds", graph_def[0]),
         ("fid2015", f"{birds[0]}.index"),
     ):
-        with pytest.raises(UserError, match=r"(?s)(page\.html|cut\.pb|graph_def\.pb|birds\.index).*Mend:"):
+        with pytest.raises(UserError, match=r"(?s)(page\.html|cut\.pb|graph_def\.pb|birds\.index).*Fix:"):
             load_network(name, str(path))
 
 
