@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
     }
     if given.text_encoder:
         encoder = make_text_encoder(
-            TrainConfig(data=given.data, text_encoder=given.text_encoder),
+            TrainConfig.of(data=given.data, text_encoder=given.text_encoder),
             Vocabulary.load(Path(given.data) / records.VOCABULARY),
         )
         readers["s of the text encoder"] = lambda tokens, lengths: np.concatenate(

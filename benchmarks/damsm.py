@@ -21,7 +21,7 @@ import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
 import numpy as np
 import tensorflow as tf
 
-from ffgan_tf.damsm_config import DamsmConfig
+from ffgan_tf.config import DamsmConfig
 from ffgan_tf.losses import damsm as losses
 from ffgan_tf.models.image_encoder import LOCAL_SHAPE, POOLED_SIZE, InceptionTrunk
 from ffgan_tf.training.damsm_step import Damsm
@@ -114,7 +114,7 @@ def main(argv: list[str]) -> int:
     )
     rows += [("losses and gradient, at once", at_once, loop), ("losses and gradient, loop over captions", loop, loop)]
 
-    config = DamsmConfig(batch=batch, max_words=words)
+    config = DamsmConfig.of(batch=batch, max_words=words)
     with tempfile.TemporaryDirectory() as folder:
         network = tf.keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(299, 299, 3))
         network.save_weights(os.path.join(folder, "random_notop.h5"))

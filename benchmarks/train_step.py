@@ -154,13 +154,15 @@ def convolution_peak(dtype: tf.DType, repeats: int) -> tuple[float, float]:
 
 def random_batch(config: TrainConfig) -> dict[str, tf.Tensor]:
     """What `training_batches` would give: images, captions of 8 to 18 words, all of different classes."""
-    random, batch = np.random.default_rng(0), config.batch
+    random, batch = np.random.default_rng(0), config.schedule.batch
     return {
-        "image": tf.constant(random.integers(0, 256, (batch, config.image_size, config.image_size, 3)), tf.uint8),
+        "image": tf.constant(
+            random.integers(0, 256, (batch, config.model.image_size, config.model.image_size, 3)), tf.uint8
+        ),
         "tokens": tf.constant(random.integers(1, VOCABULARY, (batch, WORDS)), tf.int32),
         "lengths": tf.constant(random.integers(8, WORDS + 1, batch), tf.int32),
         "classes": tf.range(batch),
-        "noise": tf.constant(random.normal(size=(batch, config.z_dim + config.c_dim)), tf.float32),
+        "noise": tf.constant(random.normal(size=(batch, config.model.z_dim + config.model.c_dim)), tf.float32),
     }
 
 
@@ -211,8 +213,8 @@ def counted(graph: Callable, batch: int) -> float | None:
 def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, tuple[Callable, Callable]]:
     """Name → (plain form, ours), forward and gradients, at the sizes of stage 3 and of the discriminator."""
     dtype = tf.as_dtype(gan.generator.compute_dtype)
-    side, ngf, c, count = config.image_size // 2, config.ngf, config.c_dim, config.batch
-    maps, grown = 2 * ngf, 2 * ngf + config.dense_depth * config.dense_growth
+    side, ngf, c, count = config.model.image_size // 2, config.model.ngf, config.model.c_dim, config.schedule.batch
+    maps, grown = 2 * ngf, 2 * ngf + config.model.dense_depth * config.model.dense_growth
 
     def normal(*shape, kind=dtype):
         return tf.cast(tf.random.normal(shape, stddev=0.1), kind)
@@ -345,10 +347,10 @@ def pipeline_row(config: TrainConfig, data: str, repeats: int) -> tuple[list[flo
         pipeline.training_batches(
             pipeline.load_split(data, "train"),
             max_size=max_size,
-            image_size=config.image_size,
-            batch=config.batch,
+            image_size=config.model.image_size,
+            batch=config.schedule.batch,
             max_words=WORDS,
-            noise_dim=config.z_dim + config.c_dim,
+            noise_dim=config.model.z_dim + config.model.c_dim,
             seed=1,
         )
     )
@@ -401,7 +403,7 @@ def main(argv: list[str]) -> int:
             f"| **{precision}**: convolution peak | | | | | | {peak / 1e12:.2f} | {peak_cpu / 1e12:.2f} | 100 | |"
         )
         for number in map(int, given.batch):
-            config = TrainConfig(image_size=given.image_size, batch=number, precision=precision)
+            config = TrainConfig.of(image_size=given.image_size, batch=number, precision=precision)
             gan = Gan(config, build.build_text_encoder(VOCABULARY, 1.0, 1, 2.0))
             batch = random_batch(config)
             parts = parts_of(gan, batch)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-from ffgan_tf import config as configs
+from ffgan_tf.config.flags import parse_flags
 from ffgan_tf.utils.errors import UserError, exit_code_main
 
 
@@ -100,7 +100,7 @@ def main(argv: list[str]) -> int:
         generate,
         data,
         given.labels,
-        run.config.image_size,
+        run.config.model.image_size,
         given.num_samples,
         given.seed,
         run.folder / "colour_probe.npz",
@@ -116,4 +116,4 @@ def main(argv: list[str]) -> int:
 
 if __name__ == "__main__":
     define_flags()
-    app.run(exit_code_main(main), flags_parser=configs.parse_flags)
+    app.run(exit_code_main(main), flags_parser=parse_flags)

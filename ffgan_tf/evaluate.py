@@ -20,7 +20,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from ffgan_tf import config as configs
+from ffgan_tf.config.flags import parse_flags
 from ffgan_tf.evaluation.engine import CACHE, evaluate_images, run_images
 from ffgan_tf.evaluation.paper_table import DATASETS, table
 from ffgan_tf.evaluation.protocols import OLD_NAMES, PROTOCOLS, Protocol, get_protocol
@@ -158,9 +158,9 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | Non
 
     run = run_at(steps[0]) if given.run else None
     if run:
-        data, image_size = data or run.config.data, image_size or run.config.image_size
-        if image_size != run.config.image_size:
-            raise UserError(f"--image_size={image_size}: the run makes images of {run.config.image_size}.")
+        data, image_size = data or run.config.data, image_size or run.config.model.image_size
+        if image_size != run.config.model.image_size:
+            raise UserError(f"--image_size={image_size}: the run makes images of {run.config.model.image_size}.")
     else:
         images = FolderImages(given.images, "images", given.num_samples, given.seed)
         if len(images.sizes) > 1:
@@ -274,4 +274,4 @@ def _print(given: flags.FlagValues, reports: list[dict], dataset: str) -> None:
 
 if __name__ == "__main__":
     define_flags()
-    app.run(exit_code_main(main), flags_parser=configs.parse_flags)
+    app.run(exit_code_main(main), flags_parser=parse_flags)

@@ -7,8 +7,8 @@ and SIGTERM save first and end with exit code 0. Exit codes: 0 done or stopped, 
 
 from absl import app, flags
 
-from ffgan_tf import config as configs
 from ffgan_tf.config import TrainConfig
+from ffgan_tf.config import flags as settings_flags
 from ffgan_tf.training import start
 from ffgan_tf.utils.errors import exit_code_main
 
@@ -23,6 +23,6 @@ def main(argv: list[str]) -> int:
 
 if __name__ == "__main__":
     start.define_flags(TrainConfig)
-    for module in (start, configs):  # where they are defined; --help shows those of this command alone
+    for module in (start, settings_flags):  # where they are defined; --help shows those of this command alone
         flags.adopt_module_key_flags(module)
-    app.run(exit_code_main(main), flags_parser=configs.parse_flags)
+    app.run(exit_code_main(main), flags_parser=settings_flags.parse_flags)

@@ -10,8 +10,8 @@ done or stopped, 2 something is for you to fix.
 
 from absl import app, flags
 
-from ffgan_tf import config as configs
-from ffgan_tf.damsm_config import DamsmConfig
+from ffgan_tf.config import DamsmConfig
+from ffgan_tf.config import flags as settings_flags
 from ffgan_tf.training import start
 from ffgan_tf.utils.errors import exit_code_main
 
@@ -28,6 +28,6 @@ def main(argv: list[str]) -> int:
 
 if __name__ == "__main__":
     start.define_flags(DamsmConfig)
-    for module in (start, configs):  # where they are defined; --help shows those of this command alone
+    for module in (start, settings_flags):  # where they are defined; --help shows those of this command alone
         flags.adopt_module_key_flags(module)
-    app.run(exit_code_main(main), flags_parser=configs.parse_flags)
+    app.run(exit_code_main(main), flags_parser=settings_flags.parse_flags)

@@ -1,17 +1,18 @@
 """Settings: flags from fields, who wins, what is refused, and what a run's folder remembers."""
 
-import dataclasses
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from absl import flags
 
-from ffgan_tf import config as configs
-from ffgan_tf.config import ModelConfig, TrainConfig
+from ffgan_tf.config import ModelConfig, TrainConfig, checks
+from ffgan_tf.config import flags as settings_flags
+from ffgan_tf.run import settings as run_settings
 from ffgan_tf.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,13 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 def parsed(*arguments: str) -> flags.FlagValues:
     """The training flags after a command line."""
     values = flags.FlagValues()
-    configs.define_flags(TrainConfig, values)
-    values(configs.flagfile_first(["train", *arguments]))
+    settings_flags.define_flags(TrainConfig, values)
+    values(settings_flags.flagfile_first(["train", *arguments]))
     return values
 
 
 def resolved(run, *arguments: str, allow_change: bool = False):
-    return configs.resolve(TrainConfig, run, allow_change, parsed(*arguments))
+    return run_settings.resolve(TrainConfig, run, allow_change, parsed(*arguments))
 
 
 def train(*arguments: str) -> subprocess.CompletedProcess:
@@ -46,7 +47,7 @@ def train(*arguments: str) -> subprocess.CompletedProcess:
 
 def test_every_field_is_a_flag_with_help_default_and_type():
     values = parsed()
-    for field in dataclasses.fields(TrainConfig):
+    for _, field in TrainConfig.fields():
         flag = values[field.name]
         assert flag.value == flag.default == field.default, field.name
         assert len(flag.help) > 10, field.name
@@ -58,9 +59,10 @@ def test_every_field_is_a_flag_with_help_default_and_type():
 
 def test_defaults_are_the_papers():
     config = TrainConfig()
-    configs.check(config)
+    checks.check(config)
+    assert config.model.kernels == (7, 5, 3, 1)
+    config = SimpleNamespace(**config.flat())
     assert (config.image_size, config.ngf, config.ndf, config.z_dim, config.c_dim) == (256, 32, 64, 100, 100)
-    assert config.kernels == (7, 5, 3, 1)
     assert (config.dense_depth, config.dense_growth, config.max_words) == (4, 32, 18)
     assert (config.lr_g, config.lr_d, config.beta1, config.beta2, config.adam_epsilon) == (2e-4, 2e-4, 0.5, 0.999, 1e-8)
     assert (config.epochs, config.batch, config.ema_decay, config.kl_weight) == (600, 20, 0.999, 1.0)
@@ -93,7 +95,7 @@ def test_of_two_flag_files_the_later_wins(tmp_path):
 
 
 def test_arguments_after_two_dashes_are_no_flags():
-    assert configs.flagfile_first(["train", "--ngf=8", "--", "--flagfile=none"]) == [
+    assert settings_flags.flagfile_first(["train", "--ngf=8", "--", "--flagfile=none"]) == [
         "train",
         "--ngf=8",
         "--",
@@ -111,10 +113,10 @@ RECIPES = [
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_recipes_are_allowed(recipe, tmp_path):
     values = flags.FlagValues()
-    configs.define_flags(TrainConfig, values)
+    settings_flags.define_flags(TrainConfig, values)
     flags.DEFINE_string("run", "", "", flag_values=values)
     values(["train", f"--flagfile={recipe}"])
-    config, _ = configs.resolve(TrainConfig, tmp_path, False, values)
+    config, _ = run_settings.resolve(TrainConfig, tmp_path, False, values)
     assert config.data and values["run"].value
 
 
@@ -160,7 +162,7 @@ def test_mistakes_end_with_exit_code_two(tmp_path, arguments, named):
 )
 def test_check_names_the_setting(settings, named):
     with pytest.raises(UserError) as error:
-        configs.check(TrainConfig(**settings))
+        checks.check(TrainConfig.of(**settings))
     assert named in str(error.value)
 
 
@@ -172,71 +174,71 @@ def test_kernels_are_read():
 
 
 def test_settings_survive_the_folder(tmp_path):
-    config = TrainConfig(ngf=8, lr_g=1.5e-4, ema_warmup=False, data="Vögel/a b", pyramid_kernels="3,3")
-    configs.save(config, tmp_path / "run")
-    assert configs.load(TrainConfig, tmp_path / "run") == config
+    config = TrainConfig.of(ngf=8, lr_g=1.5e-4, ema_warmup=False, data="Vögel/a b", pyramid_kernels="3,3")
+    run_settings.save(config, tmp_path / "run")
+    assert run_settings.load(TrainConfig, tmp_path / "run") == config
     written = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
-    assert set(written) == {field.name for field in dataclasses.fields(TrainConfig)}  # all of them, defaults too
+    assert set(written) == {field.name for _, field in TrainConfig.fields()}  # all of them, defaults too
 
 
 def test_a_run_from_before_a_setting_existed_stays_what_it_was(tmp_path):
-    configs.save(TrainConfig(ngf=8), tmp_path)
+    run_settings.save(TrainConfig.of(ngf=8), tmp_path)
     settings = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     del settings["normalise_sentence"], settings["kl_warmup"]
     (tmp_path / "config.json").write_text(json.dumps(settings), encoding="utf-8")
-    config = configs.load(TrainConfig, tmp_path)
-    assert config == TrainConfig(ngf=8, normalise_sentence=False)
-    assert TrainConfig().normalise_sentence  # or this would show nothing
+    config = run_settings.load(TrainConfig, tmp_path)
+    assert config == TrainConfig.of(ngf=8, normalise_sentence=False)
+    assert TrainConfig().model.normalise_sentence  # or this would show nothing
 
 
 def test_a_new_run_takes_the_flags(tmp_path):
     config, changed = resolved(tmp_path, "--ngf=8", "--data=x")
-    assert config == TrainConfig(ngf=8, data="x")
+    assert config == TrainConfig.of(ngf=8, data="x")
     assert changed == {}
 
 
 def test_the_folder_alone_continues(tmp_path):
-    config = TrainConfig(ngf=8, batch=5, data="x")
-    configs.save(config, tmp_path)
+    config = TrainConfig.of(ngf=8, batch=5, data="x")
+    run_settings.save(config, tmp_path)
     assert resolved(tmp_path) == (config, {})
     # The same command again: flags that say what the folder says.
     assert resolved(tmp_path, "--ngf=8", "--batch=5") == (config, {})
 
 
 @pytest.mark.parametrize("name,value", [("epochs", 7), ("steps", 9), ("log_every", 3), ("max_minutes", 2.5)])
-def test_harmless_changes_pass(tmp_path, name, value):
-    configs.save(TrainConfig(), tmp_path)
+def test_resumable_changes_pass(tmp_path, name, value):
+    run_settings.save(TrainConfig(), tmp_path)
     config, changed = resolved(tmp_path, f"--{name}={value}")
-    assert config == TrainConfig(**{name: value})
-    assert changed == {name: (getattr(TrainConfig(), name), value)}
+    assert config == TrainConfig.of(**{name: value})
+    assert changed == {name: (TrainConfig().flat()[name], value)}
 
 
 def test_other_changes_need_to_be_allowed(tmp_path):
-    configs.save(TrainConfig(), tmp_path)
+    run_settings.save(TrainConfig(), tmp_path)
     before = (tmp_path / "config.json").read_bytes()
     with pytest.raises(UserError, match=r"--lr_g: 0\.0002 in .*config\.json, now 0\.001.*--allow_config_change"):
         resolved(tmp_path, "--lr_g=1e-3", "--epochs=7")
     config, changed = resolved(tmp_path, "--lr_g=1e-3", allow_change=True)
-    assert config == TrainConfig(lr_g=1e-3)
+    assert config == TrainConfig.of(lr_g=1e-3)
     assert changed == {"lr_g": (2e-4, 1e-3)}
     assert (tmp_path / "config.json").read_bytes() == before  # resolving writes nothing
 
 
 def test_a_flag_at_its_default_is_a_change_too(tmp_path):
-    configs.save(TrainConfig(ngf=8), tmp_path)
+    run_settings.save(TrainConfig.of(ngf=8), tmp_path)
     with pytest.raises(UserError, match="--ngf: 8"):
         resolved(tmp_path, "--ngf=32")
 
 
 def test_what_the_folder_says_is_checked_with_the_flags(tmp_path):
-    configs.save(TrainConfig(pyramid_kernels="3,3"), tmp_path)
+    run_settings.save(TrainConfig.of(pyramid_kernels="3,3"), tmp_path)
     with pytest.raises(UserError, match="--pyramid_kernels=3,3 contradicts --pyramid=none"):
         resolved(tmp_path, "--pyramid=none", allow_change=True)
 
 
 def test_no_run_there(tmp_path):
     with pytest.raises(UserError, match="is not the folder of a run"):
-        configs.load(TrainConfig, tmp_path / "none")
+        run_settings.load(TrainConfig, tmp_path / "none")
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def run(tiny_records, tmp_path):
     from ffgan_tf.models import build
     from ffgan_tf.run.checkpoints import Checkpoints
 
-    config = TrainConfig(data=str(tiny_records), image_size=64, ngf=4, z_dim=5, c_dim=6, dense_depth=1)
+    config = TrainConfig.of(data=str(tiny_records), image_size=64, ngf=4, z_dim=5, c_dim=6, dense_depth=1)
     folder, vocabulary = tmp_path / "run", Vocabulary.load(tiny_records / "vocabulary.json")
     folder.mkdir()
     save(config, folder)
@@ -138,7 +138,7 @@ def run(tiny_records, tmp_path):
     encoder = build.build_text_encoder(len(vocabulary), 1.0, 1)
     for step in (5, 10):
         tf.keras.utils.set_random_seed(step)
-        checkpoint = tf.train.Checkpoint(ema=build.build_generator(config), text_encoder=encoder)
+        checkpoint = tf.train.Checkpoint(ema=build.build_generator(config.model), text_encoder=encoder)
         Checkpoints(folder / "checkpoints").save(checkpoint, step)
     return folder
 

@@ -130,6 +130,6 @@ def run_images(
         "captions": digest([tokens(index) for index in range(len(plan))]),
         "seed": seed,
         "truncation": protocol.truncation,
-        "size": run.config.image_size,
+        "size": run.config.model.image_size,
     }
     return GeneratedImages(generate, len(plan), source, f"{run.folder} at step {run.step}", batch)

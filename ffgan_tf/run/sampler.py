@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from ffgan_tf import config as configs
+from ffgan_tf.config import TrainConfig
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.models import build
 from ffgan_tf.models.generator import Generator
 from ffgan_tf.models.text_encoder import TextEncoder
+from ffgan_tf.run import settings
 from ffgan_tf.run.checkpoints import Checkpoints
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.grid import to_uint8
@@ -84,7 +85,7 @@ class Run(NamedTuple):
     """A trained run, loaded."""
 
     folder: Path
-    config: configs.TrainConfig
+    config: TrainConfig
     vocabulary: Vocabulary
     step: int
     sampler: Sampler
@@ -100,7 +101,7 @@ def load_run(
     Raises UserError where the folder is no run, has no checkpoint, or not that step's.
     """
     run = Path(run)
-    config = configs.load(configs.TrainConfig, run)
+    config = settings.load(TrainConfig, run)
     checkpoints = Checkpoints(run / "checkpoints")
     if step is None:
         step = checkpoints.latest()
@@ -118,9 +119,9 @@ def load_run(
     if damage:
         raise UserError(f"--step={step}: its checkpoint is damaged: {damage}. Fix: take another step.")
     vocabulary = Vocabulary.load(run / "vocabulary.json")
-    generator = build.build_generator(config, precision or config.precision)
+    generator = build.build_generator(config.model, precision or config.devices.precision)
     encoder = build.build_text_encoder(len(vocabulary))
     checkpoint = tf.train.Checkpoint(text_encoder=encoder, **{"ema" if ema else "generator": generator})
     checkpoints.restore(checkpoint, step, partial=True)
-    sampler = Sampler(generator, encoder, config.z_dim, config.c_dim, batch)
+    sampler = Sampler(generator, encoder, config.model.z_dim, config.model.c_dim, batch)
     return Run(run, config, vocabulary, step, sampler, generator, encoder)

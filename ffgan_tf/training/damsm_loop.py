@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from ffgan_tf import config as configs
-from ffgan_tf.damsm_config import DamsmConfig
+from ffgan_tf.config import DamsmConfig
 from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import load_split, size_ratio, training_batches
 from ffgan_tf.models.image_encoder import InceptionTrunk, inception_weights_path
+from ffgan_tf.run import settings
 from ffgan_tf.run.checkpoints import Checkpoints
 from ffgan_tf.run.encoder_files import IMAGE, TEXT, save_image_encoder, save_text_encoder, trained_together
 from ffgan_tf.run.log import Log
@@ -27,18 +27,27 @@ from ffgan_tf.utils.progress import format_duration
 
 def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None:
     """The colours of the test images, by name; None without --colour_labels."""
-    if not config.colour_labels:
+    if not config.schedule.colour_labels:
         return None
     from ffgan_tf.evaluation.colour_probe import labels_of, read_colour_labels
 
-    labels, given = read_colour_labels(config.colour_labels), f"--colour_labels={config.colour_labels}"
+    labels, given = (
+        read_colour_labels(config.schedule.colour_labels),
+        f"--colour_labels={config.schedule.colour_labels}",
+    )
     return dict(zip(names, labels_of(names, labels, given, "test images")))
 
 
 def save_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, step: int, found: dict[str, float]) -> None:
     """RUN/text_encoder, for the GAN's --text_encoder, and its twin RUN/image_encoder."""
     config = damsm.config
-    made_by = {"tool": "train_damsm", "step": step, "seed": config.seed, "image_encoder": config.image_encoder, **found}
+    made_by = {
+        "tool": "train_damsm",
+        "step": step,
+        "seed": config.schedule.seed,
+        "image_encoder": config.images.image_encoder,
+        **found,
+    }
     save_text_encoder(run / TEXT, damsm.text_encoder, vocabulary, made_by)
     save_image_encoder(run / IMAGE, damsm.heads, damsm.trunk or damsm.frozen, run / TEXT, made_by)
 
@@ -58,10 +67,12 @@ def train(config: DamsmConfig, run: str | Path) -> int:
     """Trains, or continues to train, in the folder `run`. Returns the exit code: 0 when done or stopped by a signal."""
     run = Path(run)
     max_size = records.read_manifest(config.data)["image"]["max_size"]
-    size_ratio(max_size, config.image_size, config.data)
-    weights = inception_weights_path(config.inception_weights) if config.image_encoder == "inception" else None
+    size_ratio(max_size, config.images.image_size, config.data)
+    weights = (
+        inception_weights_path(config.images.inception_weights) if config.images.image_encoder == "inception" else None
+    )
     vocabulary = Vocabulary.load(Path(config.data) / records.VOCABULARY)
-    checkpoints = Checkpoints(run / "checkpoints", config.keep_checkpoints)
+    checkpoints = Checkpoints(run / "checkpoints", config.schedule.keep_checkpoints)
     resume_step = checkpoints.latest()
     kept_vocabulary = run / "vocabulary.json"
     if resume_step is not None and Vocabulary.load(kept_vocabulary).hash != vocabulary.hash:
@@ -75,7 +86,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
     train_split, test_split = load_split(config.data, "train"), load_split(config.data, "test")
     colours = read_colours(config, test_split.names)
     images = len(train_split.names)
-    total = config.steps or -(-config.epochs * images // config.batch)
+    total = config.schedule.steps or -(-config.schedule.epochs * images // config.schedule.batch)
 
     with StopRequest() as stop:
         frozen = InceptionTrunk(weights) if weights else None
@@ -85,15 +96,15 @@ def train(config: DamsmConfig, run: str | Path) -> int:
             checkpoints.restore(damsm.checkpoint(), resume_step)
             print(f"continuing at step {resume_step:,} of {total:,}", flush=True)
         train_images = test_images = None
-        if frozen and config.cache_features:
+        if frozen and config.images.cache_features:
             try:
                 cached = [
                     cached_features(
                         frozen,
-                        key_of(config.data, name, config.image_size, weights, views),
+                        key_of(config.data, name, config.images.image_size, weights, views),
                         split,
                         max_size,
-                        config.cache_dir,
+                        config.images.cache_dir,
                         lambda: bool(stop.asked),
                     )
                     for name, split, views in (("train", train_split, 2), ("test", test_split, 1))
@@ -106,27 +117,29 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 return 0
             train_images, test_images = cached[0].tensors, lambda index: cached[1].tensors(index, False)
         write_atomic(kept_vocabulary, (Path(config.data) / records.VOCABULARY).read_bytes())
-        configs.save(config, run)
+        settings.save(config, run)
 
         step = start = int(damsm.step.numpy())
         batches = iter(
             training_batches(
                 train_split,
                 max_size=max_size,
-                image_size=config.image_size,
-                batch=config.batch,
-                max_words=config.max_words,
+                image_size=config.images.image_size,
+                batch=config.schedule.batch,
+                max_words=config.text.max_words,
                 noise_dim=0,
-                seed=config.seed,
+                seed=config.schedule.seed,
                 start_step=step,
                 image_at=train_images,
             )
         )
-        validation = Validation(damsm, test_split, vocabulary, max_size, test_images, colours, config.attention_images)
+        validation = Validation(
+            damsm, test_split, vocabulary, max_size, test_images, colours, config.schedule.attention_images
+        )
         train_step = tf.function(damsm.train_step)
         log = Log(run, step)
         print(
-            f"{images:,} images, {len(vocabulary):,} words, {total:,} steps of {config.batch}; TensorBoard: "
+            f"{images:,} images, {len(vocabulary):,} words, {total:,} steps of {config.schedule.batch}; TensorBoard: "
             f"tensorboard --logdir={run}",
             flush=True,
         )
@@ -137,14 +150,16 @@ def train(config: DamsmConfig, run: str | Path) -> int:
         while step < total:
             pending.append(train_step(next(batches)))
             step += 1
-            over = config.max_minutes and time.monotonic() - began > 60 * config.max_minutes
+            over = config.schedule.max_minutes and time.monotonic() - began > 60 * config.schedule.max_minutes
             if stop.asked or over:
                 stop_reason = (
-                    f"{stop.asked} received" if stop.asked else f"--max_minutes={config.max_minutes:g} are over"
+                    f"{stop.asked} received"
+                    if stop.asked
+                    else f"--max_minutes={config.schedule.max_minutes:g} are over"
                 )
             # After a signal there may be no time for it.
-            validate = step == total or step % config.validate_every == 0 or (over and not stop.asked)
-            report = validate or bool(stop_reason) or step % config.log_every == 0
+            validate = step == total or step % config.schedule.validate_every == 0 or (over and not stop.asked)
+            report = validate or bool(stop_reason) or step % config.schedule.log_every == 0
             if report:
                 values = np.stack([metrics.numpy() for metrics in pending])  # the one wait for the device
                 check_finite(
@@ -152,10 +167,12 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 )
                 means = dict(zip(METRICS, values.mean(axis=0).astype(float)))
                 speed = len(pending) / max(time.monotonic() - interval_began, 1e-9)
-                log.scalars(step, {**means, "speed/steps_per_second": speed, "epoch": step * config.batch / images})
+                log.scalars(
+                    step, {**means, "speed/steps_per_second": speed, "epoch": step * config.schedule.batch / images}
+                )
                 left = (time.monotonic() - began) / (step - start) * (total - step)
                 print(
-                    f"step {step:,}/{total:,}  epoch {step * config.batch / images:.1f}  "
+                    f"step {step:,}/{total:,}  epoch {step * config.schedule.batch / images:.1f}  "
                     f"loss {means['loss/total']:.3f}  words {means['loss/w0']:.3f} {means['loss/w1']:.3f}  sentence "
                     f"{means['loss/s0']:.3f} {means['loss/s1']:.3f}  lr {means['learning_rate']:.1e}  "
                     f"{speed:.2f} steps/s  ETA {format_duration(left)}",
@@ -172,9 +189,9 @@ def train(config: DamsmConfig, run: str | Path) -> int:
                 log.images(step, sheet.tiles, sheet.labels, sheet.columns)
                 best = checkpoints.mark_best(
                     step,
-                    config.best_by,
-                    found[f"validation/{config.best_by}"],
-                    lower_is_better=config.best_by == "loss",
+                    config.schedule.best_by,
+                    found[f"validation/{config.schedule.best_by}"],
+                    lower_is_better=config.schedule.best_by == "loss",
                 )
                 if best or not (run / TEXT).exists():
                     save_encoders(run, damsm, vocabulary, step, found)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from ffgan_tf.damsm_config import DamsmConfig
+from ffgan_tf.config import DamsmConfig
 from ffgan_tf.data.pipeline import DROPOUT, seed_of
 from ffgan_tf.losses.damsm import damsm_losses
 from ffgan_tf.models import build
@@ -37,14 +37,14 @@ class Damsm(tf.Module):
     def __init__(self, config: DamsmConfig, words: int, images: int, frozen: Callable | None = None):
         super().__init__(name="damsm")
         self.config, self._images, self.frozen = config, images, frozen
-        self.text_encoder = build.build_text_encoder(words, config.text_init_range, config.seed)
-        self.heads = Heads(seed=config.seed, name="heads")
-        self.trunk = None if frozen else SmallTrunk(config.image_size, config.seed, name="trunk")
-        self.heads(*self.image_features(tf.zeros([1, config.image_size, config.image_size, 3], tf.uint8)))
+        self.text_encoder = build.build_text_encoder(words, config.text.text_init_range, config.schedule.seed)
+        self.heads = Heads(seed=config.schedule.seed, name="heads")
+        self.trunk = None if frozen else SmallTrunk(config.images.image_size, config.schedule.seed, name="trunk")
+        self.heads(*self.image_features(tf.zeros([1, config.images.image_size, config.images.image_size, 3], tf.uint8)))
         self.image_variables = [*self.heads.trainable_variables]
         if self.trunk:
             self.image_variables += self.trunk.trainable_variables
-        self.optimizer = adam(config, config.lr)
+        self.optimizer = adam(config, config.optimisers.lr)
         self.optimizer.build([*self.text_encoder.trainable_variables, *self.image_variables])
         self.step = tf.Variable(0, dtype=tf.int64, name="step")
 
@@ -74,24 +74,28 @@ class Damsm(tf.Module):
     def losses(self, encoded: Encoded, classes: tf.Tensor) -> dict[str, tf.Tensor]:
         """The four losses with this run's γ."""
         config = self.config
-        return damsm_losses(*encoded, classes, gamma1=config.gamma1, gamma2=config.gamma2, gamma3=config.gamma3)
+        return damsm_losses(
+            *encoded, classes, gamma1=config.losses.gamma1, gamma2=config.losses.gamma2, gamma3=config.losses.gamma3
+        )
 
     def learning_rate(self) -> tf.Tensor:
         """lr · decay^epoch, never below its floor."""
         config = self.config
-        epoch = tf.cast(self.step * config.batch // self._images, tf.float32)
-        return config.lr * tf.maximum(config.lr_decay**epoch, config.lr_floor)
+        epoch = tf.cast(self.step * config.schedule.batch // self._images, tf.float32)
+        return config.optimisers.lr * tf.maximum(config.optimisers.lr_decay**epoch, config.optimisers.lr_floor)
 
     def train_step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         """One step on a batch of `training_batches`; returns METRICS, float32."""
-        seed = seed_of(self.config.seed, DROPOUT, self.step)
+        seed = seed_of(self.config.schedule.seed, DROPOUT, self.step)
         with tf.GradientTape() as tape:
             encoded = self.encode(batch["image"], batch["tokens"], batch["lengths"], seed)
             losses = self.losses(encoded, batch["classes"])
             total = tf.add_n(list(losses.values()))
         text, image = tape.gradient(total, (self.text_encoder.trainable_variables, self.image_variables))
         # Dense first: the norm of an embedding's sparse gradient would count a word that comes twice wrongly.
-        text, text_norm = tf.clip_by_global_norm([tf.convert_to_tensor(part) for part in text], self.config.rnn_clip)
+        text, text_norm = tf.clip_by_global_norm(
+            [tf.convert_to_tensor(part) for part in text], self.config.optimisers.rnn_clip
+        )
         rate = self.learning_rate()
         self.optimizer.learning_rate.assign(rate)
         self.optimizer.apply_gradients(

@@ -68,14 +68,18 @@ class Validation:
     def _images(self, places: Sequence[int], batch: int) -> tf.data.Dataset:
         if self._features is None:
             return centre_images(
-                self._split, max_size=self._max_size, image_size=self._damsm.config.image_size, batch=batch, only=places
+                self._split,
+                max_size=self._max_size,
+                image_size=self._damsm.config.images.image_size,
+                batch=batch,
+                only=places,
             )
         data = tf.data.Dataset.from_tensor_slices(list(places)).map(self._features, num_parallel_calls=tf.data.AUTOTUNE)
         return data.batch(batch).prefetch(2)
 
     def __call__(self) -> dict[str, float]:
         """`validation/loss` (mean over whole batches), `…/r_precision`; with labels `…/colour` and `…/colour_blind`."""
-        order, batch = self._order, min(self._damsm.config.batch, len(self._order))
+        order, batch = self._order, min(self._damsm.config.schedule.batch, len(self._order))
         codes, sentences = (np.empty([len(order), self._damsm.text_encoder.d], np.float32) for _ in range(2))
         losses = []
         for start, image in zip(range(0, len(order), batch), self._images(order, batch)):
@@ -105,13 +109,13 @@ class Validation:
         split, places = self._split, self._sheet
         tokens, lengths = self._tokens[places], np.minimum(self._lengths[places], SHEET_WORDS)
         encoded = self._encode(next(iter(self._images(places, len(places)))), tokens, self._lengths[places])
-        maps = own_attention(encoded.regions, encoded.words, encoded.mask, self._damsm.config.gamma1).numpy()
+        maps = own_attention(encoded.regions, encoded.words, encoded.mask, self._damsm.config.losses.gamma1).numpy()
         images = next(
             iter(
                 centre_images(
                     split,
                     max_size=self._max_size,
-                    image_size=self._damsm.config.image_size,
+                    image_size=self._damsm.config.images.image_size,
                     batch=len(places),
                     only=places,
                 )

@@ -58,7 +58,7 @@ def compiled_steps(gan, strategy: tf.distribute.Strategy) -> Callable:
     other, so there it compiles the networks and their losses.
     """
     step = gan.train_step
-    if gan.config.jit_compile:
+    if gan.config.devices.jit_compile:
         if strategy.num_replicas_in_sync == 1:
             step = tf.function(step, jit_compile=True)
         else:
@@ -87,5 +87,5 @@ def compiled_steps(gan, strategy: tf.distribute.Strategy) -> Callable:
 
     # The loop's graph may round otherwise than the plain one: a run keeps to one of them, whatever the count.
     return lambda batches, count: (
-        single(batches) if gan.config.steps_per_call == 1 else several(batches, tf.constant(count))
+        single(batches) if gan.config.devices.steps_per_call == 1 else several(batches, tf.constant(count))
     )

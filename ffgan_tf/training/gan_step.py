@@ -41,7 +41,9 @@ def to_unit(images: tf.Tensor) -> tf.Tensor:
 
 def adam(config: TrainConfig, rate: float) -> tf.keras.optimizers.Optimizer:
     """Adam with the recipe's settings. Keras adds ε beside the uncorrected √v; at 1e-8 the two forms are one."""
-    return FusedAdam(rate, beta_1=config.beta1, beta_2=config.beta2, epsilon=config.adam_epsilon)
+    return FusedAdam(
+        rate, beta_1=config.optimisers.beta1, beta_2=config.optimisers.beta2, epsilon=config.optimisers.adam_epsilon
+    )
 
 
 class Gan(tf.Module):
@@ -57,22 +59,22 @@ class Gan(tf.Module):
         self.config, self._strategy = config, tf.distribute.get_strategy()
         self.text_encoder = text_encoder
         self._image_encoder = image_encoder
-        tf.keras.utils.set_random_seed(config.seed)
-        sync = config.sync_batch_norm
-        self.generator = build.build_generator(config, config.precision, sync)
-        self.discriminator = build.build_discriminator(config, config.precision, sync)
-        self.ema = build.build_generator(config, config.precision, sync)
+        tf.keras.utils.set_random_seed(config.schedule.seed)
+        sync = config.devices.sync_batch_norm
+        self.generator = build.build_generator(config.model, config.devices.precision, sync)
+        self.discriminator = build.build_discriminator(config.model, config.devices.precision, sync)
+        self.ema = build.build_generator(config.model, config.devices.precision, sync)
         for average, value in zip(self.ema.variables, self.generator.variables):
             average.assign(value)
         self._penalty_discriminator = (
             self.discriminator
         )  # for the gradient penalty, whose second derivatives want float32
-        if config.gradient_penalty != "none" and config.precision.startswith("mixed"):
+        if config.losses.gradient_penalty != "none" and config.devices.precision.startswith("mixed"):
             self._penalty_discriminator = build.same_weights(
-                self.discriminator, build.build_discriminator(config, "float32", sync)
+                self.discriminator, build.build_discriminator(config.model, "float32", sync)
             )
-        self.optimizer_g, self.optimizer_d = adam(config, config.lr_g), adam(config, config.lr_d)
-        if config.precision == "mixed_float16":  # whose small gradients would be zero
+        self.optimizer_g, self.optimizer_d = adam(config, config.optimisers.lr_g), adam(config, config.optimisers.lr_d)
+        if config.devices.precision == "mixed_float16":  # whose small gradients would be zero
             scaled = tf.keras.mixed_precision.LossScaleOptimizer
             self.optimizer_g, self.optimizer_d = scaled(self.optimizer_g), scaled(self.optimizer_d)
         self.optimizer_g.build(self.generator.trainable_variables)
@@ -96,7 +98,7 @@ class Gan(tf.Module):
         workers must take part; so there it is a copy which one worker can use alone, of when `show` was last called."""
         if self._strategy.num_replicas_in_sync == 1:
             return self.ema
-        return build.build_generator(self.config, self.config.precision)
+        return build.build_generator(self.config.model, self.config.devices.precision)
 
     def refresh(self, copy: Generator) -> None:
         """Brings what `shown` gave up to date; on all workers at once."""
@@ -114,7 +116,7 @@ class Gan(tf.Module):
         looked at.
         """
         inputs = self._inputs(batch)
-        step = self._accumulated if self.config.accumulate > 1 else self._plain
+        step = self._accumulated if self.config.devices.accumulate > 1 else self._plain
         values, norms = step(inputs)
         self._update_ema()
         self.step.assign_add(1)
@@ -124,11 +126,11 @@ class Gan(tf.Module):
     def _inputs(self, batch) -> Inputs:
         config = self.config
         real, tokens, lengths, classes = to_unit(batch["image"]), batch["tokens"], batch["lengths"], batch["classes"]
-        noise, epsilon = batch["noise"][:, : config.z_dim], batch["noise"][:, config.z_dim :]
+        noise, epsilon = batch["noise"][:, : config.model.z_dim], batch["noise"][:, config.model.z_dim :]
         sentence, words = self.text_encoder(tokens, lengths)
         sentence, words = tf.stop_gradient(sentence), tf.stop_gradient(words)
         condition = build.discriminator_condition(
-            config.condition, sentence, *self.generator.augment(sentence, epsilon)[:2]
+            config.model.condition, sentence, *self.generator.augment(sentence, epsilon)[:2]
         )
         # A wrong sentence is any of the global batch: the same one however many replicas share it.
         everyone, own = condition, tf.range(tf.shape(condition)[0])
@@ -160,7 +162,7 @@ class Gan(tf.Module):
     def _accumulated(self, inputs: Inputs):
         """The share in `--accumulate` parts, one after the other: the same gradients (batch norm aside, which sees a part
         at a time) in a part's memory. The fakes are made twice, as no part's activations can wait for D's step."""
-        parts = self.config.accumulate
+        parts = self.config.devices.accumulate
         split = [tf.reshape(value, [parts, value.shape[0] // parts, *value.shape[1:]]) for value in inputs]
 
         totals = [tf.zeros_like(variable) for variable in self.discriminator.trainable_variables]
@@ -201,8 +203,8 @@ class Gan(tf.Module):
             )
             terms = losses.discriminator_terms(logits)
             penalty = self._penalty(inputs)
-            loss = losses.discriminator_loss(terms, config.loss_weights)
-            loss += config.penalty_weight * tf.cast(penalty, loss.dtype)
+            loss = losses.discriminator_loss(terms, config.losses.loss_weights)
+            loss += config.losses.penalty_weight * tf.cast(penalty, loss.dtype)
             scaled = self._scaled(loss, self.optimizer_d)
         values = [
             *(terms[term] for term in TERMS),
@@ -214,7 +216,7 @@ class Gan(tf.Module):
 
     def _penalty(self, inputs: Inputs) -> tf.Tensor:
         """`--gradient_penalty` of D on real images, by this batch's batch-norm statistics; 0 without one."""
-        kind, judge = self.config.gradient_penalty, self._penalty_discriminator
+        kind, judge = self.config.losses.gradient_penalty, self._penalty_discriminator
         if kind == "none":
             return tf.constant(0.0)
         real, condition = (tf.cast(value, judge.compute_dtype) for value in (inputs.real, inputs.condition))
@@ -243,20 +245,20 @@ class Gan(tf.Module):
             regions, codes = self._image_encoder(tf.cast(generated.image, tf.float32))
             found = damsm.damsm_losses(regions, codes, inputs.words, inputs.sentence, inputs.mask, inputs.classes)
             matching = tf.cast(tf.add_n(list(found.values())), loss.dtype)
-            loss += config.damsm_weight * matching
+            loss += config.losses.damsm_weight * matching
         spread = tf.reduce_mean(tf.math.reduce_std(generated.mu, axis=0))
         values = [terms["fake"], terms["fake_matching"], kl, matching, loss, spread]
         return self._scaled(loss, self.optimizer_g), tf.stack([tf.cast(value, tf.float32) for value in values])
 
     def _kl_weight(self, dtype: tf.DType) -> tf.Tensor | float:
         """λ_KL, rising linearly from 0 over `--kl_warmup` steps."""
-        if not self.config.kl_warmup:
-            return self.config.kl_weight
-        return self.config.kl_weight * tf.minimum(tf.cast(self.step, dtype) / self.config.kl_warmup, 1.0)
+        if not self.config.losses.kl_warmup:
+            return self.config.losses.kl_weight
+        return self.config.losses.kl_weight * tf.minimum(tf.cast(self.step, dtype) / self.config.losses.kl_warmup, 1.0)
 
     def _scaled(self, loss: tf.Tensor, optimizer) -> tf.Tensor:
         """A part's mean as its share of the global batch's, times float16's loss scale."""
-        loss /= tf.distribute.get_replica_context().num_replicas_in_sync * self.config.accumulate
+        loss /= tf.distribute.get_replica_context().num_replicas_in_sync * self.config.devices.accumulate
         return optimizer.get_scaled_loss(loss) if hasattr(optimizer, "get_scaled_loss") else loss
 
     def _apply(self, gradients: list[tf.Tensor], model, optimizer) -> tf.Tensor:
@@ -269,11 +271,11 @@ class Gan(tf.Module):
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         norm = tf.linalg.global_norm(gradients)
         factor = tf.ones_like(norm)
-        if self.config.clip_norm:
-            factor = tf.minimum(factor, self.config.clip_norm / norm)
+        if self.config.optimisers.clip_norm:
+            factor = tf.minimum(factor, self.config.optimisers.clip_norm / norm)
         if not scaled:  # a loss-scaling optimiser must see what is not finite, and leaves the step out by itself
             factor = tf.where(tf.math.is_finite(norm), factor, 0.0)
-        if scaled and self.config.clip_norm:
+        if scaled and self.config.optimisers.clip_norm:
             gradients = [gradient * factor for gradient in gradients]
         elif not scaled:  # 0 · NaN = 0 here; such a step only coasts on Adam's averages
             gradients = [tf.math.multiply_no_nan(gradient, factor) for gradient in gradients]
@@ -282,8 +284,8 @@ class Gan(tf.Module):
 
     def _update_ema(self) -> None:
         t = tf.cast(self.step, tf.float32)
-        decay = tf.constant(self.config.ema_decay)
-        if self.config.ema_warmup:
+        decay = tf.constant(self.config.optimisers.ema_decay)
+        if self.config.optimisers.ema_warmup:
             decay = tf.minimum(decay, (1 + t) / (10 + t))
 
         def move(average, value, decay):

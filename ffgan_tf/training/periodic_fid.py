@@ -22,17 +22,23 @@ class Evaluator:
 
     def __init__(self, config: TrainConfig, folder: Path, vocabulary, generator, text_encoder):
         self._protocol = get_protocol("ffgan")
-        self._network = load_network(config.eval_inception, config.eval_inception_weights or None, batch_size=BATCH)
-        self._reference = RecordImages(
-            config.data, self._protocol.reference_split, config.image_size, self._protocol.reference_crop, seed=SEED
+        self._network = load_network(
+            config.evaluation.eval_inception, config.evaluation.eval_inception_weights or None, batch_size=BATCH
         )
-        sampler = Sampler(generator, text_encoder, config.z_dim, config.c_dim, BATCH)
+        self._reference = RecordImages(
+            config.data,
+            self._protocol.reference_split,
+            config.model.image_size,
+            self._protocol.reference_crop,
+            seed=SEED,
+        )
+        sampler = Sampler(generator, text_encoder, config.model.z_dim, config.model.c_dim, BATCH)
         self._run = Run(folder, config, vocabulary, 0, sampler, generator, text_encoder)
 
     def __call__(self, step: int) -> dict:
         """The report at a step, appended to `RUN/metrics.jsonl` and to TensorBoard."""
         run = self._run._replace(step=step)
-        images = run_images(run, run.config.data, self._protocol, run.config.eval_samples, SEED, BATCH)
+        images = run_images(run, run.config.data, self._protocol, run.config.evaluation.eval_samples, SEED, BATCH)
         report = evaluate_images(
             images, self._reference, self._network, self._protocol, batch=BATCH, seed=SEED, step=step
         )

@@ -6,8 +6,9 @@ from typing import Any
 
 from absl import flags
 
-from ffgan_tf import config as configs
+from ffgan_tf.config import flags as settings_flags
 from ffgan_tf.data import records
+from ffgan_tf.run import settings
 from ffgan_tf.run.lock import run_lock
 from ffgan_tf.training.cluster import worker_rank
 from ffgan_tf.utils.errors import UserError
@@ -19,7 +20,7 @@ def define_flags(config_class: type) -> None:
     flags.DEFINE_boolean(
         "allow_config_change", False, "Continue the run with settings other than those it was started with."
     )
-    configs.define_flags(config_class)
+    settings_flags.define_flags(config_class)
 
 
 @contextlib.contextmanager
@@ -38,7 +39,7 @@ def opened_run(
             f"--run is missing: the folder to train in, such as --run={example}. The recipes in experiments/ "
             f"name one: --flagfile={recipe}"
         )
-    config, changed = configs.resolve(config_class, run, flags.FLAGS.allow_config_change)
+    config, changed = settings.resolve(config_class, run, flags.FLAGS.allow_config_change)
     if not config.data:
         raise UserError(
             "--data is missing: the folder of a converted data set. Fix: tools/make_demo_dataset.py and "

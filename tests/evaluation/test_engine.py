@@ -361,7 +361,7 @@ def test_a_runs_images_come_from_the_planned_captions(record_folder):
             text_encoder=layer,
             step=9,
             folder="runs/x",
-            config=SimpleNamespace(image_size=64),
+            config=SimpleNamespace(model=SimpleNamespace(image_size=64)),
         )
 
     images = run_images(fake_run(), folder, OURS, 0, seed=5, batch=3)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ffgan_tf.damsm_config import DamsmConfig
+from ffgan_tf.config import DamsmConfig
 from ffgan_tf.data import pipeline
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.run.checkpoints import Checkpoints
@@ -21,7 +21,7 @@ from ffgan_tf.training.damsm_step import LOSSES, METRICS, Damsm
 from ffgan_tf.training.damsm_validation import Validation, attention_overlay
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = DamsmConfig(image_encoder="small", image_size=64, batch=8, max_words=9, lr=1e-3)
+CONFIG = DamsmConfig.of(image_encoder="small", image_size=64, batch=8, max_words=9, lr=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,10 @@ def batches(split, start=0, config=CONFIG):
             split,
             max_size=64,
             image_size=64,
-            batch=config.batch,
+            batch=config.schedule.batch,
             noise_dim=0,
             seed=1,
-            max_words=config.max_words,
+            max_words=config.text.max_words,
             start_step=start,
         )
     )

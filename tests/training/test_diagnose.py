@@ -10,7 +10,7 @@ from ffgan_tf.training.diagnose import check_finite, first_non_finite
 from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.utils.errors import UserError
 
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     image_size=64, ngf=4, ndf=4, z_dim=10, c_dim=12, dense_depth=3, dense_growth=8, batch=4, max_words=7
 )
 

@@ -32,8 +32,8 @@ STEPS = 12
 def settings(data: Path, **changes) -> TrainConfig:
     """The tests' smallest training, with a checkpoint every step."""
     given = dict(setting.removeprefix("--").split("=") for setting in SETTINGS)
-    fields = {field.name: field.type for field in dataclasses.fields(TrainConfig)}
-    return TrainConfig(
+    fields = {field.name: field.type for _, field in TrainConfig.fields()}
+    return TrainConfig.of(
         **{
             **{name: fields[name](value) for name, value in given.items()},
             "checkpoint_every": 1,
@@ -67,7 +67,9 @@ def test_a_image_that_cannot_be_decoded_stops_the_run_at_its_step(own_records, t
     """The fourth step's third image: three steps are saved, and the tool that the error names finds it."""
     config = settings(own_records, steps=8)
     names = pipeline.load_split(str(own_records), "train").names
-    place = int(pipeline.shuffled_index(tf.constant(3 * config.batch + 2, tf.int64), len(names), config.seed))
+    place = int(
+        pipeline.shuffled_index(tf.constant(3 * config.schedule.batch + 2, tf.int64), len(names), config.schedule.seed)
+    )
     rewrite_shard(
         own_records,
         place // 10,
@@ -185,7 +187,7 @@ def test_a_read_only_disk_is_named_at_once(tiny_records, tmp_path, small_disk):
 def test_a_planted_nan_is_named_by_term_layer_and_step(moved, tmp_path):
     """One NaN in a checkpoint whose digests are as they should be: the step after is the first to meet it."""
     folder = Path(shutil.copytree(moved.run, tmp_path / "run"))
-    config = dataclasses.replace(moved.config, data=str(moved.elsewhere), steps=STEPS + 4)  # resumable: both may change
+    config = moved.config.replace(data=str(moved.elsewhere), steps=STEPS + 4)  # resumable: both may change
     gan = Gan(config, make_text_encoder(config, Vocabulary.load(moved.elsewhere / "vocabulary.json")))
     kept = Checkpoints(folder / "checkpoints")
     kept.restore(gan.checkpoint(), STEPS)

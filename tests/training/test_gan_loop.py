@@ -11,7 +11,7 @@ from ffgan_tf.training.gan_loop import as_user_errors, excused_non_finite
 from ffgan_tf.training.gan_step import METRICS
 from ffgan_tf.utils.errors import UserError
 
-CONFIG = TrainConfig(batch=20, data="data/birds")
+CONFIG = TrainConfig.of(batch=20, data="data/birds")
 
 
 def test_float16_may_leave_steps_out_while_its_loss_scale_can_fall():
@@ -55,7 +55,7 @@ def test_a_lost_worker():
     with pytest.raises(
         UserError, match=r"another worker is gone \(Collective.*reset by peer.* start all workers again"
     ):
-        with as_user_errors(TrainConfig(strategy="multi_worker")):
+        with as_user_errors(TrainConfig.of(strategy="multi_worker")):
             raise lost
     with pytest.raises(tf.errors.UnavailableError), as_user_errors(CONFIG):
         raise lost

@@ -12,8 +12,8 @@ SMALL = dict(image_size=64, ngf=4, ndf=4, z_dim=10, c_dim=12, dense_depth=2, den
 
 
 def make_gan(**settings) -> Gan:
-    config = TrainConfig(**{**SMALL, **settings})
-    return Gan(config, build.build_text_encoder(30, 1.0, config.seed))
+    config = TrainConfig.of(**{**SMALL, **settings})
+    return Gan(config, build.build_text_encoder(30, 1.0, config.schedule.seed))
 
 
 def make_batch(seed: int = 0) -> dict[str, tf.Tensor]:

@@ -1,7 +1,5 @@
 """The step's alternatives: accumulation, clipping, penalties, float16, XLA, several steps a call; NaN left out."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,7 +9,7 @@ from ffgan_tf.models import build
 from ffgan_tf.training.distribution import compiled_steps
 from ffgan_tf.training.gan_step import METRICS, Gan
 
-SMALL = TrainConfig(
+SMALL = TrainConfig.of(
     image_size=64, ngf=4, ndf=4, z_dim=6, c_dim=5, dense_depth=1, dense_growth=4, pyramid="none", batch=4, max_words=5
 )
 # With so large an ε, Adam's first step is −lr·√(1−β2)·g/ε (Keras puts ε beside the uncorrected √v): here, −g.
@@ -26,9 +24,9 @@ def _float64_text():
 
 
 def make_gan(precision: str = "float64", **settings) -> Gan:
-    config = dataclasses.replace(SMALL, precision=precision, **settings)
+    config = SMALL.replace(precision=precision, **settings)
     tf.keras.backend.set_floatx("float64" if precision == "float64" else "float32")
-    return Gan(config, build.build_text_encoder(30, 1.0, config.seed))
+    return Gan(config, build.build_text_encoder(30, 1.0, config.schedule.seed))
 
 
 def make_batch(seed: int = 0) -> dict[str, tf.Tensor]:

@@ -18,7 +18,7 @@ from ffgan_tf.models import build
 from ffgan_tf.training.distribution import compiled_steps, make_strategy
 from ffgan_tf.training.gan_step import Gan
 
-CONFIG = TrainConfig(
+CONFIG = TrainConfig.of(
     image_size=64,
     ngf=4,
     ndf=4,
@@ -43,14 +43,14 @@ def main(kind: str, records: str, out: str, steps: str = "20") -> None:
     tf.keras.backend.set_floatx("float64")
     split = load_split(records, "train")
     with strategy.scope():
-        gan = Gan(CONFIG, build.build_text_encoder(60, 1.0, CONFIG.seed))
+        gan = Gan(CONFIG, build.build_text_encoder(60, 1.0, CONFIG.schedule.seed))
     batches = iter(
         strategy.distribute_datasets_from_function(
             lambda place: training_batches(
                 split,
                 max_size=64,
                 image_size=64,
-                batch=CONFIG.batch,
+                batch=CONFIG.schedule.batch,
                 max_words=5,
                 noise_dim=11,
                 seed=3,

@@ -41,7 +41,7 @@ class NetworkSpec:
     """One network: what it is, where its weights come from, how they are read, its own preprocessing."""
 
     what: str
-    locate_non_finite: str
+    origin: str
     read: Callable[[str], InceptionWeights]
     preprocessing: str
     background: bool = False  # class 0 is no class: the softmax leaves it out

@@ -1,15 +1,15 @@
-"""Settings of the text encoder's training (spec section 9; declared as in `config.py`)."""
+"""Settings of the text encoder's training, DAMSM (docs/model.md section 9)."""
 
 import dataclasses
 
-from ffgan_tf.config import setting
+from ffgan_tf.config.fields import Settings, group, setting
+from ffgan_tf.config.shared import AdamConfig, ScheduleConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class DamsmConfig:
-    """One run of DAMSM: text and image encoder, losses, loop."""
+class DamsmImageConfig:
+    """The image encoder and its images."""
 
-    data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", resumable=True)
     image_encoder: str = setting(
         "inception",
         "The image encoder's trunk: Inception-v3, frozen, as published; or a "
@@ -31,31 +31,42 @@ class DamsmConfig:
     cache_dir: str = setting(
         "~/.cache/ffgan_tf/damsm", "Where those features are kept: 0.9 MB a training image.", resumable=True
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class DamsmTextConfig:
+    """The text encoder and its captions."""
+
     max_words: int = setting(
         18, "Words T a training caption may have; a longer one keeps a random subset in order.", low=1
     )
-    batch: int = setting(48, "Pairs a step.", low=2)
-    epochs: int = setting(600, "Passes over the training images.", low=1, resumable=True)
-    steps: int = setting(0, "Steps to train; 0: as many as --epochs gives.", low=0, resumable=True)
+    text_init_range: float = setting(0.1, "Range of the first embeddings, U(-r, r).", low=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class DamsmOptimiserConfig(AdamConfig):
+    """Adam, and its learning rate by epoch."""
+
     lr: float = setting(2e-3, "Adam's learning rate at the start.", low=0)
     lr_decay: float = setting(0.98, "What it is multiplied by after every epoch.", low=0, high=1)
     lr_floor: float = setting(0.1, "It falls no further than to this share of --lr.", low=0, high=1)
-    beta1: float = setting(0.5, "Adam's beta 1.", low=0, high=1)
-    beta2: float = setting(0.999, "Adam's beta 2.", low=0, high=1)
-    adam_epsilon: float = setting(1e-8, "Adam's epsilon.", low=0)
     rnn_clip: float = setting(0.25, "Largest norm of the text encoder's gradient.", low=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class DamsmLossConfig:
+    """The four matching losses."""
+
     gamma1: float = setting(4.0, "Sharpness of a word's attention over regions.", low=0)
     gamma2: float = setting(5.0, "Weight of the best words in an image-caption score.", low=0)
     gamma3: float = setting(10.0, "Sharpness of the batch's cross-entropies.", low=0)
-    text_init_range: float = setting(0.1, "Range of the first embeddings, U(-r, r).", low=0)
-    seed: int = setting(1, "Everything random is a function of this number and the step.", low=0)
-    colour_labels: str = setting(
-        "", "CSV of the images' colours: validation then measures colour retrieval, too.", resumable=True
-    )
-    max_minutes: float = setting(
-        0, "Save and stop after so many minutes of this process; 0: no limit.", low=0, resumable=True
-    )
-    log_every: int = setting(20, "Steps between status and TensorBoard scalars.", low=1, resumable=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class DamsmScheduleConfig(ScheduleConfig):
+    """How long to train, and what is due when."""
+
+    batch: int = setting(48, "Pairs a step.", low=2)
     validate_every: int = setting(
         200,
         "Steps between validations on the test split; each saves a checkpoint, and the best encoders are kept.",
@@ -69,5 +80,21 @@ class DamsmConfig:
         choices=("r_precision", "loss"),
         resumable=True,
     )
-    keep_checkpoints: int = setting(3, "Newest checkpoints to keep.", low=1, resumable=True)
-    attention_images: int = setting(6, "Test images in the attention sheet.", low=1, high=32, resumable=True)
+    colour_labels: str = setting(
+        "", "CSV of the images' colours: validation then measures colour retrieval, too.", resumable=True
+    )
+    attention_images: int = setting(
+        6, "Test images in the attention sheet.", low=1, high=32, resumable=True, old_name="attention_pictures"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DamsmConfig(Settings):
+    """One run of DAMSM: text and image encoder, losses, loop."""
+
+    data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", resumable=True)
+    images: DamsmImageConfig = group(DamsmImageConfig, "image encoder")
+    text: DamsmTextConfig = group(DamsmTextConfig, "text encoder and captions")
+    losses: DamsmLossConfig = group(DamsmLossConfig, "losses")
+    optimisers: DamsmOptimiserConfig = group(DamsmOptimiserConfig, "optimiser")
+    schedule: DamsmScheduleConfig = group(DamsmScheduleConfig, "schedule")

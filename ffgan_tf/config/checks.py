@@ -1,0 +1,85 @@
+"""Which values are allowed, and which settings contradict each other. All mistakes are UserErrors that name the flag."""
+
+import dataclasses
+import math
+
+from ffgan_tf.config.fields import Settings
+from ffgan_tf.config.model import ModelConfig
+from ffgan_tf.config.train import TextConfig, TrainConfig
+from ffgan_tf.utils.errors import UserError
+
+
+def check(config: Settings) -> None:
+    """Raises a UserError that names the first setting whose value is not allowed or contradicts another."""
+    for field, value in zip((field for _, field in config.fields()), config.flat().values()):
+        check_value(field, value)
+    if isinstance(config, TrainConfig):
+        check_model(config.model)
+        check_training(config)
+
+
+def check_value(field: dataclasses.Field, value: object) -> None:
+    """Raises a UserError where a setting's value is none of its choices, not finite, or out of its bounds."""
+    meta = field.metadata
+    if meta["choices"] is not None and value not in meta["choices"]:
+        raise UserError(f"--{field.name}={value}: must be one of {', '.join(map(str, meta['choices']))}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"--{field.name}={value}: must be a finite number.")
+    if meta["low"] is not None and value < meta["low"]:
+        raise UserError(f"--{field.name}={value}: must be at least {meta['low']}.")
+    if meta["high"] is not None and value > meta["high"]:
+        raise UserError(f"--{field.name}={value}: must be at most {meta['high']}.")
+
+
+def check_model(config: ModelConfig) -> None:
+    """Raises a UserError where the pyramid's settings make no pyramid."""
+    try:
+        kernels = config.kernels
+    except ValueError:
+        raise UserError(
+            f"--pyramid_kernels={config.pyramid_kernels}: must be whole numbers, such as 7,5,3,1."
+        ) from None
+    if not 1 <= len(kernels) <= 4 or any(kernel < 1 for kernel in kernels):
+        raise UserError(
+            f"--pyramid_kernels={config.pyramid_kernels}: one to four kernels (16x16 halves four "
+            "times), each at least 1."
+        )
+    if config.pyramid != "fpam" and config.pyramid_kernels != ModelConfig().pyramid_kernels:
+        raise UserError(
+            f"--pyramid_kernels={config.pyramid_kernels} contradicts --pyramid={config.pyramid}: only "
+            "fpam has kernels. Leave one of the two out."
+        )
+
+
+def check_training(config: TrainConfig) -> None:
+    """Raises a UserError where two settings of the training contradict each other."""
+    if config.schedule.batch % config.devices.accumulate or config.schedule.batch == config.devices.accumulate > 1:
+        raise UserError(
+            f"--accumulate={config.devices.accumulate}: --batch={config.schedule.batch} must be a multiple of it, of two "
+            "images a part at least, over which batch norm works."
+        )
+    if bool(config.losses.damsm_weight) != bool(config.losses.image_encoder):
+        raise UserError(
+            f"--damsm_weight={config.losses.damsm_weight:g} and --image_encoder={config.losses.image_encoder!r} need each "
+            "other. Fix: give both, or neither."
+        )
+    if config.losses.damsm_weight and not config.text.text_encoder:
+        raise UserError(
+            "--damsm_weight needs the text encoder that the image encoder was trained with. Fix: "
+            "--text_encoder=RUN/text_encoder of the same run."
+        )
+    if config.devices.sync_batch_norm and config.devices.jit_compile and config.devices.strategy != "one":
+        raise UserError(
+            "--sync_batch_norm and --jit_compile exclude each other on several devices: XLA compiles each "
+            "replica by itself. Leave one of the two out."
+        )
+    if config.devices.strategy == "multi_worker" and config.devices.steps_per_call > 1:
+        raise UserError(
+            f"--steps_per_call={config.devices.steps_per_call} is for one machine; leave it out with --strategy=multi_worker."
+        )
+    for name in ("text_init_range", "text_forget_bias") if config.text.text_encoder else ():
+        if getattr(config.text, name) != getattr(TextConfig(), name):
+            raise UserError(
+                f"--{name}={getattr(config.text, name)} contradicts --text_encoder={config.text.text_encoder}: it sets "
+                "up an untrained encoder. Leave one of the two out."
+            )

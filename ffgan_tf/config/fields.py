@@ -1,0 +1,85 @@
+"""How settings are declared: dataclass fields in groups, each with its help, its bounds, and what it may do on resume.
+
+A command's settings are one frozen dataclass whose fields are settings or groups (frozen dataclasses of settings). Code
+reads them by group (`config.losses.kl_weight`); flags, flag files and a run's config.json know them by the setting's name
+alone, which is unique in a command.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T", bound="Settings")
+
+
+def setting(
+    default: Any,
+    help_text: str,
+    choices: Sequence | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    resumable: bool = False,
+    legacy_default: Any = None,
+    old_name: str = "",
+) -> Any:
+    """A dataclass field with its flag's help, its allowed values and whether a resumed run may change it freely.
+
+    `legacy_default`: what a run was trained with whose folder does not name the setting, where that is not the default.
+    `old_name`: what the setting was called before; runs, flag files and commands that say so are still understood.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "help": help_text,
+            "choices": choices,
+            "low": low,
+            "high": high,
+            "resumable": resumable,
+            "old_name": old_name,
+            "legacy_default": default if legacy_default is None else legacy_default,
+        },
+    )
+
+
+def group(group_class: type, title: str) -> Any:
+    """A dataclass field that holds a group of settings; `title` heads it in `--help`."""
+    return dataclasses.field(default_factory=group_class, metadata={"group": group_class, "title": title})
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Base of a command's settings: made from, and read as, one flat mapping of names to values."""
+
+    @classmethod
+    def fields(cls) -> Iterator[tuple[str, dataclasses.Field]]:
+        """(name of the group or "", field) of every setting, in the order of declaration."""
+        for field in dataclasses.fields(cls):
+            if "group" in field.metadata:
+                for inner in dataclasses.fields(field.metadata["group"]):
+                    yield field.name, inner
+            else:
+                yield "", field
+
+    @classmethod
+    def of(cls: type[T], **values: Any) -> T:
+        """The settings with these values, by name, and the defaults of all others. TypeError for an unknown name."""
+        return cls().replace(**values)
+
+    def flat(self) -> dict[str, Any]:
+        """Every setting's value by its name."""
+        return {
+            field.name: getattr(getattr(self, place) if place else self, field.name) for place, field in self.fields()
+        }
+
+    def replace(self: T, **values: Any) -> T:
+        """The same settings with other values, by name. TypeError for an unknown name."""
+        changes: dict[str, dict[str, Any]] = {}
+        for place, field in self.fields():
+            if field.name in values:
+                changes.setdefault(place, {})[field.name] = values.pop(field.name)
+        if values:
+            raise TypeError(f"no such setting: {', '.join(sorted(values))}")
+        groups = {
+            place: dataclasses.replace(getattr(self, place), **inner) for place, inner in changes.items() if place
+        }
+        return dataclasses.replace(self, **changes.get("", {}), **groups)
