@@ -135,7 +135,7 @@ def test_crops_mirrors_and_captions_are_uniform(split):
     # One image of 76 x 76, over and over: 13 x 13 places, mirrored or not, each crop known by its bytes.
     encoded = jpeg(76, 76, coarse=2)
     one = split._replace(
-        encoded=tf.constant([encoded]),
+        jpegs=tf.constant([encoded]),
         height=np.array([76], np.int32),
         width=np.array([76], np.int32),
         classes=split.classes[:1],
@@ -143,7 +143,7 @@ def test_crops_mirrors_and_captions_are_uniform(split):
         texts=split.texts[:1],
         tokens=np.arange(1, 11, dtype=np.int32)[None, :, None],
         lengths=np.ones([1, 10], np.int32),
-        captions=np.array([10], np.int32),
+        caption_counts=np.array([10], np.int32),
     )
     whole = tf.io.decode_jpeg(encoded, dct_method="INTEGER_ACCURATE").numpy()
     places = {}
