@@ -82,7 +82,7 @@ def curve_table(reports: list[dict[str, Any]]) -> tuple[list[str], list[list[str
 
 def protocol_rows(report: dict[str, Any]) -> list[list[str]]:
     """[field, value] for everything the figures depend on."""
-    rows = [["pictures", f"{report['count']:,} from {report['images']}"]]
+    rows = [["pictures", f"{report['count']:,} from {report['pictures']}"]]
     if "reference" in report:
         rows.append(["reference", f"{report['reference_count']:,} from {report['reference']}"])
     rows += [[f"protocol {name}", value] for name, value in report["protocol"].items()]
