@@ -8,13 +8,13 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from inception_references import Weights, write_graph_def
 from runs import command, state
 
 HERE = Path(__file__).resolve().parent
@@ -62,9 +62,6 @@ def evaluate(package: Path, folder: Path) -> dict[str, float]:
     The network is the 2015 Inception's graph with random weights (`inception_references`, held by its own tests): what
     the figures mean does not matter here, and no weights need to be fetched.
     """
-    sys.path.insert(0, str(HERE.parent / "metrics"))
-    from inception_references import Weights, write_graph_def
-
     write_graph_def(folder / "inception.pb", Weights(1))
     run(package, folder, "evaluate", "--run=gan", "--damsm=damsm", "--num_samples=15", "--batch=15",
         "--inception_weights=inception.pb", "--cache_dir=cache")
