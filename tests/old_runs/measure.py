@@ -12,9 +12,8 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
 from inception_references import Weights, write_graph_def
+from PIL import Image
 from runs import command, state
 
 HERE = Path(__file__).resolve().parent
@@ -23,8 +22,10 @@ STEPS = {"gan": 40, "damsm": 20}  # at which the runs were left
 RESUME = {"gan": ("train", 3), "damsm": ("train_damsm", 3)}  # the command, and how many steps further
 SENTENCES = ("a small red bird with a blue wing", "this is a big white bird on the green ground")
 SCORES = ("fid", "kid", "is", "precision", "recall", "density", "coverage", "r_precision")
-LOSSES = {"gan": ("loss_d/total", "loss_d/penalty", "loss_g/total", "loss_g/kl", "loss_g/damsm"),
-          "damsm": ("loss/total", "learning_rate", "validation/loss")}
+LOSSES = {
+    "gan": ("loss_d/total", "loss_d/penalty", "loss_g/total", "loss_g/kl", "loss_g/damsm"),
+    "damsm": ("loss/total", "learning_rate", "validation/loss"),
+}
 COUNTS = ("count", "reference_count", "is_classes", "r_precision_captions", "step", "seed")
 
 
@@ -38,16 +39,25 @@ def unpack(folder: Path) -> Path:
 def run(package: Path, folder: Path, module: str, *arguments: str) -> str:
     """Runs a command of the checkout `package` inside `folder`; its output. AssertionError where it fails."""
     environment = {**os.environ, "PYTHONPATH": str(package), "KERAS_HOME": "/nonexistent"}
-    done = subprocess.run(command(module, *arguments), cwd=folder, capture_output=True, text=True, timeout=600,
-                          env=environment)
+    done = subprocess.run(
+        command(module, *arguments), cwd=folder, capture_output=True, text=True, timeout=600, env=environment
+    )
     assert done.returncode == 0, f"{module} {' '.join(arguments)}: exit code {done.returncode}\n{done.stderr}"
     return done.stdout
 
 
 def sample(package: Path, folder: Path) -> dict[str, np.ndarray]:
     """Two images of each of SENTENCES: file name → uint8 (64, 64, 3)."""
-    run(package, folder, "sample", "--run=gan", "--count=2", "--seed=1", "--out=samples",
-        *(f"--text={sentence}" for sentence in SENTENCES))
+    run(
+        package,
+        folder,
+        "sample",
+        "--run=gan",
+        "--count=2",
+        "--seed=1",
+        "--out=samples",
+        *(f"--text={sentence}" for sentence in SENTENCES),
+    )
     return read_images(folder / "samples")
 
 
@@ -63,8 +73,17 @@ def evaluate(package: Path, folder: Path) -> dict[str, float]:
     the figures mean does not matter here, and no weights need to be fetched.
     """
     write_graph_def(folder / "inception.pb", Weights(1))
-    run(package, folder, "evaluate", "--run=gan", "--damsm=damsm", "--num_samples=15", "--batch=15",
-        "--inception_weights=inception.pb", "--cache_dir=cache")
+    run(
+        package,
+        folder,
+        "evaluate",
+        "--run=gan",
+        "--damsm=damsm",
+        "--num_samples=15",
+        "--batch=15",
+        "--inception_weights=inception.pb",
+        "--cache_dir=cache",
+    )
     report = json.loads((folder / "gan" / "metrics.jsonl").read_text().splitlines()[-1])
     return {name: report[name] for name in (*SCORES, *COUNTS)}
 
@@ -81,8 +100,11 @@ def resume(package: Path, folder: Path, name: str) -> dict[str, np.ndarray]:
 def logged(folder: Path, name: str) -> list[dict[str, float]]:
     """The steps and LOSSES of each line that `resume` added to the run's `log.jsonl`."""
     lines = [json.loads(line) for line in (folder / name / "log.jsonl").read_text().splitlines()]
-    return [{key: line[key] for key in ("step", *LOSSES[name]) if key in line} for line in lines
-            if line["step"] > STEPS[name]]
+    return [
+        {key: line[key] for key in ("step", *LOSSES[name]) if key in line}
+        for line in lines
+        if line["step"] > STEPS[name]
+    ]
 
 
 def movement(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> dict[str, list[float]]:

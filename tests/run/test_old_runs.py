@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from old_runs import measure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,8 +57,10 @@ def test_training_goes_on_the_same_way(folder, name, tolerance):
     after = measure.resume(ROOT, folder, name)
     found, expected = measure.movement(before, after), FIGURES[name]["movement"]
     assert after.keys() == before.keys() and found.keys() == expected.keys()
-    apart = {key: max(abs(one - other) for one, other in zip(found[key], expected[key])) / max(expected[key][0], 1e-12)
-             for key in expected}
+    apart = {
+        key: max(abs(one - other) for one, other in zip(found[key], expected[key])) / max(expected[key][0], 1e-12)
+        for key in expected
+    }
     worst = sorted(apart, key=apart.get)[-3:]
     assert max(apart.values()) <= tolerance, {key: (apart[key], found[key], expected[key]) for key in worst}
     log = measure.logged(folder, name)
