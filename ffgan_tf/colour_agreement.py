@@ -12,10 +12,10 @@ Exit codes: 0 done, 2 something is for you to fix.
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
-from ffgan_tf.config.flags import parse_flags
-from ffgan_tf.utils.errors import UserError, exit_code_main
+from ffgan_tf.config.commands import run_command
+from ffgan_tf.utils.errors import UserError
 
 
 def define_flags() -> None:
@@ -71,11 +71,7 @@ def colour_sheet(images: np.ndarray, wanted: list[str], found: list[str]) -> np.
 def main(argv: list[str]) -> int:
     """Loads the run, draws, measures, reports."""
     given = flags.FLAGS
-    if len(argv) > 1:
-        raise UserError(f"{argv[1]!r} is no flag. See python -m ffgan_tf.colour_agreement --help")
-    for name in ("run", "labels"):
-        if not given[name].value:
-            raise UserError(f"--{name} is missing. See python -m ffgan_tf.colour_agreement --help")
+    del argv
     from ffgan_tf.data import records
     from ffgan_tf.data.captions import Vocabulary
     from ffgan_tf.evaluation.colour_agreement import evaluate_colours
@@ -114,6 +110,10 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def cli() -> None:
+    """The command ffgan-colour-agreement."""
+    run_command(main, define_flags, required=["run", "labels"])
+
+
 if __name__ == "__main__":
-    define_flags()
-    app.run(exit_code_main(main), flags_parser=parse_flags)
+    cli()

@@ -18,13 +18,13 @@ docs/evaluation.md describes the protocols. Exit codes: 0 done, 2 something is f
 from collections.abc import Iterator
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
-from ffgan_tf.config.flags import parse_flags
+from ffgan_tf.config.commands import run_command
 from ffgan_tf.evaluation.engine import CACHE, evaluate_images, run_images
 from ffgan_tf.evaluation.paper_table import DATASETS, table
 from ffgan_tf.evaluation.protocols import OLD_NAMES, PROTOCOLS, Protocol, get_protocol
-from ffgan_tf.utils.errors import UserError, exit_code_main
+from ffgan_tf.utils.errors import UserError
 
 NETWORKS = ("fid2015", "keras", "stackgan_birds", "stackgan_flowers")
 
@@ -84,8 +84,7 @@ def define_flags() -> None:
 def main(argv: list[str]) -> int:
     """Checks what was asked before TensorFlow is loaded; evaluates; reports."""
     given = flags.FLAGS
-    if len(argv) > 1:
-        raise UserError(f"{argv[1]!r} is no flag. See python -m ffgan_tf.evaluate --help")
+    del argv
     protocol = get_protocol(given.protocol)
     _check(given, protocol)
     steps = _steps(given)
@@ -272,6 +271,10 @@ def _print(given: flags.FlagValues, reports: list[dict], dataset: str) -> None:
         print("\n".join(reasons))
 
 
+def cli() -> None:
+    """The command ffgan-evaluate."""
+    run_command(main, define_flags)
+
+
 if __name__ == "__main__":
-    define_flags()
-    app.run(exit_code_main(main), flags_parser=parse_flags)
+    cli()

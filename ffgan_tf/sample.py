@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
-from ffgan_tf.config.flags import parse_flags
-from ffgan_tf.utils.errors import UserError, exit_code_main
+from ffgan_tf.config.commands import run_command
+from ffgan_tf.utils.errors import UserError
 
 
 def define_flags() -> None:
@@ -70,10 +70,7 @@ def file_name(number: int, sentence: str, copy: int) -> str:
 def main(argv: list[str]) -> int:
     """Loads the run, draws, writes."""
     values = flags.FLAGS
-    if len(argv) > 1:
-        raise UserError(f'{argv[1]!r} is no flag. A sentence goes into --text="…"; see --help.')
-    if not values.run:
-        raise UserError("--run is missing: the folder of a trained run.")
+    del argv
     sentences = read_sentences(values.text, values.text_file)
     from ffgan_tf.run.sampler import load_run
     from ffgan_tf.utils import grid
@@ -97,6 +94,10 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def cli() -> None:
+    """The command ffgan-sample."""
+    run_command(main, define_flags, required=["run"], wanted='A sentence goes into --text="…".')
+
+
 if __name__ == "__main__":
-    define_flags()
-    app.run(exit_code_main(main), flags_parser=parse_flags)
+    cli()

@@ -8,12 +8,9 @@ pair); Ctrl-C and SIGTERM save first and end with exit code 0. Exit codes: 0
 done or stopped, 2 something is for you to fix.
 """
 
-from absl import app, flags
-
 from ffgan_tf.config import DamsmConfig
-from ffgan_tf.config import flags as settings_flags
+from ffgan_tf.config.commands import run_command
 from ffgan_tf.training import start
-from ffgan_tf.utils.errors import exit_code_main
 
 
 def main(argv: list[str]) -> int:
@@ -26,8 +23,15 @@ def main(argv: list[str]) -> int:
         return train(config, run)
 
 
-if __name__ == "__main__":
+def define_flags() -> None:
+    """The command's flags: not at import, because several commands share names."""
     start.define_flags(DamsmConfig)
-    for module in (start, settings_flags):  # where they are defined; --help shows those of this command alone
-        flags.adopt_module_key_flags(module)
-    app.run(exit_code_main(main), flags_parser=settings_flags.parse_flags)
+
+
+def cli() -> None:
+    """The command ffgan-train-damsm."""
+    run_command(main, define_flags)
+
+
+if __name__ == "__main__":
+    cli()

@@ -18,12 +18,12 @@ say() { printf '\n== %s\n' "$*"; }
 
 say "1/6 rendering birds in CUB's layout: $data/birds"
 if [ -e "$data/birds/rendered.json" ]; then echo "already there"; else
-  "$python" tools/make_demo_dataset.py --out="$data/birds"; fi
+  "$python" -m ffgan_tf.make_demo_dataset --out="$data/birds"; fi
 
 say "2/6 converting them to TFRecords: $data/records"
 if [ -e "$data/records/manifest.json" ]; then echo "already there"; else
-  "$python" tools/convert_cub.py --cub="$data/birds" --out="$data/records" --image_size=64; fi
-"$python" tools/verify_records.py --data="$data/records"
+  "$python" -m ffgan_tf.convert_cub --cub="$data/birds" --out="$data/records" --image_size=64; fi
+"$python" -m ffgan_tf.verify_records --data="$data/records"
 
 say "3/6 training a text encoder on them for at most 4 minutes: $encoder"
 if [ -e "$encoder/text_encoder/encoder.json" ]; then echo "already there"; else

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from ffgan_tf.data.captions import Vocabulary
-from ffgan_tf.data.convert.attngan_captions import read_pickled_captions
 from ffgan_tf.models import build
 from ffgan_tf.models.text_encoder import EMBEDDING, TextEncoder
 from ffgan_tf.utils.errors import UserError
@@ -18,7 +17,7 @@ FIX = "Fix: give the text_encoder*.pth of AttnGAN's RNN_ENCODER (one bidirection
 def expected_shapes(words: int) -> dict[str, tuple[int, ...]]:
     """Names and shapes in the state dict of an RNN_ENCODER of `words` words (spec section 8)."""
     units = build.TEXT_DIM // 2
-    shapes = {"encoder.weight": (words, EMBEDDING)}
+    shapes: dict[str, tuple[int, ...]] = {"encoder.weight": (words, EMBEDDING)}
     for ending in DIRECTIONS:
         shapes |= {
             f"rnn.weight_ih_l0{ending}": (4 * units, EMBEDDING),
@@ -55,15 +54,16 @@ def check_state(state: dict[str, np.ndarray], path: str | Path, words: int, voca
             raise UserError(f"{path}: {name} holds numbers that are not finite floats; the file is damaged. {FIX}")
 
 
-def import_text_encoder(weights_path: str | Path, captions_path: str | Path) -> tuple[TextEncoder, Vocabulary]:
-    """Reads both files. Raises UserError where one is missing, damaged or not AttnGAN's, or the two do not fit.
+def import_text_encoder(weights_path: str | Path, vocabulary: Vocabulary, vocabulary_path: str | Path) -> TextEncoder:
+    """The text encoder of the weights file. Raises UserError where that is missing, damaged or not AttnGAN's.
+
+    `vocabulary` is the one that came with the weights, read from `vocabulary_path`; one of another size is an error.
 
     PyTorch's gates stand in the order i, f, g, o, Keras's in i, f, c, o, which is the same; PyTorch adds two biases,
     Keras one.
     """
     state = load_state_dict(str(weights_path))
-    vocabulary = read_pickled_captions(captions_path).vocabulary
-    check_state(state, weights_path, len(vocabulary), captions_path)
+    check_state(state, weights_path, len(vocabulary), vocabulary_path)
     encoder = build.build_text_encoder(len(vocabulary))
     encoder.embedding.set_weights([state["encoder.weight"]])
     for ending, layer in DIRECTIONS.items():
@@ -74,4 +74,4 @@ def import_text_encoder(weights_path: str | Path, captions_path: str | Path) -> 
                 state[f"rnn.bias_ih_l0{ending}"] + state[f"rnn.bias_hh_l0{ending}"],
             ]
         )
-    return encoder, vocabulary
+    return encoder

@@ -5,6 +5,7 @@ import pytest
 import torch
 from attngan_files import write_captions
 
+from ffgan_tf.data.convert.attngan_captions import read_pickled_captions
 from ffgan_tf.run.attngan_import import import_text_encoder
 
 WORDS = 450
@@ -33,7 +34,7 @@ def test_words_and_sentence(form, options, tmp_path, hold):
     weights, captions = tmp_path / "text_encoder200.pth", tmp_path / "captions.pickle"
     torch.save(reference.state_dict(), weights, **options)
     write_captions(captions, WORDS)
-    encoder, _ = import_text_encoder(weights, captions)
+    encoder = import_text_encoder(weights, read_pickled_captions(captions).vocabulary, captions)
 
     lengths = np.array([18, 11, 7, 3, 2, 1])  # PyTorch packs longest first
     tokens = np.random.default_rng(4).integers(1, WORDS, (6, 18))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from attngan_files import write_captions, write_state_dict
 
+from ffgan_tf.data.convert.attngan_captions import read_pickled_captions
 from ffgan_tf.run.attngan_import import expected_shapes, import_text_encoder
 from ffgan_tf.run.encoder_files import load_text_encoder
 from ffgan_tf.utils.errors import UserError
@@ -27,6 +28,12 @@ def files(tmp_path):
     write_state_dict(tmp_path / "text_encoder200.pth", state_dict())
     write_captions(tmp_path / "captions.pickle", WORDS)
     return tmp_path / "text_encoder200.pth", tmp_path / "captions.pickle"
+
+
+def import_files(weights, captions):
+    """(encoder, vocabulary), as the command has them."""
+    vocabulary = read_pickled_captions(captions).vocabulary
+    return import_text_encoder(weights, vocabulary, captions), vocabulary
 
 
 def sigmoid(x):
@@ -49,7 +56,7 @@ def torch_lstm(x, state, ending):
 
 
 def test_words_and_sentence_are_those_of_the_weights(files):
-    encoder, vocabulary = import_text_encoder(*files)
+    encoder, vocabulary = import_files(*files)
     assert vocabulary.words[:2] == ["<end>", "word1"] and len(vocabulary) == WORDS
     state, lengths = state_dict(), np.array([6, 1, 4])
     tokens = np.random.default_rng(1).integers(1, WORDS, (3, 6)).astype(np.int32)
@@ -64,7 +71,7 @@ def test_words_and_sentence_are_those_of_the_weights(files):
 
 def run_tool(*arguments):
     return subprocess.run(
-        [sys.executable, "tools/import_attngan_encoder.py", *map(str, arguments)],
+        [sys.executable, "-m", "ffgan_tf.import_attngan_encoder", *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -77,7 +84,7 @@ def test_the_tool_s_folder_is_the_encoder(files, tmp_path):
     done = run_tool(*files, f"--out={tmp_path / 'encoder'}")
     assert done.returncode == 0, done.stderr
     loaded, vocabulary = load_text_encoder(tmp_path / "encoder")
-    expected, own = import_text_encoder(*files)
+    expected, own = import_files(*files)
     assert vocabulary.hash == own.hash
     for one, other in zip(loaded.get_weights(), expected.get_weights()):
         np.testing.assert_array_equal(one, other)
@@ -89,7 +96,7 @@ def test_the_tool_s_folder_is_the_encoder(files, tmp_path):
 def test_another_vocabulary_size(files):
     write_captions(files[1], WORDS + 4)
     with pytest.raises(UserError, match=r"text_encoder200.pth is an encoder of 23 words, .*captions.pickle has 27"):
-        import_text_encoder(*files)
+        import_files(*files)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +116,7 @@ def test_weights_that_are_not_this_encoder_s(files, change, message):
     change(state)
     write_state_dict(files[0], state)
     with pytest.raises(UserError, match=rf"text_encoder200.pth.*{message}"):
-        import_text_encoder(*files)
+        import_files(*files)
 
 
 def test_a_truncated_file(files):
@@ -117,7 +124,7 @@ def test_a_truncated_file(files):
     for length in (0, 10, len(whole) // 2, len(whole) - 1):
         files[0].write_bytes(whole[:length])
         with pytest.raises(UserError, match="text_encoder200.pth"):
-            import_text_encoder(*files)
+            import_files(*files)
     files[0].unlink()
     with pytest.raises(UserError, match="text_encoder200.pth: no such file"):
-        import_text_encoder(*files)
+        import_files(*files)

@@ -19,7 +19,7 @@ from typing import Any
 
 import PIL
 
-import ffgan_tf
+from ffgan_tf import __version__
 from ffgan_tf.data import records
 from ffgan_tf.data.captions import CAPTIONS_PER_IMAGE, Vocabulary, read_captions
 from ffgan_tf.data.convert.attngan_captions import check_agreement
@@ -250,7 +250,7 @@ def _write(
         },
         "made_by": {
             "command": shlex.join(sys.argv),
-            "version": ffgan_tf.__version__,
+            "version": __version__,
             "python": platform.python_version(),
             "pillow": PIL.__version__,
             "source": source.location,

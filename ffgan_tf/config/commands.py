@@ -1,0 +1,55 @@
+"""How every command begins and ends: its flags, its `--help`, its exit code.
+
+A command is a module of the package's own folder with a docstring (which `--help` prints), `main(argv)`,
+`define_flags()`, and `cli()`, which calls `run_command` and is what `python -m` and the installed script both start.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from absl import app, flags
+
+from ffgan_tf.config.flags import parse_flags
+from ffgan_tf.utils.errors import UserError, exit_code_main
+
+Main = Callable[[list[str]], int]
+
+
+def run_command(
+    main: Main,
+    define_flags: Callable[[], None],
+    *,
+    required: Sequence[str] = (),
+    arguments: int = 0,
+    wanted: str = "",
+) -> NoReturn:
+    """Defines the flags, parses the command line, runs `main` and exits with what it returns.
+
+    The flags named by `required` must have a value. `main` gets the program's name and exactly `arguments` more
+    arguments that are no flags; `wanted` tells the user about them where the count is another. Exit codes: 0 done; 2
+    with one message `error: …` on stderr for a wrong flag and for every UserError; 130 after Ctrl-C.
+    """
+    # TensorFlow logs errors at every start (CUDA factories registered twice); what matters comes as an exception.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    module = sys.modules[main.__module__]
+    sys.modules["__main__"].__doc__ = module.__doc__  # absl's --help prints that, which an installed script lacks
+    # Under python -m the module's own name is __main__; its spec has the real one.
+    hint = f"See python -m {getattr(module.__spec__, 'name', main.__module__)} --help"
+    foreign = set(flags.FLAGS)
+    define_flags()
+    for name in sorted(set(flags.FLAGS) - foreign):  # --help shows the command's own, wherever they are defined
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+
+    def checked(argv: list[str]) -> int:
+        if len(argv) != 1 + arguments:
+            problem = "" if arguments else f"{argv[1]!r} is no flag. "
+            raise UserError(f"{problem}{wanted and wanted + ' '}{hint}")
+        for name in required:
+            if flags.FLAGS[name].value in (None, ""):
+                raise UserError(f"--{name} is missing: {flags.FLAGS[name].help} {hint}")
+        return main(argv)
+
+    app.run(exit_code_main(checked), flags_parser=parse_flags)
+    raise AssertionError("app.run exits")

@@ -1,0 +1,43 @@
+"""Converts any folder of images into TFRecords:
+
+    python -m ffgan_tf.convert_folder --folder=ROOT --out=DIR --test_ratio=0.1
+
+Each image has its captions beside it in a text file of the same name, 1 to 10 lines. Subfolders are classes; images in
+ROOT itself are a class each. The test split is given by --test_list (a file of names relative to ROOT, one a line) or
+drawn by --test_ratio and --seed. Exit codes: 0 done, 2 something is for you to fix.
+"""
+
+from absl import flags
+
+from ffgan_tf.config.commands import run_command
+from ffgan_tf.data.convert import converter_flags, folder
+from ffgan_tf.utils.errors import UserError
+
+
+def define_flags() -> None:
+    """The command's flags: not at import, because several commands share names."""
+    flags.DEFINE_string("folder", None, "ROOT, the folder of the images.")
+    flags.DEFINE_string("test_list", None, "File with the test images' names, one a line.")
+    flags.DEFINE_float("test_ratio", None, "Share of the images that become the test split.", 0, 1)
+    flags.DEFINE_integer("seed", 0, "Draws the test split of --test_ratio.")
+    converter_flags.define("folder")
+
+
+def main(argv: list[str]) -> int:
+    """Reads the flags and converts."""
+    del argv
+    values = flags.FLAGS
+    if (values.test_list is None) == (values.test_ratio is None):
+        raise UserError("the split needs exactly one of --test_list and --test_ratio.")
+    return converter_flags.run(
+        folder.read_source(values.folder, values.test_list, values.test_ratio or 0.0, values.seed)
+    )
+
+
+def cli() -> None:
+    """The command ffgan-convert-folder."""
+    run_command(main, define_flags, required=["folder"])
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,43 @@
+"""Converts Oxford-102 Flowers into TFRecords:   python -m ffgan_tf.convert_oxford102 --oxford=ROOT --out=DIR
+
+ROOT holds the published files: jpg/image_XXXXX.jpg, imagelabels.mat and text_c10/class_XXXXX/image_XXXXX.txt. Classes
+1-20 become the test split, 21-102 the training split.
+
+With --source=tfds the images and labels come through tensorflow-datasets (oxford_flowers102, which must have been
+prepared, or is with --download); the captions still come from ROOT/text_c10. Exit codes: 0 done, 2 something is for you
+to fix.
+"""
+
+from absl import flags
+
+from ffgan_tf.config.commands import run_command
+from ffgan_tf.data.convert import converter_flags, oxford102
+
+
+def define_flags() -> None:
+    """The command's flags: not at import, because several commands share names."""
+    flags.DEFINE_string("oxford", None, "ROOT, the folder of the published files.")
+    flags.DEFINE_enum("source", "files", ["files", "tfds"], "Where images and labels come from.")
+    flags.DEFINE_string("tfds_dir", None, "tensorflow-datasets' data folder; default: its own.")
+    flags.DEFINE_bool("download", False, "With --source=tfds: let tensorflow-datasets fetch the data set.")
+    converter_flags.define("oxford102")
+
+
+def main(argv: list[str]) -> int:
+    """Reads the flags and converts."""
+    del argv
+    values = flags.FLAGS
+    if values.source == "tfds":
+        source = oxford102.from_tfds(values.oxford, values.tfds_dir, values.download)
+    else:
+        source = oxford102.from_files(values.oxford)
+    return converter_flags.run(source)
+
+
+def cli() -> None:
+    """The command ffgan-convert-oxford102."""
+    run_command(main, define_flags, required=["oxford"])
+
+
+if __name__ == "__main__":
+    cli()
