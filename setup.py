@@ -10,15 +10,36 @@ OLD, NEW = 'python_version < "3.12"', 'python_version >= "3.12"'
 # Read, not imported: importing the package needs what is about to be installed.
 VERSION = re.search(r'^__version__ = "([^"]+)"$', (HERE / "ffgan_tf/__init__.py").read_text(encoding="utf-8"), re.M)[1]
 
+COMMANDS = (
+    "train",
+    "train_damsm",
+    "sample",
+    "evaluate",
+    "colour_agreement",
+    "convert_cub",
+    "convert_folder",
+    "convert_oxford102",
+    "verify_records",
+    "make_demo_dataset",
+    "import_attngan_encoder",
+)  # python -m ffgan_tf.NAME; installed, ffgan-NAME with hyphens as well
+
 setup(
     name="ffgan-tf",
     version=VERSION,
     description="FF-GAN: text-to-image generation by feature fusion, in TensorFlow 2 and Keras",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="The ffgan_tf authors",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    packages=find_packages(include=["ffgan_tf", "ffgan_tf.*"]),
+    packages=[*find_packages(include=["ffgan_tf", "ffgan_tf.*"]), "ffgan_tf.experiments"],
+    package_dir={"ffgan_tf.experiments": "experiments"},  # the recipes: --flagfile=experiments/cub.cfg from anywhere
+    package_data={"ffgan_tf": ["py.typed"], "ffgan_tf.experiments": ["*.cfg"]},
+    zip_safe=False,
+    entry_points={
+        "console_scripts": [f"ffgan-{name.replace('_', '-')} = ffgan_tf.{name}:cli" for name in COMMANDS],
+    },
     python_requires=">=3.10,<3.14",
     install_requires=[
         f"tensorflow==2.15.1 ; {OLD}",
@@ -42,8 +63,17 @@ setup(
         "gpu": [f"tensorflow[and-cuda]==2.15.1 ; {OLD}", f"tensorflow[and-cuda]>=2.21,<2.22 ; {NEW}"],
         "test": ["pytest>=8", "pytest-xdist>=3.5"],
     },
+    keywords="text-to-image GAN FF-GAN AttnGAN TensorFlow Keras CUB Oxford-102",
     classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)),
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Processing",
+        "Typing :: Typed",
     ],
 )

@@ -5,11 +5,11 @@ Command-line flags beat the flag file wherever they stand (`flagfile_first`).
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags
 
 from ffgan_tf.config.fields import Settings
+from ffgan_tf.config.recipes import find_recipe
 from ffgan_tf.utils.errors import UserError
 
 
@@ -44,11 +44,7 @@ def flagfile_first(argv: Sequence[str]) -> list[str]:
             files.append(argument)
         else:
             others.append(argument)
-    for argument in files:
-        path = Path(argument.split("=", 1)[1]).expanduser()
-        if not path.is_file():
-            raise UserError(f"--flagfile={path}: no such file. The recipes are in experiments/.")
-    return [program, *files, *others]
+    return [program, *(f"--flagfile={find_recipe(argument.split('=', 1)[1])}" for argument in files), *others]
 
 
 def parse_flags(argv: Sequence[str]) -> list[str]:

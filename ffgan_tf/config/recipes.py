@@ -1,0 +1,29 @@
+"""The recipes of experiments/. An installed copy carries them with it, as ffgan_tf/experiments."""
+
+from pathlib import Path
+
+from ffgan_tf.utils.errors import UserError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def packaged_recipes() -> dict[str, Path]:
+    """{file name: path} of the recipes in the installed package, or beside it where that is a checkout."""
+    installed = PACKAGE / "experiments"  # setup.py puts them there
+    folder = installed if installed.is_dir() else PACKAGE.parent / "experiments"
+    return {path.name: path for path in sorted(folder.glob("*.cfg"))}
+
+
+def find_recipe(name: str) -> Path:
+    """The flag file `name`: a path as it is, else `experiments/NAME` or `NAME` among the installed recipes.
+
+    Raises UserError, which lists those, where there is neither.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    recipes = packaged_recipes()
+    if path.parent in (Path("."), Path("experiments")) and path.name in recipes:
+        return recipes[path.name]
+    listed = f": {', '.join(f'experiments/{recipe}' for recipe in recipes)}" if recipes else ""
+    raise UserError(f"--flagfile={name}: no such file. Fix: name a file that is there, or a recipe{listed}.")
