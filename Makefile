@@ -12,10 +12,13 @@ ARGS :=
 JOBS := 2
 PARALLEL := -n $(JOBS) --dist loadfile
 
-.PHONY: help venv venv-new test test-new workers demo pins clean-venv parity
+.PHONY: help venv venv-new venv-lint lint format test test-fast test-new workers demo pins clean-venv parity
 
 help:
+	@echo 'make lint        set up .venv-lint; ruff check, ruff format --check, mypy'
+	@echo 'make format      the same environment: sort imports, apply what ruff can fix, format'
 	@echo 'make test        set up .venv, run every test'
+	@echo 'make test-fast   set up .venv, run the tests that take no more than a few seconds each'
 	@echo 'make test-new    set up .venv-new (TensorFlow 2.21 on any Python from 3.11), run the fast tests'
 	@echo 'make workers     set up .venv, train on two and on three worker processes and compare with one device'
 	@echo 'make demo        set up .venv, then the whole chain on rendered birds: data, training, samples'
@@ -31,9 +34,28 @@ venv:
 venv-new:
 	@bash tools/setup_venv.sh .venv-new requirements-new.txt "$(PYTHON)"
 
+venv-lint:
+	@bash tools/setup_venv.sh .venv-lint requirements-lint.txt "$(PYTHON)" --tools-only
+
+# All three run, whatever the first says.
+lint: venv-lint
+	@echo 'lint: ruff check, ruff format --check, mypy, in .venv-lint'
+	@failed=0; \
+	    .venv-lint/bin/ruff check --quiet || failed=1; \
+	    .venv-lint/bin/ruff format --check --quiet --diff || failed=1; \
+	    .venv-lint/bin/mypy || failed=1; \
+	    exit $$failed
+
+format: venv-lint
+	@.venv-lint/bin/ruff check --fix --quiet; .venv-lint/bin/ruff format
+
 test: venv
 	@echo 'test: every test, in .venv'
 	@.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
+
+test-fast: venv
+	@echo 'test-fast: the fast tests, in .venv'
+	@.venv/bin/python -m pytest $(PARALLEL) -m 'not slow and not workers' $(ARGS)
 
 test-new: venv-new
 	@echo 'test-new: the fast tests on the newer stack, in .venv-new'
@@ -50,8 +72,7 @@ pins:
 	@"$(PYTHON)" tools/check_pins.py $(PYTHONS)
 
 clean-venv:
-	rm -rf .venv .venv-new .venv-parity .venv.lock .venv-new.lock .venv-parity.lock \
-	    .venv.log .venv-new.log .venv-parity.log
+	rm -rf $(foreach name,.venv .venv-new .venv-lint .venv-parity,$(name) $(name).lock $(name).log)
 
 # The references are pinned to the last one and go in without their dependencies: requirements-parity.txt says why.
 # No test found (a reference is missing) is exit code 5 of pytest, and so a failure here.

@@ -166,6 +166,33 @@ def test_the_newer_stack_is_one():
         assert {name: f"=={version}" for name, version in pins("requirements.txt", python).items()} == new
 
 
+def test_pre_commit_runs_the_pinned_tools():
+    pinned = dict(
+        re.findall(r"^(ruff|mypy)==(\S+)$", (ROOT / "requirements-lint.txt").read_text(encoding="utf-8"), re.M)
+    )
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    wanted = re.findall(r"additional_dependencies: \[(\w+)==([^\]]+)\]", hooks)
+    assert len(wanted) == hooks.count("- id:") == 3
+    assert {name for name, _ in wanted} == set(pinned) == {"ruff", "mypy"}
+    assert all(version == pinned[name] for name, version in wanted)
+
+
+def test_every_target_of_make_is_in_its_help_and_ci_s_are_targets():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.M)
+    targets = set(re.findall(r"^([\w-]+):(?!=)", text, re.M))
+    assert set(phony.split()) == targets
+    shown = set(re.findall(r"'make (\S+) ", text))
+    assert shown == {name for name in targets if name != "help" and not name.startswith("venv")}
+    called = [
+        line.split()[1] for line in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines() if line[:5] == "make "
+    ]
+    assert called == ["lint", "test", "test-new", "workers", "parity"]
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    assert "run: bash .ci/run" in workflow
+    assert set(re.findall(r"run: make (\S+)", workflow)) <= targets
+
+
 def test_what_runs_here_is_what_is_pinned():
     """Only in the environments that make sets up: elsewhere other versions may be wanted."""
     if not (Path(sys.prefix) / "made-from").is_file():
@@ -227,7 +254,7 @@ def test_recipe_is_headed_by_its_command_and_its_flags_exist(path):
             break
         comments.append(line)
     commands = re.findall(r"python -m (\S+) --flagfile=(\S+)", "\n".join(comments))
-    module = dict((file, module) for module, file in commands)[f"experiments/{path.name}"]
+    module = {file: module for module, file in commands}[f"experiments/{path.name}"]
     help_text = subprocess.run(
         [sys.executable, "-m", module, "--helpfull"], cwd=ROOT, capture_output=True, text=True
     ).stdout

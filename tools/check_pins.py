@@ -1,9 +1,9 @@
 """python tools/check_pins.py [PYTHON...]
 
 Checks with pip's dry run that the pinned requirements resolve on each Python given, or on every python3.10 to
-python3.13 found on the PATH: requirements.txt together with the ranges in setup.py, and from 3.11 on
-requirements-new.txt too. Whatever pip would install that is not pinned there is an error. Nothing is installed. Needs
-the package index; the first run downloads wheels. (`pip install --python-version` cannot do this: it evaluates
+python3.13 found on the PATH: requirements.txt together with the ranges in setup.py, requirements-lint.txt, and from
+3.11 on requirements-new.txt too. Whatever pip would install that is not pinned there is an error. Nothing is installed.
+Needs the package index; the first run downloads wheels. (`pip install --python-version` cannot do this: it evaluates
 environment markers for the Python that runs pip.) Runs on the standard library alone. Exit code 1 where a check fails.
 """
 
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> int:
             failed |= bool(argv)
             continue
         seen.add(version)
-        jobs = [("requirements.txt", ["."])]
+        jobs = [("requirements.txt", ["."]), ("requirements-lint.txt", [])]
         if version != "3.10":  # setup.py ties 3.11 to the older stack, so the project itself stays out here
             jobs.append(("requirements-new.txt", []))
         for requirements, more in jobs:

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# tools/setup_venv.sh VENV REQUIREMENTS PYTHON
+# tools/setup_venv.sh VENV REQUIREMENTS PYTHON [--tools-only]
 #
-# Makes VENV from the pins in REQUIREMENTS, with this project installed in it (editable). Does nothing where VENV was
-# already made from the same files by the same Python. A change makes it anew, so that nothing stale stays behind. The
-# stamp comes last: an interrupted set-up is made again. Two at once wait for each other.
+# Makes VENV from the pins in REQUIREMENTS, with this project installed in it (editable; not with --tools-only). Does
+# nothing where VENV was already made from the same files by the same Python. A change makes it anew, so that nothing
+# stale stays behind. The stamp comes last: an interrupted set-up is made again. Two at once wait for each other.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-venv=$1 requirements=$2 python=$3
+venv=$1 requirements=$2 python=$3 project=setup.py
+[ "${4:-}" != --tools-only ] || project=
 
 command -v "$python" >/dev/null || {
     echo "error: no Python 3.10 to 3.13 with venv was found; install one (on Debian: python3 and python3-venv) or" \
@@ -28,7 +29,7 @@ fi
 stamp=$venv/made-from
 made_from="python $version
 $PWD
-$(cat "$requirements" setup.py)"
+$(cat "$requirements" $project)"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$made_from" ]; then
     exit 0
 fi
@@ -44,12 +45,16 @@ echo "set-up: $venv, Python $version, $requirements (a few minutes the first tim
 rm -f "$stamp"
 : >"$log"
 run "$python" -m venv --clear "$venv"
-# One dependency comes as source only. It is built with the pinned tools, not with whatever is newest that day.
-mapfile -t build_tools < <(grep -E '^(setuptools|wheel)==' "$requirements")
 pip=("$venv/bin/python" -m pip --disable-pip-version-check install --no-input)
-run "${pip[@]}" "${build_tools[@]}"
-run "${pip[@]}" --no-build-isolation -r "$requirements"
-run "${pip[@]}" --no-build-isolation --no-deps -e .
+if [ -n "$project" ]; then
+    # One dependency comes as source only. It is built with the pinned tools, not with whatever is newest that day.
+    mapfile -t build_tools < <(grep -E '^(setuptools|wheel)==' "$requirements")
+    run "${pip[@]}" "${build_tools[@]}"
+    run "${pip[@]}" --no-build-isolation -r "$requirements"
+    run "${pip[@]}" --no-build-isolation --no-deps -e .
+else
+    run "${pip[@]}" --no-deps -r "$requirements"
+fi
 printf '%s\n' "$made_from" >"$stamp.part"
 mv "$stamp.part" "$stamp"
 echo "set-up: $venv is ready"
