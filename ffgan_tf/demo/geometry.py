@@ -212,6 +212,12 @@ class Part(NamedTuple):
     brightness: float = 1.0
 
 
+def _shade(colour: tuple[int, int, int], factor: float, offset: int = 0) -> tuple[int, int, int]:
+    """The colour made darker by `factor`, then lighter by `offset`."""
+    red, green, blue = colour
+    return int(factor * red + offset), int(factor * green + offset), int(factor * blue + offset)
+
+
 def build(bird: Bird) -> tuple[list[Part], dict]:
     """→ parts from back to front, in the bird's frame; anchors: `feet` [(x, y)…] and the `waterline`'s y, or None."""
     turn = lambda shape: rotate(shape, bird.tilt)
@@ -271,13 +277,13 @@ def build(bird: Bird) -> tuple[list[Part], dict]:
     else:
         wing, feathers, bars = _folded_wing(bird)
     parts.append(Part([turn(wing)], bird.wing, 0.8))
-    line = tuple(int(0.62 * v + 12) for v in PALETTE[bird.wing])
+    line = _shade(PALETTE[bird.wing], 0.62, 12)
     parts.append(Part([turn(f) for f in feathers], line, 0.0))
     if bird.wingbars:
         parts.append(Part([turn(b) for b in bars], "white", 0.2))
     bill, middle = _bill(bird, head)
     parts.append(Part([bill], bird.bill, 0.5))
-    parts.append(Part([middle], tuple(int(0.55 * v) for v in PALETTE[bird.bill]), 0.0))
+    parts.append(Part([middle], _shade(PALETTE[bird.bill], 0.55), 0.0))
     eye = head + (0.30 * bird.head, 0.14 * bird.head)
     if bird.eyering:
         parts.append(Part([circle(eye, 0.36 * bird.head)], "white", 0.0))

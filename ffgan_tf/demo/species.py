@@ -162,7 +162,7 @@ def choose_species(seed: int, train_classes: int, test_classes: int) -> list[Spe
     splits = np.array(["train"] * train_classes + ["test"] * test_classes)
     rng.shuffle(splits)
     ring = [str(c) for c in rng.permutation(BODY_COLOURS)]
-    pairs = {"train": {}, "test": {}}
+    pairs: dict[str, dict[str, list[str]]] = {"train": {}, "test": {}}
     for k, body in enumerate(ring):  # neighbours on the ring are for test; wing = body is left out
         pairs["test"][body] = [ring[(k + 1) % len(ring)], ring[k - 1]]
         others = [c for c in _ACCENTS if c != body and c not in pairs["test"][body]]

@@ -58,8 +58,9 @@ def extract(
     for start in range(0, images.count, CHUNK):
         stop = min(start + CHUNK, images.count)
         name = f"{images.identity(start, stop)[:32]}.npz"
-        chunk = [_load(folder / name, stop - start) for folder in folders]
-        missing = [index for index, arrays in enumerate(chunk) if arrays is None]
+        cached = [_load(folder / name, stop - start) for folder in folders]
+        chunk = {index: arrays for index, arrays in enumerate(cached) if arrays is not None}
+        missing = [index for index in range(len(folders)) if index not in chunk]
         if missing:
             progress = progress or Progress(what, images.count, "images", start=start)
             made: list[list] = [[] for _ in networks]

@@ -82,7 +82,7 @@ def curve_table(reports: list[dict[str, Any]]) -> tuple[list[str], list[list[str
 
 def protocol_rows(report: dict[str, Any]) -> list[list[str]]:
     """[field, value] for everything the figures depend on."""
-    rows = [["pictures", f"{report['count']:,} from {report['pictures']}"]]
+    rows: list[list[Any]] = [["pictures", f"{report['count']:,} from {report['pictures']}"]]
     if "reference" in report:
         rows.append(["reference", f"{report['reference_count']:,} from {report['reference']}"])
     rows += [[f"protocol {name}", value] for name, value in report["protocol"].items()]
@@ -96,8 +96,8 @@ def protocol_rows(report: dict[str, Any]) -> list[list[str]]:
 def format_table(header: list[str], rows: list[list[str]], style: str) -> str:
     """A table as "text", "md" or "latex" (booktabs)."""
     if style == "md":
-        lines = [header, ["---"] * len(header), *rows]
-        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+        cells = [header, ["---"] * len(header), *rows]
+        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in cells)
     if style == "latex":
         body = [" & ".join(_latex(cell) for cell in line) + r" \\" for line in (header, *rows)]
         return "\n".join(

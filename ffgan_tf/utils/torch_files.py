@@ -67,16 +67,17 @@ class _Tensor:
         self.storage, self.offset, self.shape, self.strides = storage, offset, tuple(shape), tuple(strides)
 
     def array(self) -> np.ndarray:
+        data = self.storage.data
+        if data is None:
+            raise ValueError("a tensor's storage is not in the file")
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides))
-        if min((self.offset, *self.shape, *self.strides)) < 0 or (
-            math.prod(self.shape) and last >= self.storage.data.size
-        ):
+        if min((self.offset, *self.shape, *self.strides)) < 0 or (math.prod(self.shape) and last >= data.size):
             raise ValueError("a tensor reaches outside its storage")
         if not math.prod(self.shape):
             return np.zeros(self.shape, self.storage.dtype)
         step = self.storage.dtype.itemsize
         view = np.lib.stride_tricks.as_strided(
-            self.storage.data[self.offset :], self.shape, [stride * step for stride in self.strides]
+            data[self.offset :], self.shape, [stride * step for stride in self.strides]
         )
         return np.array(view)
 

@@ -33,7 +33,7 @@ def read_source(root: str | Path, captions_pickle: str | Path | None = None) -> 
         raise UserError(f"{root / 'text'}: the captions are missing. {_LAYOUT}")
     boxes = read_boxes(cub)
     pickled = read_pickled_captions(captions_pickle) if captions_pickle else None
-    source = Source("cub", str(root), [], {}, crop="cub_box_0.75", vocabulary=pickled and pickled.vocabulary)
+    source = Source("cub", str(root), [], {}, crop="cub_box_0.75", vocabulary=pickled.vocabulary if pickled else None)
     seen: dict[str, str] = {}
     class_split: dict[int, str] = {}
     for split in SPLITS:
@@ -42,7 +42,7 @@ def read_source(root: str | Path, captions_pickle: str | Path | None = None) -> 
         token_ids = pickled.per_image(split, len(names)) if pickled else [None] * len(names)
         for name, class_id, ids in zip(names, classes, token_ids):
             image = cub / "images" / f"{name}.jpg"
-            folder = name.partition("/")[0]
+            class_folder = name.partition("/")[0]
             if name in seen:
                 source.problems.append(
                     Problem(
@@ -65,7 +65,7 @@ def read_source(root: str | Path, captions_pickle: str | Path | None = None) -> 
                     "add the image to images.txt and its box to bounding_boxes.txt",
                 )
             source.items.append(Item(split, name, image, class_id, text / f"{name}.txt", boxes.get(name), ids, fault))
-            source.class_names[class_id] = folder
+            source.class_names[class_id] = class_folder
     used = {name.partition("/")[0] for name in seen}
     found = {folder.name for parent in (cub / "images", text) for folder in parent.iterdir() if folder.is_dir()}
     for name in sorted(found - used):
@@ -122,8 +122,8 @@ def _classes(path: Path, names: list[str], source: Source) -> list[int]:
     except (UserError, TypeError, ValueError) as error:
         listed = None
         reason = str(error).partition(" Fix:")[0].removeprefix(f"{path}: ")
-    matches = [re.match(r"(\d+)\.", name) for name in names]
-    if all(matches):
+    matches = [match for name in names if (match := re.match(r"(\d+)\.", name))]
+    if len(matches) == len(names):
         classes = [int(match[1]) for match in matches]
         if listed is None:
             source.notes.append(f"{path} unreadable ({reason}); rebuilt from the class folders' numbers")

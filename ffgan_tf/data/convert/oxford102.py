@@ -4,6 +4,7 @@ Classes 1–20 are the 1,155 test images and 21–102 the 7,034 training images:
 paper's Table 1. `setid.mat`, which splits within the classes, is not used.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ffgan_tf.data.convert.conversion import Item, Source
@@ -79,7 +80,7 @@ def _need_captions(root: Path) -> None:
         raise UserError(f"{root / 'text_c10'}: the captions are missing. {_LAYOUT}")
 
 
-def _source(root: Path, labels: dict[int, int], images: dict[int, Path | bytes]) -> Source:
+def _source(root: Path, labels: dict[int, int], images: Mapping[int, Path | bytes]) -> Source:
     items = [
         Item(
             split="test" if label <= LAST_TEST_CLASS else "train",
