@@ -101,8 +101,8 @@ def main(argv: list[str]) -> int:
             for x, y in zip((train, test), wanted)
         ]
         print(
-            f"{name}: {right[1]:.3f} of {len(wanted[1]):,} test captions tell the colour ({right[0]:.3f} of the training "
-            f"ones; chance {1 / len(colours):.3f})",
+            f"{name}: {right[1]:.3f} of {len(wanted[1]):,} test captions tell the colour "
+            f"({right[0]:.3f} of the training ones; chance {1 / len(colours):.3f})",
             flush=True,
         )
     return 0

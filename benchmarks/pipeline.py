@@ -1,9 +1,10 @@
 """How fast is the input pipeline?   python benchmarks/pipeline.py --data=RECORDS
 
-Images a second of `training_batches`, and where its time goes: each part alone in the same tf.data frame, a bare tf.data
-that only decodes random crops, and a PIL loader as AttnGAN's (open, random crop, mirror; its resizing is done by the
-converter here). Images/s by the clock is what a run gets and falls when other processes take the cores; CPU seconds per
-1,000 images, over all threads, hardly depend on them, and all cores ÷ that is what a quiet machine gives at best.
+Images a second of `training_batches`, and where its time goes: each part alone in the same tf.data frame, a bare
+tf.data that only decodes random crops, and a PIL loader as AttnGAN's (open, random crop, mirror; its resizing is done
+by the converter here). Images/s by the clock is what a run gets and falls when other processes take the cores; CPU
+seconds per 1,000 images, over all threads, hardly depend on them, and all cores ÷ that is what a quiet machine gives at
+best.
 """
 
 import functools
@@ -93,7 +94,7 @@ def main(argv: list[str]) -> int:
     for size in values.image_size:
         ratio = pipeline.size_ratio(max_size, size, values.data)
 
-        def crop(position, mirrored=False):
+        def crop(position, mirrored=False, size=size):
             index = in_epoch(position)
             return pipeline.crop_at(
                 split.jpegs[index],

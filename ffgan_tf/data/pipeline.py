@@ -1,8 +1,8 @@
 """Records → training batches. The order and every augmentation are pure functions of (seed, position).
 
-A position counts samples from the start of training: step k of batch size B covers positions k·B … k·B + B − 1, whatever
-the number of devices, so one integer is the pipeline's whole state. Encoded images stay in memory; only the crop that
-is used gets decoded.
+A position counts samples from the start of training: step k of batch size B covers positions k·B … k·B + B − 1,
+whatever the number of devices, so one integer is the pipeline's whole state. Encoded images stay in memory; only the
+crop that is used gets decoded.
 """
 
 from collections.abc import Callable, Sequence

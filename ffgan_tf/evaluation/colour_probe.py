@@ -2,9 +2,9 @@
 
 The score of colour c is Σ over pixels of place(where the pixel is) · name_c(which colour it has): where to look is the
 same for all colours, what a colour is called is the same in all places. Both tables are learned together from images
-whose colour is known, as a multinomial logistic regression on histograms. A full regression, place by colour, learns the
-species of the demo birds by heart and does worse on new ones. Images are averaged down first, and only amounts count:
-generated images are blurred and noisy.
+whose colour is known, as a multinomial logistic regression on histograms. A full regression, place by colour, learns
+the species of the demo birds by heart and does worse on new ones. Images are averaged down first, and only amounts
+count: generated images are blurred and noisy.
 """
 
 import csv

@@ -13,8 +13,8 @@ def attention(regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1: flo
     """Where each word of each caption looks in an image, summing to 1 over its regions: (B, C·T, R).
 
     `regions` (B, R, d); `words` (B, C, T, d), or (1, C, T, d) for the same C captions with all images; `mask` bool,
-    true at words, likewise. Softmax over the words of a caption (every region chooses among them), then softmax over regions
-    of γ1 times that. Rows at padding mean nothing: leave them out of any sum.
+    true at words, likewise. Softmax over the words of a caption (every region chooses among them), then softmax over
+    regions of γ1 times that. Rows at padding mean nothing: leave them out of any sum.
     """
     captions, length = tf.shape(words)[1], tf.shape(words)[2]
     flat = tf.reshape(words, [tf.shape(words)[0], captions * length, words.shape[-1]])

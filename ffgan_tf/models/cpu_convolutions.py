@@ -99,8 +99,8 @@ def with_up_gradients(forward: Callable) -> Callable:
     """`forward`, which is nearest ×2 → 3×3 convolution of x by `kernel`, with faster gradients.
 
     With u[r] = x[⌊r/2⌋] and y[r] = Σ_i k[i]·u[r+i−1] along an axis, both gradients need dy only as z_i[p] =
-    dy[2p+1−i] + dy[2p+2−i]: dk[i] = Σ_p x[p]·z_i[p] and dx[p] = Σ_i k[i]·z_i[p]. In two dimensions nine such maps and two
-    matrix products, with 9 multiplications where the transposed convolution's gradients need 16.
+    dy[2p+1−i] + dy[2p+2−i]: dk[i] = Σ_p x[p]·z_i[p] and dx[p] = Σ_i k[i]·z_i[p]. In two dimensions nine such maps and
+    two matrix products, with 9 multiplications where the transposed convolution's gradients need 16.
     """
 
     @tf.custom_gradient

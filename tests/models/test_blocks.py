@@ -28,7 +28,7 @@ def value_and_gradients(function, *arguments, weight):
 @pytest.mark.parametrize("shape", [(2, 5, 7, 3), (1, 1, 1, 2), (3, 2, 4, 6)])
 @pytest.mark.parametrize("cpu", [True, False])
 def test_up_conv_is_nearest_up_then_convolution(rng, shape, cpu, monkeypatch):
-    monkeypatch.setattr(cpu_convolutions, "on_cpu", lambda: cpu)
+    monkeypatch.setattr(cpu_convolutions, "on_cpu", lambda cpu=cpu: cpu)
     layer = blocks.UpConv(4, dtype="float64")
     layer.build(tf.TensorShape(shape))
     x, kernel = tf.constant(rng.normal(size=shape)), tf.constant(rng.normal(size=layer.kernel.shape))
