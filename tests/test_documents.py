@@ -1,0 +1,150 @@
+"""The documents against the code: links and paths lead somewhere, flags exist, stated defaults are the defaults."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+import ffgan_tf
+from ffgan_tf import config as configs
+from ffgan_tf.config import TrainConfig
+from ffgan_tf.damsm_config import DamsmConfig
+
+ROOT = Path(ffgan_tf.__file__).resolve().parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+IDS = [path.name for path in DOCUMENTS]
+# Flags of other programs that the documents call.
+FOREIGN = set(
+    "index-url find-links no-index no-build-isolation no-deps logdir nodes ntasks-per-node gpus-per-node time signal "
+    "requeue array".split()
+)
+
+
+def settings(config_class: type) -> dict[str, object]:
+    """Name → default of a training command's settings, as its command line has them."""
+    values = flags.FlagValues()
+    configs.define_flags(config_class, values)
+    return {name: values[name].default for name in values}
+
+
+def declared_flags() -> set[str]:
+    """Names of all flags of all commands, converters, tools and benchmarks, from their source."""
+    names = {*settings(TrainConfig), *settings(DamsmConfig), "help", "helpfull", "flagfile"}
+    files = [path for folder in ("ffgan_tf", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "").startswith("DEFINE_"):
+                if node.args and isinstance(node.args[0], ast.Constant):
+                    names.add(node.args[0].value)
+    return names
+
+
+def anchor(heading: str) -> str:
+    """GitHub's anchor of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def headings(path: Path) -> set[str]:
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    return {anchor(line.lstrip("# ")) for line in text.splitlines() if re.match(r"#+ ", line)}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
+def test_links_lead_somewhere(path):
+    links = re.findall(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
+    broken = []
+    for link in links:
+        if "://" in link:
+            continue
+        file, _, fragment = link.partition("#")
+        target = path.parent / file if file else path
+        if not target.exists() or fragment and fragment not in headings(target):
+            broken.append(link)
+    assert not broken
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
+def test_files_that_are_named_exist(path):
+    text = path.read_text(encoding="utf-8")
+    ours = r"(?:ffgan_tf|tools|benchmarks|experiments|tests|docs)/[\w/.]*\w\.(?:py|cfg|md|sh)"
+    rooms = r"`((?:data|demo|models|losses|metrics|evaluation|run|training|utils)/(?:[\w/]*\.py)?)`"
+    named = {*re.findall(rf"(?<![\w/.]){ours}", text), *(f"ffgan_tf/{name}" for name in re.findall(rooms, text))}
+    missing = {name for name in named if not (ROOT / name).exists()}
+    assert not missing
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
+def test_flags_that_are_named_exist(path):
+    named = set(re.findall(r"(?<![\w-])--([A-Za-z][\w-]*)", path.read_text(encoding="utf-8")))
+    declared = declared_flags()
+    unknown = {name for name in named - FOREIGN if name not in declared and name.removeprefix("no") not in declared}
+    assert not unknown
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
+def test_make_targets_that_are_named_exist(path):
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:^    |`)make (?:\w+=\S+ )?([a-z][\w-]*)", text, re.M))
+    assert named <= targets
+
+
+def stated_defaults(text: str) -> dict[str, str]:
+    """Flag → default, from the tables whose first cell holds flags and whose second cell their defaults."""
+    stated = {}
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("| ").split(" | ")]
+        names = re.findall(r"`--(\w+)`", cells[0])
+        if line.startswith("| `--") and names:
+            values = cells[1].split(", ")
+            values = values * len(names) if len(values) == 1 else values
+            assert len(values) == len(names), line
+            stated |= dict(zip(names, values))
+    return stated
+
+
+def same(stated: str, default: object) -> bool:
+    """Whether a table's cell means the default."""
+    stated = stated.strip("`")
+    if isinstance(default, bool):
+        return stated == ("on" if default else "off")
+    if isinstance(default, str):
+        return stated == (default or "empty")
+    return float(stated.replace(",", "") if stated != "off" else 0) == default
+
+
+@pytest.mark.parametrize("config_class, part", [(TrainConfig, 0), (DamsmConfig, 1)])
+def test_model_md_states_every_default(config_class, part):
+    """Sections 1 to 8 are the GAN's, section 9 is DAMSM's."""
+    text = (ROOT / "docs" / "model.md").read_text(encoding="utf-8").split("\n## 9. ")[part]
+    stated, defaults = stated_defaults(text), settings(config_class)
+    assert not set(stated) - set(defaults)
+    assert {name: value for name, value in stated.items() if not same(value, defaults[name])} == {}
+    assert not set(defaults) - set(stated)
+
+
+def test_scalars_of_troubleshooting_are_written():
+    """Every scalar in its table, and those that it names for DAMSM, stands in the source of what writes it."""
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:D|loss_d|loss_g|loss|text|grad_norm|loss_scale|speed|validation)/\w+)`", text))
+    from ffgan_tf.training import damsm_step, gan_step
+
+    written = {*gan_step.METRICS, *damsm_step.METRICS}
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "ffgan_tf" / "training").glob("*.py"))
+    assert len(named) > 20
+    assert {name for name in named - written if f'"{name}"' not in sources} == set()
+
+
+def test_citations_of_model_md_are_of_its_sections():
+    sections = set(re.findall(r"^## (\d+)\. ", (ROOT / "docs" / "model.md").read_text(encoding="utf-8"), re.M))
+    assert sections == set("123456789")
+    tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    if not tracked:
+        pytest.skip("not a git checkout")
+    sources = {name: (ROOT / name).read_text(encoding="utf-8") for name in tracked if (ROOT / name).is_file()}
+    old = {name for name, text in sources.items() if re.search(r"\bspec sections? \d", text)}
+    cited = {number for text in sources.values() for number in re.findall(r"docs/model\.md sections? (\d+)", text)}
+    assert not old and cited and cited <= sections
