@@ -9,9 +9,8 @@ import pytest
 from absl import flags
 
 import ffgan_tf
-from ffgan_tf import config as configs
-from ffgan_tf.config import TrainConfig
-from ffgan_tf.damsm_config import DamsmConfig
+from ffgan_tf.config import DamsmConfig, TrainConfig
+from ffgan_tf.config.flags import define_flags
 
 ROOT = Path(ffgan_tf.__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -26,7 +25,7 @@ FOREIGN = set(
 def settings(config_class: type) -> dict[str, object]:
     """Name → default of a training command's settings, as its command line has them."""
     values = flags.FlagValues()
-    configs.define_flags(config_class, values)
+    define_flags(config_class, values)
     return {name: values[name].default for name in values}
 
 
