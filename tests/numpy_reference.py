@@ -1,4 +1,4 @@
-"""The networks of spec sections 1 to 4 in plain NumPy, float64, each operation written out.
+"""The networks of docs/model.md sections 1 to 4 in plain NumPy, float64, each operation written out.
 
 Nothing is rearranged for speed: maps are upsampled before they are convolved, vectors are tiled and concatenated, the
 sums of Eq. 9 are three terms. Weights are read by attribute from the Keras models. The order of channels inside a

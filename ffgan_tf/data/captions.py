@@ -1,4 +1,4 @@
-"""Captions: the tokenizer, the vocabulary and the caption files (spec section 1, after AttnGAN)."""
+"""Captions: the tokenizer, the vocabulary and the caption files (docs/model.md section 1, after AttnGAN)."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ _WORD = re.compile(r"\w+")
 
 
 def tokenize(caption: str) -> list[str]:
-    """Lower-case `\\w+` words without their non-ASCII characters (spec section 1); U+FFFD pairs become a space."""
+    """Lower-case `\\w+` words without non-ASCII characters; U+FFFD pairs become a space (docs/model.md section 1)."""
     words = _WORD.findall(caption.replace("\ufffd\ufffd", " ").lower())
     stripped = (word.encode("ascii", "ignore").decode("ascii") for word in words)
     return [word for word in stripped if word]

@@ -1,4 +1,4 @@
-"""Photographs as files have them → the JPEG bytes that the records keep (spec sections 6 and 8)."""
+"""Photographs as files have them → the JPEG bytes that the records keep (docs/model.md sections 6 and 8)."""
 
 import dataclasses
 import io
@@ -12,7 +12,7 @@ from PIL import Image
 from ffgan_tf.data.problems import Unusable
 
 # Pillow's bilinear, whose support grows with the reduction (it does not alias): torchvision's `Scale` in AttnGAN's
-# loader, and by the spec's rule AttnGAN decides where the paper is silent. Other filters shift FID.
+# loader, and by the rule of docs/model.md AttnGAN decides where the paper is silent. Other filters shift FID.
 FILTER = Image.Resampling.BILINEAR
 MAX_ASPECT = 20  # beyond it a "photograph" is a strip, whose resized long side could fill the memory
 _ORIENTATION = {  # EXIF tag 0x0112 → what makes the image upright

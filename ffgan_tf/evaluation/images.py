@@ -117,7 +117,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 class RecordImages:
-    """The images of one split of a converted data set, as S×S crops of a shorter side of S·76/64 (spec section 6)."""
+    """The images of one split, as S×S crops of a shorter side of S·76/64 (docs/model.md section 6)."""
 
     def __init__(
         self, data_dir: str, split: str, image_size: int, crop: str = "centre", limit: int = 0, seed: int = 2020

@@ -1,4 +1,4 @@
-"""R-precision of a run: DAMSM's codes of its images and of the test captions (spec section 7)."""
+"""R-precision of a run: DAMSM's codes of its images and of the test captions (docs/model.md section 7)."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""DAMSM's losses (AttnGAN, Xu et al. 2018, Eq. 7 to 13; spec section 9) as pure functions of features.
+"""DAMSM's losses (AttnGAN, Xu et al. 2018, Eq. 7 to 13; docs/model.md section 9) as pure functions of features.
 
 All (image, caption) pairs of a batch at once. B images with R regions, B captions of T words padded, d features.
 """

@@ -1,4 +1,4 @@
-"""Eq. 4 and Eq. 5 as pure functions of logits (spec section 5)."""
+"""Eq. 4 and Eq. 5 as pure functions of logits (docs/model.md section 5)."""
 
 from typing import NamedTuple
 

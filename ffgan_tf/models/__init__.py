@@ -1,1 +1,1 @@
-"""Networks of spec sections 1 to 4, as subclassed Keras models."""
+"""Networks of docs/model.md sections 1 to 4, as subclassed Keras models."""

@@ -1,4 +1,4 @@
-"""Word attention A_j (Eq. 3, line 3; spec section 3)."""
+"""Word attention A_j (Eq. 3, line 3; docs/model.md section 3)."""
 
 import tensorflow as tf
 

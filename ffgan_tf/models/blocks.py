@@ -1,4 +1,4 @@
-"""Building blocks of both networks (spec section 3, after AttnGAN). All maps are NHWC."""
+"""Building blocks of both networks (docs/model.md section 3, after AttnGAN). All maps are NHWC."""
 
 import contextlib
 from collections.abc import Iterator

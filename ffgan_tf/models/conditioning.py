@@ -1,4 +1,4 @@
-"""Conditioning augmentation F_ca (Eq. 3, line 2; spec section 2)."""
+"""Conditioning augmentation F_ca (Eq. 3, line 2; docs/model.md section 2)."""
 
 import tensorflow as tf
 

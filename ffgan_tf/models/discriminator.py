@@ -1,4 +1,4 @@
-"""The discriminator: one image trunk, an unconditional and a conditional head (spec section 4; AttnGAN's `D_NET256`)."""
+"""The discriminator: one image trunk, two heads (docs/model.md section 4; AttnGAN's `D_NET256`)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Feature pyramid attention at 16×16 (paper 4.1), and what it is compared with (spec section 3)."""
+"""Feature pyramid attention at 16×16 (paper 4.1), and what it is compared with (docs/model.md section 3)."""
 
 import tensorflow as tf
 

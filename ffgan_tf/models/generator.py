@@ -1,4 +1,4 @@
-"""The generator: three stages whose features are fused into one image (Eq. 2, 3, 6–10; spec sections 2 and 3)."""
+"""The generator: three stages, fused into one image (Eq. 2, 3, 6–10; docs/model.md sections 2 and 3)."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""DAMSM's image encoder: regions and one code of an image, in the text encoder's space (spec section 9).
+"""DAMSM's image encoder: regions and one code of an image, in the text encoder's space (docs/model.md section 9).
 
 A trunk makes a map and a pooled vector of the image; two linear heads bring both to d = 256. The trunk is
 Inception-v3, frozen, as published, or a little network that is trained with the rest, for images (and machines) where

@@ -1,4 +1,4 @@
-"""Text encoder φ (spec section 1; AttnGAN's `RNN_ENCODER`)."""
+"""Text encoder φ (docs/model.md section 1; AttnGAN's `RNN_ENCODER`)."""
 
 import tensorflow as tf
 

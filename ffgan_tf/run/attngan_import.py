@@ -15,7 +15,7 @@ FIX = "Fix: give the text_encoder*.pth of AttnGAN's RNN_ENCODER (one bidirection
 
 
 def expected_shapes(words: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes in the state dict of an RNN_ENCODER of `words` words (spec section 8)."""
+    """Names and shapes in the state dict of an RNN_ENCODER of `words` words (docs/model.md section 8)."""
     units = build.TEXT_DIM // 2
     shapes: dict[str, tuple[int, ...]] = {"encoder.weight": (words, EMBEDDING)}
     for ending in DIRECTIONS:

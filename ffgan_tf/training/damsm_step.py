@@ -1,4 +1,4 @@
-"""What DAMSM trains, and one step of it (spec section 9)."""
+"""What DAMSM trains, and one step of it (docs/model.md section 9)."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The GAN's training state and one step of it (spec sections 5 and 6)."""
+"""The GAN's training state and one step of it (docs/model.md sections 5 and 6)."""
 
 from collections.abc import Callable
 from typing import NamedTuple

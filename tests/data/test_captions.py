@@ -1,4 +1,4 @@
-"""The tokenizer and vocabulary against spec section 1, and caption files as people have them."""
+"""The tokenizer and vocabulary against docs/model.md section 1, and caption files as people have them."""
 
 import hashlib
 import json

@@ -17,7 +17,7 @@ def inputs_of(config: ModelConfig, batch: int = 3):
 
 
 def expected_count(config: ModelConfig) -> int:
-    """Trainable numbers of the discriminator, from spec section 4 alone."""
+    """Trainable numbers of the discriminator, from docs/model.md section 4 alone."""
     n, width = config.ndf, D if config.condition == "sentence" else config.c_dim
     downs = {64: [1, 2, 4, 8], 128: [1, 2, 4, 8, 16], 256: [1, 2, 4, 8, 16, 32]}[config.image_size]
     count, channels = 0, 3

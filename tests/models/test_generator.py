@@ -17,7 +17,7 @@ KINDS = ["fpam", "none", pytest.param("spp", marks=needs_addons)]
 
 
 def expected_count(config: ModelConfig) -> int:
-    """Trainable numbers of the generator, from spec sections 2 and 3 alone."""
+    """Trainable numbers of the generator, from docs/model.md sections 2 and 3 alone."""
     n, c, g = config.ngf, config.c_dim, config.dense_growth
 
     def bn(channels):

@@ -1,4 +1,4 @@
-"""CUB-200-2011 in the layout of StackGAN and AttnGAN (spec section 8)."""
+"""CUB-200-2011 in the layout of StackGAN and AttnGAN (docs/model.md section 8)."""
 
 import re
 from pathlib import Path

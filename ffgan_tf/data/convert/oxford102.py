@@ -1,4 +1,4 @@
-"""Oxford-102 Flowers with ten captions an image, as published (spec section 8).
+"""Oxford-102 Flowers with ten captions an image, as published (docs/model.md section 8).
 
 Classes 1–20 are the 1,155 test images and 21–102 the 7,034 training images: the labels alone give the split of the
 paper's Table 1. `setid.mat`, which splits within the classes, is not used.
