@@ -35,9 +35,9 @@ def declared_flags() -> set[str]:
     files = [path for folder in ("ffgan_tf", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", "").startswith("DEFINE_"):
-                if node.args and isinstance(node.args[0], ast.Constant):
-                    names.add(node.args[0].value)
+            method = getattr(node.func, "attr", "") if isinstance(node, ast.Call) else ""
+            if method.startswith("DEFINE_") or method == "add_argument":
+                names |= {argument.value.lstrip("-") for argument in node.args[:1] if isinstance(argument, ast.Constant)}
     return names
 
 
