@@ -15,10 +15,11 @@ from ffgan_tf.config.flags import define_flags
 ROOT = Path(ffgan_tf.__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 IDS = [path.name for path in DOCUMENTS]
+RECIPES = sorted((ROOT / "experiments").glob("*.cfg"))
 # Flags of other programs that the documents call.
 FOREIGN = set(
     "index-url find-links no-index no-build-isolation no-deps logdir nodes ntasks-per-node gpus-per-node time signal "
-    "requeue array".split()
+    "requeue array check".split()
 )
 
 
@@ -37,7 +38,9 @@ def declared_flags() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             method = getattr(node.func, "attr", "") if isinstance(node, ast.Call) else ""
             if method.startswith("DEFINE_") or method == "add_argument":
-                names |= {argument.value.lstrip("-") for argument in node.args[:1] if isinstance(argument, ast.Constant)}
+                names |= {
+                    argument.value.lstrip("-") for argument in node.args[:1] if isinstance(argument, ast.Constant)
+                }
     return names
 
 
@@ -73,6 +76,13 @@ def test_files_that_are_named_exist(path):
     named = {*re.findall(rf"(?<![\w/.]){ours}", text), *(f"ffgan_tf/{name}" for name in re.findall(rooms, text))}
     missing = {name for name in named if not (ROOT / name).exists()}
     assert not missing
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, *RECIPES], ids=lambda path: path.name)
+def test_commands_that_are_named_exist(path):
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:python -m |`)ffgan_tf\.([a-z]\w+)", text)) - {"load"}
+    assert {name for name in named if not (ROOT / "ffgan_tf" / f"{name}.py").is_file()} == set()
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
