@@ -37,7 +37,9 @@ def declared_flags() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             method = getattr(node.func, "attr", "") if isinstance(node, ast.Call) else ""
             if method.startswith("DEFINE_") or method == "add_argument":
-                names |= {argument.value.lstrip("-") for argument in node.args[:1] if isinstance(argument, ast.Constant)}
+                names |= {
+                    argument.value.lstrip("-") for argument in node.args[:1] if isinstance(argument, ast.Constant)
+                }
     return names
 
 
