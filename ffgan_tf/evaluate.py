@@ -15,13 +15,14 @@ to TensorBoard.
 docs/evaluation.md describes the protocols. Exit codes: 0 done, 2 something is for you to fix.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from absl import flags
 
 from ffgan_tf.config.commands import run_command
 from ffgan_tf.evaluation.engine import CACHE, evaluate_images, run_images
+from ffgan_tf.evaluation.images import FolderImages, Images, RecordImages
 from ffgan_tf.evaluation.paper_table import DATASETS, table
 from ffgan_tf.evaluation.protocols import OLD_NAMES, PROTOCOLS, Protocol, get_protocol
 from ffgan_tf.utils.errors import UserError
@@ -88,15 +89,15 @@ def main(argv: list[str]) -> int:
     protocol = get_protocol(given.protocol)
     _check(given, protocol)
     steps = _steps(given)
-    reports, dataset = [], ""
+    evaluated = []
     for report, dataset in _evaluate(given, protocol, steps):
         _write(given, report)
-        reports.append(report)
-    _print(given, reports, dataset)
+        evaluated.append((report, dataset))
+    _print(given, [report for report, _ in evaluated], evaluated[-1][1])
     return 0
 
 
-def _steps(given: flags.FlagValues) -> list[int | None]:
+def _steps(given: flags.FlagValues) -> Sequence[int | None]:
     """The checkpoints to evaluate, ascending; [None] is the newest of --run, or --images."""
     if not given.steps:
         return [given.step]
@@ -142,36 +143,38 @@ def _check(given: flags.FlagValues, protocol: Protocol) -> None:
         raise UserError("--is_weights without --is_inception: name the network that they are of.")
 
 
-def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | None]) -> Iterator[tuple[dict, str]]:
+def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: Sequence[int | None]) -> Iterator[tuple[dict, str]]:
     """The report of each step, with the data set's name."""
-    from ffgan_tf.evaluation.images import FolderImages, RecordImages
     from ffgan_tf.evaluation.inception.networks import load_network
 
-    notes, data, image_size, dataset = [], given.data, given.image_size, given.dataset or ""
-    batch = given.batch
+    notes: list[str] = []
+    data, image_size, dataset, batch = given.data, given.image_size, given.dataset or "", given.batch
 
     def run_at(step):
         from ffgan_tf.run.sampler import load_run
 
         return load_run(given.run, step=step, ema=protocol.weights == "ema", batch=batch)
 
+    images: Images
     run = run_at(steps[0]) if given.run else None
     if run:
         data, image_size = data or run.config.data, image_size or run.config.model.image_size
         if image_size != run.config.model.image_size:
             raise UserError(f"--image_size={image_size}: the run makes images of {run.config.model.image_size}.")
     else:
-        images = FolderImages(given.images, "images", given.num_samples, given.seed)
-        if len(images.sizes) > 1:
-            notes.append(f"--images holds images of {len(images.sizes)} sizes; each was resized by itself.")
-    reference = None
+        images = folder = FolderImages(given.images, "images", given.num_samples, given.seed)
+        if len(folder.sizes) > 1:
+            notes.append(f"--images holds images of {len(folder.sizes)} sizes; each was resized by itself.")
+        if data and protocol.reference_split:
+            image_size = image_size or _only_size(folder)
+    reference: Images | None = None
     if given.reference:
         reference = FolderImages(given.reference, "reference")
     elif data and protocol.reference_split:
-        reference = RecordImages(
-            data, protocol.reference_split, image_size or _only_size(images), protocol.reference_crop, seed=given.seed
+        reference = records = RecordImages(
+            data, protocol.reference_split, image_size, protocol.reference_crop, seed=given.seed
         )
-        dataset = dataset or reference.data_name
+        dataset = dataset or records.data_name
     elif not run:
         notes.append("no reference (--reference or --data): the Inception Score alone.")
     retrieval = None
@@ -227,7 +230,7 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: list[int | Non
         )
 
 
-def _only_size(images) -> int:
+def _only_size(images: FolderImages) -> int:
     if len(images.sizes) == 1:
         width, height = next(iter(images.sizes))
         if width == height:

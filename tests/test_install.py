@@ -65,6 +65,7 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
+    pytest.importorskip("pip", reason="this environment has no pip to install with")
     return Environment(tmp_path_factory.mktemp("installed"))
 
 

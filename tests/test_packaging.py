@@ -94,18 +94,21 @@ def third_party(path):
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             found.add(node.module.split(".")[0])
     own = {other.stem for other in sources("tests", "benchmarks")} | {"tools", "tests", "ffgan_tf"}
+    own |= {folder.name for folder in (ROOT / "tests").iterdir() if folder.is_dir()}
     return found - set(sys.stdlib_module_names) - own
 
 
 def test_every_import_is_a_declared_dependency():
     files = sources("ffgan_tf", "tools", "benchmarks")
     assert len(files) > 10
-    installed = {Requirement(text).name for text in setup_calls()["install_requires"]}
+    calls = setup_calls()
+    installed = {Requirement(text).name for text in calls["install_requires"]}
+    for_tests = {Requirement(text).name for text in calls["extras_require"]["test"]}
     undeclared = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in files
         for name in third_party(path)
-        if IMPORTED_AS.get(name, name) not in installed
+        if IMPORTED_AS.get(name, name) not in installed | (for_tests if path.parent.name == "tools" else set())
     }
     assert not undeclared
 
@@ -262,6 +265,17 @@ def test_recipe_is_headed_by_its_command_and_its_flags_exist(path):
     given = [line.split("=")[0].lstrip("-") for line in lines if line.startswith("-")]
     assert given and len(given) == len(set(given))
     assert set(given) <= known
+
+
+def test_every_tool_is_told_of():
+    """In the Makefile or in a document; those that became commands of the package are there under their new names."""
+    places = [ROOT / "Makefile", *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    text = "".join(path.read_text(encoding="utf-8") for path in places)
+    tools = [path.name for path in (ROOT / "tools").iterdir() if path.suffix in (".py", ".sh")]
+    forwarders = {name for name in tools if (ROOT / "ffgan_tf" / name).is_file()}
+    assert len(tools) > len(forwarders) > 3
+    assert not [name for name in tools if name not in forwarders and f"tools/{name}" not in text]
+    assert not [name for name in forwarders if f"ffgan_tf.{name.removesuffix('.py')}" not in text]
 
 
 def test_python_files_that_a_comment_tells_to_run_exist():

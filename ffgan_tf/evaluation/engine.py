@@ -47,16 +47,17 @@ def evaluate_images(
         networks = [is_network]
     watched = networks + [retrieval.damsm] if retrieval else networks
     found = extract(images, watched, batch, cache_dir, images.what)
-    scores, notes = {}, list(notes)
+    scores: dict[str, Any] = {}
+    remarks = list(notes)
     if reference is not None:
         real, statistics = reference_features(reference, network, batch, cache_dir)
         scores, said = compare_features(found.arrays[0]["pool"], real, statistics, seed)
-        notes += said
+        remarks += said
     classes, said = score_classes(found.arrays[len(networks) - 1].get("probs"), protocol.splits, seed)
     scores |= classes
     if retrieval:
         scores |= retrieval.score(found.arrays[-1]["codes"], seed)
-    notes += said
+    remarks += said
     report = {
         "kind": "evaluation",
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
@@ -69,7 +70,7 @@ def evaluate_images(
         "is_network": networks[-1].protocol() if "is" in scores else None,
         "seed": seed,
         "duration_s": round(time.time() - began, 2),
-        "notes": notes,
+        "notes": remarks,
     }
     if reference is not None:
         report |= {"reference": reference.what, "reference_count": reference.count}
