@@ -1,19 +1,34 @@
 """Images of your own sentences:   python -m ffgan_tf.sample --run=runs/birds --text="a small yellow bird"
 
 Several: --text again, or --text_file with a sentence a line. Writes single PNGs and grid.png with the sentences beneath
-into --out (default RUN/samples/own). Same run, sentence, seed: same image. Words that the run's vocabulary does not
-have are named in a warning and left out; a sentence without any known word is an error.
+into --out (default RUN/samples/own). Same run, sentence, seed: same image, and the same as
+`ffgan_tf.load(RUN).generate` makes in Python. Words that the run's vocabulary does not have are named in a warning and left out; a sentence without
+any known word is an error.
 """
 
 import re
 import sys
+import warnings
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 from absl import flags
 
+from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.commands import run_command
+from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.run import settings
+from ffgan_tf.run.reading import UnknownWords, read_sentence
+from ffgan_tf.run.text_to_image import load
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.seeds import LIMIT, parse_seeds
+
+
+class Line(NamedTuple):
+    """A sentence, and where it was given (for messages)."""
+
+    sentence: str
+    where: str
 
 
 def define_flags() -> None:
@@ -22,7 +37,8 @@ def define_flags() -> None:
     flags.DEFINE_multi_string("text", [], "A sentence; give the flag again for more.")
     flags.DEFINE_string("text_file", "", "A UTF-8 file with a sentence a line.")
     flags.DEFINE_integer("count", 4, "Images of each sentence.", lower_bound=1)
-    flags.DEFINE_integer("seed", 1, "Seed of the noise.", lower_bound=0)
+    flags.DEFINE_integer("seed", 1, "Seed of the noise.", lower_bound=0, upper_bound=LIMIT - 1)
+    flags.DEFINE_string("seeds", "", "One image of each sentence for each of these seeds: 0-29,40. Instead of --count.")
     flags.DEFINE_string("out", "", "Folder for the images; default RUN/samples/own.")
     flags.DEFINE_boolean("ema", True, "Use the generator's moving average (EMA); --noema its last weights.")
     flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
@@ -31,34 +47,33 @@ def define_flags() -> None:
     )
 
 
-def read_sentences(texts: list[str], text_file: str) -> list[str]:
+def read_lines(texts: list[str], text_file: str) -> list[Line]:
     """The sentences of both flags, in order. Raises UserError: none, an empty one, a file that cannot be read."""
-    sentences = list(texts)
+    lines = [Line(text, "--text") for text in texts]
     if text_file:
         try:
-            lines = Path(text_file).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"--text_file={text_file}: cannot be read as UTF-8 text ({error}).") from None
-        sentences += [line.strip() for line in lines if line.strip()]
-    if not sentences:
-        raise UserError('no sentence given. Fix: --text="a small yellow bird", or --text_file=FILE with one a line.')
-    return sentences
-
-
-def encode_all(sentences: list[str], vocabulary) -> list[list[int]]:
-    """Token ids of each sentence; unknown words go to stderr. Raises UserError for one without any known word."""
-    encoded = []
-    for sentence in sentences:
-        ids, unknown = vocabulary.encode(sentence)
-        if not ids:
+            content = Path(text_file).read_bytes()
+            text = content.decode("utf-8-sig")
+        except OSError as error:
+            raise UserError(f"--text_file={text_file}: cannot be read ({error}).") from None
+        except UnicodeDecodeError as error:
+            number = content.count(b"\n", 0, error.start) + 1
             raise UserError(
-                f"none of the words of {sentence!r} is in the run's vocabulary ({len(vocabulary):,} words). "
-                "Fix: use words of the captions it was trained on (RUN/vocabulary.json lists them)."
-            )
-        if unknown:
-            print(f"warning: not in the vocabulary, left out of {sentence!r}: {', '.join(unknown)}", file=sys.stderr)
-        encoded.append(ids)
-    return encoded
+                f"--text_file={text_file}, line {number}: not UTF-8 text ({error}). Fix: save the file as UTF-8."
+            ) from None
+        numbered = enumerate(text.split("\n"), 1)  # not splitlines(): it also splits at U+0085 and the like
+        lines += [Line(line.strip(), f"--text_file={text_file}, line {n}") for n, line in numbered if line.strip()]
+    if not lines:
+        raise UserError('no sentence given. Fix: --text="a small yellow bird", or --text_file=FILE with one a line.')
+    return lines
+
+
+def check_words(lines: list[Line], vocabulary: Vocabulary) -> None:
+    """Names unknown words on stderr. Raises UserError for a sentence without any known word, with where it stands."""
+    for line in lines:
+        reading = read_sentence(line.sentence, vocabulary, line.where)
+        if reading.warning:
+            print(f"warning: {reading.warning}", file=sys.stderr)
 
 
 def file_name(number: int, sentence: str, copy: int) -> str:
@@ -67,31 +82,48 @@ def file_name(number: int, sentence: str, copy: int) -> str:
     return f"{number:02d}-{slug}-{copy}.png"
 
 
+def check_flags(values: flags.FlagValues) -> list[int] | None:
+    """The seeds of --seeds, None without it. Raises UserError for flags that are wrong or contradict each other."""
+    if not values.truncation < float("inf"):  # nan, too
+        raise UserError(f"--truncation={values.truncation}: not a finite number. Fix: 0, or between 0.5 and 2.")
+    if not values.seeds:
+        return None
+    if values["seed"].present or values["count"].present:
+        raise UserError("--seeds gives one image a seed. Fix: leave --seed and --count out, or --seeds.")
+    return parse_seeds(values.seeds)
+
+
 def main(argv: list[str]) -> int:
-    """Loads the run, draws, writes."""
-    values = flags.FLAGS
+    """Checks the flags and the words before TensorFlow loads, then draws and writes."""
     del argv
-    sentences = read_sentences(values.text, values.text_file)
-    from ffgan_tf.run.sampler import load_run
+    values = flags.FLAGS
+    seeds = check_flags(values)
+    lines = read_lines(values.text, values.text_file)
+    settings.load(TrainConfig, values.run)
+    check_words(lines, Vocabulary.load(Path(values.run) / "vocabulary.json"))
+    model = load(values.run, values.step, values.ema)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnknownWords)  # check_words has named them
+        sentences = [line.sentence for line in lines]
+        images = model.generate(sentences, values.count, values.seed, values.truncation, seeds=seeds)
+    out = Path(values.out or Path(values.run) / "samples" / "own")
+    write_images(images, sentences, out)
+    ema = " (EMA)" if values.ema else ""
+    print(f"{len(images)} images of step {model.step:,}{ema} in {out}; all in {out / 'grid.png'}")
+    return 0
+
+
+def write_images(images, sentences: list[str], out: Path) -> None:
+    """Writes images (N·count, S, S, 3) of N sentences as single PNGs and as grid.png, a sentence a row."""
     from ffgan_tf.utils import grid
     from ffgan_tf.utils.files import write_atomic
 
-    run = load_run(values.run, step=values.step, ema=values.ema, batch=min(32, len(sentences) * values.count))
-    tokens = [ids for ids in encode_all(sentences, run.vocabulary) for _ in range(values.count)]
-    # The n-th image of every sentence has the same noise, so that sentences can be compared along a column.
-    numbers = np.tile(np.arange(values.count), len(sentences))
-    images = run.sampler(tokens, values.seed, numbers, values.truncation)
-    out = Path(values.out or Path(values.run) / "samples" / "own")
+    count = len(images) // len(sentences)
     for i, image in enumerate(images):
-        sentence, copy = divmod(i, values.count)
+        sentence, copy = divmod(i, count)
         write_atomic(out / file_name(sentence + 1, sentences[sentence], copy + 1), grid.png(image))
-    captions = [sentences[i // values.count] for i in range(len(images))]
-    columns = values.count if values.count > 1 else None
-    write_atomic(out / "grid.png", grid.png(grid.grid(images, captions, columns)))
-    print(
-        f"{len(images)} images of step {run.step:,}{' (EMA)' if values.ema else ''} in {out}; all in {out / 'grid.png'}"
-    )
-    return 0
+    captions = [sentence for sentence in sentences for _ in range(count)]
+    write_atomic(out / "grid.png", grid.png(grid.grid(images, captions, count if count > 1 else None)))
 
 
 def cli() -> None:

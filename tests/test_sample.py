@@ -8,9 +8,10 @@ from PIL import Image
 
 from ffgan_tf import sample
 from ffgan_tf.config import ModelConfig
-from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
 from ffgan_tf.models import build
-from ffgan_tf.run.sampler import MAX_WORDS, Sampler, load_run, truncated
+from ffgan_tf.run.sampler import Sampler, load_run, truncated
+from ffgan_tf.sample import Line
 from ffgan_tf.utils import grid
 from ffgan_tf.utils.errors import UserError
 
@@ -93,21 +94,27 @@ def test_truncated_noise_is_the_truncated_normal(bound):
 
 def test_unknown_words_are_named(capsys):
     vocabulary = Vocabulary(["<end>", "a", "bird", "red"])
-    assert sample.encode_all(["A red zeppelin-bird", "bird"], vocabulary) == [[1, 3, 2], [2]]
+    sample.check_words([Line("A red zeppelin-bird", "--text"), Line("bird", "--text")], vocabulary)
     assert capsys.readouterr().err == "warning: not in the vocabulary, left out of 'A red zeppelin-bird': zeppelin\n"
     for hopeless in ("zeppelin", "", "…"):
-        with pytest.raises(UserError, match="none of the words of .* is in the run's vocabulary"):
-            sample.encode_all(["bird", hopeless], vocabulary)
+        with pytest.raises(UserError, match="^here, line 7: none of the words of .* is in the run's vocabulary"):
+            sample.check_words([Line("bird", "--text"), Line(hopeless, "here, line 7")], vocabulary)
 
 
 def test_sentences_of_both_flags(tmp_path):
     file = tmp_path / "sentences.txt"
     file.write_text("one bird\n\n  zwei Vögel \n", encoding="utf-8")
-    assert sample.read_sentences(["first"], str(file)) == ["first", "one bird", "zwei Vögel"]
-    file.write_bytes("Vögel".encode("latin-1"))
-    for flags in (([], ""), ([], str(file)), (["first"], str(tmp_path / "none.txt"))):
+    assert sample.read_lines(["first"], str(file)) == [
+        Line("first", "--text"),
+        Line("one bird", f"--text_file={file}, line 1"),
+        Line("zwei Vögel", f"--text_file={file}, line 3"),
+    ]
+    file.write_bytes("one\ntwo\nVögel".encode("latin-1"))
+    with pytest.raises(UserError, match="line 3: not UTF-8"):
+        sample.read_lines([], str(file))
+    for flags in (([], ""), (["first"], str(tmp_path / "none.txt"))):
         with pytest.raises(UserError, match="--text"):
-            sample.read_sentences(*flags)
+            sample.read_lines(*flags)
 
 
 def test_file_names():

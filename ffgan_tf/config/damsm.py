@@ -90,7 +90,7 @@ class DamsmScheduleConfig(ScheduleConfig):
 
 @dataclasses.dataclass(frozen=True)
 class DamsmConfig(Settings):
-    """One run of DAMSM: text and image encoder, losses, loop."""
+    """The settings of one training run of DAMSM, the text and image encoders, in groups: `DamsmConfig.of(batch=48)`."""
 
     data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", resumable=True)
     images: DamsmImageConfig = group(DamsmImageConfig, "image encoder")

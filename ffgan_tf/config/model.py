@@ -7,7 +7,7 @@ from ffgan_tf.config.fields import setting
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """What the networks are."""
+    """What the networks are: image size, widths, noise, pyramid, dense blocks, attention, condition. Part of `TrainConfig`."""
 
     image_size: int = setting(256, "S, the side of the generated image in pixels.", choices=(64, 128, 256))
     ngf: int = setting(32, "Generator width; F1, F2 and F3 have ngf channels.", low=4)

@@ -130,7 +130,7 @@ class PeriodicFidConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(Settings):
-    """One training run of the GAN: the networks, the losses and the loop."""
+    """The settings of one training run of the GAN, in groups: `TrainConfig.of(batch=8).schedule.batch`."""
 
     data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", resumable=True)
     model: ModelConfig = group(ModelConfig, "networks")

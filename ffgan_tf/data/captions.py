@@ -12,6 +12,7 @@ from ffgan_tf.utils.files import write_json
 
 END = "<end>"  # index 0: the end of a caption, and hence its padding
 CAPTIONS_PER_IMAGE = 10
+MAX_WORDS = 25  # of a sentence when sampling and scoring: a longer one keeps its first 25 known words (AttnGAN's limit)
 _WORD = re.compile(r"\w+")
 
 

@@ -2,16 +2,30 @@
 
 import contextlib
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import numpy as np
 import tensorflow as tf
 
+from ffgan_tf.compat import require_keras_2
 from ffgan_tf.models import cpu_convolutions
 
+require_keras_2(tf.keras)  # every network comes by here
 BN_EPSILON = 1e-5
 BN_MOMENTUM = 0.9  # Keras's sense: the share of the old moving value that is kept
 LEAKY_SLOPE = 0.2
 _synchronised = False  # see synchronised_batch_norm
+_blank = ContextVar("blank", default=False)  # see blank_weights
+
+
+@contextlib.contextmanager
+def blank_weights(on: bool = True) -> Iterator[None]:
+    """Networks made inside start with kernels of zeros: for weights that a checkpoint replaces."""
+    token = _blank.set(on)
+    try:
+        yield
+    finally:
+        _blank.reset(token)
 
 
 class UnitOrthogonal(tf.keras.initializers.Initializer):
@@ -19,9 +33,12 @@ class UnitOrthogonal(tf.keras.initializers.Initializer):
 
     The Q of a Gaussian A = QR, R's diagonal positive. For a long A, which is well conditioned, Q = A·L⁻ᵀ with L·Lᵀ = AᵀA
     has full accuracy: matrix products, ten times faster than Householder's QR, which took the larger part of a start.
+    Inside `blank_weights` zeros.
     """
 
     def __call__(self, shape, dtype=None, **kwargs):
+        if _blank.get():
+            return tf.zeros(shape, dtype or tf.float32)
         rows, columns = int(np.prod(shape[:-1])), shape[-1]
         if max(rows, columns) < 4 * min(rows, columns):
             matrix = tf.keras.initializers.Orthogonal(gain=1.0)(shape, dtype=tf.float32)

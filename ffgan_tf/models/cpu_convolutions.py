@@ -6,11 +6,35 @@ stride-2 transposed convolution by its kernel runs at a third of the peak. Matri
 library's own convolutions are used.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 
 import tensorflow as tf
 
 FEW_PIXELS = 64  # of the output map. At 16×16 the convolution was measured no slower.
+_own_gradients = ContextVar("own_gradients", default=True)  # see without_gradients
+
+
+@contextlib.contextmanager
+def without_gradients() -> Iterator[None]:
+    """The convolutions made inside have TensorFlow's gradients, not their own: for graphs that are only run forwards.
+
+    TensorFlow keeps each custom gradient of a graph in a global table, and with it the whole graph, for the rest of the
+    process: 30 MB and more for each sampler.
+    """
+    token = _own_gradients.set(False)
+    try:
+        yield
+    finally:
+        _own_gradients.reset(token)
+
+
+def custom_gradient(run: Callable) -> Callable:
+    """`tf.custom_gradient`, but inside `without_gradients` the value alone."""
+    if _own_gradients.get():
+        return tf.custom_gradient(run)
+    return lambda *inputs: run(*inputs)[0]
 
 
 def on_cpu() -> bool:
@@ -45,7 +69,7 @@ def product_conv(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
     before = (size - stride) // 2
     around = [[0, 0], [before, size - stride - before], [before, size - stride - before], [0, 0]]
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(x, kernel):
         tiles = tf.reshape(tf.pad(x, around), [-1, height + blocks - 1, stride, width + blocks - 1, stride, channels])
         patches = tf.concat(
@@ -103,7 +127,7 @@ def with_up_gradients(forward: Callable) -> Callable:
     two matrix products, with 9 multiplications where the transposed convolution's gradients need 16.
     """
 
-    @tf.custom_gradient
+    @custom_gradient
     def run(x, kernel):
         def gradients(dy):
             height, width, channels = x.shape[1:]

@@ -1,23 +1,26 @@
-"""A trained run as a function from sentences to images; what `sample`, `evaluate` and the training loop share."""
+"""A trained run as a function from token ids to images; what the front door, `evaluate` and the training loop share."""
 
-from collections.abc import Sequence
+import contextlib
+import gc
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from ffgan_tf import compat
 from ffgan_tf.config import TrainConfig
-from ffgan_tf.data.captions import Vocabulary
-from ffgan_tf.models import build
-from ffgan_tf.models.generator import Generator
+from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
+from ffgan_tf.models import blocks, build, cpu_convolutions
+from ffgan_tf.models.generator import Generated, Generator
 from ffgan_tf.models.text_encoder import TextEncoder
 from ffgan_tf.run import settings
 from ffgan_tf.run.checkpoints import Checkpoints
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.grid import to_uint8
-
-MAX_WORDS = 25  # a longer sentence keeps its first 25 words (AttnGAN's limit when sampling)
+from ffgan_tf.utils.seeds import check_seed
 
 
 def truncated(noise: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
@@ -27,58 +30,99 @@ def truncated(noise: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(folded, -bound, bound)  # rounding, and quantiles of 0 and 1
 
 
+def check_truncation(truncation: float) -> float:
+    """`truncation` as a float. Raises UserError unless it is finite and at least 0."""
+    if not (np.isfinite(truncation) and truncation >= 0):
+        raise UserError(f"truncation {truncation}: a finite number, 0 (not cut) or more. Fix: 0, or between 0.5 and 2.")
+    return float(truncation)
+
+
 class Sampler:
     """Images from token ids with a generator in inference mode; compiled once, at one batch size.
 
-    The image of sample i depends on its tokens, `seed` and `ids[i]` alone: not on its neighbours or the batch size.
+    The image of sample i depends on its tokens, seed, `ids[i]` and truncation alone, not on its neighbours. Another
+    batch size may add up in another order: one of 256 grey levels, here and there.
     """
 
     def __init__(self, generator: Generator, text_encoder: TextEncoder, z_dim: int, c_dim: int, batch: int = 32):
         self._generator, self._encoder = generator, text_encoder
         self._z_dim, self._c_dim, self._batch = z_dim, c_dim, batch
-        self._compiled = tf.function(
-            self._generate,
+        self._images = self._compiled(lambda *inputs: self._generate(*inputs).image, batch)
+        self._everything: tf.types.experimental.GenericFunction | None = None
+
+    @staticmethod
+    def _compiled(function, batch: int) -> tf.types.experimental.GenericFunction:
+        # No autograph: there is no branch on a tensor's value, and to look for one takes longer than all the rest.
+        return tf.function(
+            function,
+            autograph=False,
             input_signature=[
                 tf.TensorSpec([batch, MAX_WORDS], tf.int32),
                 tf.TensorSpec([batch], tf.int32),
-                tf.TensorSpec([batch], tf.int32),
-                tf.TensorSpec([], tf.int32),
-                tf.TensorSpec([], tf.float32),
+                tf.TensorSpec([batch, 2], tf.int64),
+                tf.TensorSpec([batch, 1], tf.float32),
             ],
         )
 
-    def _generate(self, tokens, lengths, ids, seed, truncation):
-        def draw(i):
-            return tf.random.stateless_normal([self._z_dim + self._c_dim], tf.stack([seed, i]))
+    def _generate(self, tokens: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor, truncation: tf.Tensor) -> Generated:
+        def draw(seed):
+            return tf.random.stateless_normal([self._z_dim + self._c_dim], seed)
 
-        noise = tf.map_fn(draw, ids, fn_output_signature=tf.float32)
+        noise = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
         noise = tf.where(truncation > 0, truncated(noise, truncation), noise)
-        sentence, words = self._encoder(tokens, lengths)
-        mask = tf.sequence_mask(lengths, MAX_WORDS)
-        return self._generator(sentence, words, mask, noise[:, : self._z_dim], noise[:, self._z_dim :]).image
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(cpu_convolutions.without_gradients())
+            if cpu_convolutions.on_cpu():
+                stack.enter_context(compat.plain_lstm(self._encoder.forward, self._encoder.backward))
+            sentence, words = self._encoder(tokens, lengths)
+            mask = tf.sequence_mask(lengths, MAX_WORDS)
+            return self._generator(sentence, words, mask, noise[:, : self._z_dim], noise[:, self._z_dim :])
 
     def __call__(
-        self, tokens: Sequence[Sequence[int]], seed: int, ids: Sequence[int] | None = None, truncation: float = 0.0
+        self,
+        tokens: Sequence[Sequence[int]],
+        seed: int | Sequence[int],
+        ids: Sequence[int] | None = None,
+        truncation: float | Sequence[float] = 0.0,
     ) -> np.ndarray:
         """Images (N, S, S, 3) uint8 for N token lists (each not empty).
 
-        `ids` number the noise vectors (default 0…N−1); `truncation` t > 0 draws z and ε from the normal distribution
-        cut off at ±t.
+        `seed`, one in [0, 2**63) or N, and `ids` (default 0…N−1) number the noise vectors; `truncation` t > 0, one or
+        N, draws z and ε from the normal distribution cut off at ±t. Raises UserError for a seed or truncation out of
+        range.
         """
-        count = len(tokens)
-        ids = np.arange(count) if ids is None else np.asarray(ids)
+        seeds, bounds = self._numbers(len(tokens), seed, ids, truncation)
         images = []
-        for start in range(0, count, self._batch):
-            part = [list(ids_)[:MAX_WORDS] for ids_ in tokens[start : start + self._batch]]
-            padding = self._batch - len(part)
-            padded = np.zeros((self._batch, MAX_WORDS), np.int32)
-            for i, row in enumerate(part):
-                padded[i, : len(row)] = row
-            lengths = np.array([len(row) for row in part] + [1] * padding, np.int32)
-            numbers = np.concatenate([ids[start : start + self._batch], np.zeros(padding)]).astype(np.int32)
-            out = self._compiled(padded, lengths, numbers, np.int32(seed), np.float32(truncation))
-            images.append(to_uint8(out.numpy()[: len(part)]))
+        for start in range(0, len(tokens), self._batch):
+            part = slice(start, start + self._batch)
+            inputs = padded(tokens[part], seeds[part], bounds[part], self._batch)
+            images.append(to_uint8(self._images(*inputs).numpy()[: len(tokens[part])]))
         return np.concatenate(images)
+
+    def explain(self, tokens: Sequence[int], seed: int, number: int = 0, truncation: float = 0.0) -> Generated:
+        """All that the generator returns (`Generated`) for one token list, as arrays of a batch of one, T = 25."""
+        if self._everything is None:
+            self._everything = self._compiled(self._generate, 1)
+        seeds, bounds = self._numbers(1, seed, [number], truncation)
+        return tf.nest.map_structure(np.asarray, self._everything(*padded([tokens], seeds, bounds, 1)))
+
+    @staticmethod
+    def _numbers(count: int, seed, ids, truncation) -> tuple[np.ndarray, np.ndarray]:
+        """Seeds (count, 2) int64, the seed and the number, and bounds (count, 1) float32."""
+        one = [check_seed(seed)] * count if np.ndim(seed) == 0 else [check_seed(value) for value in seed]
+        numbers = np.arange(count) if ids is None else np.asarray(ids)
+        bounds = [check_truncation(value) for value in np.broadcast_to(truncation, [count])]
+        return np.stack([np.array(one, np.int64), numbers.astype(np.int64)], axis=1), np.array([bounds], np.float32).T
+
+
+def padded(tokens: Sequence[Sequence[int]], seeds: np.ndarray, bounds: np.ndarray, batch: int) -> tuple:
+    """The sampler's inputs of up to `batch` samples, filled up to it with samples of one word."""
+    words, lengths = np.zeros((batch, MAX_WORDS), np.int32), np.ones(batch, np.int32)
+    for i, row in enumerate(tokens):
+        row = list(row)[:MAX_WORDS]
+        words[i, : len(row)], lengths[i] = row, len(row)
+    fill = ((0, batch - len(tokens)), (0, 0))
+    return words, lengths, np.pad(seeds, fill), np.pad(bounds, fill)
 
 
 class Run(NamedTuple):
@@ -93,6 +137,45 @@ class Run(NamedTuple):
     text_encoder: TextEncoder
 
 
+def choose_step(run: str | Path, step: int | None = None) -> int:
+    """The step of a run's newest whole checkpoint, or `step` if it is there and whole; -1 is the best.
+
+    Raises UserError where there is none, or not that one.
+    """
+    checkpoints = Checkpoints(Path(run) / "checkpoints")
+    if step is None:
+        step = checkpoints.latest()
+        if step is None:
+            raise UserError(
+                f"{checkpoints.folder}: no checkpoint there yet. Fix: train first, or wait for the first one."
+            )
+        return step
+    if step == -1:
+        best = checkpoints.best()
+        if best is None:
+            raise UserError(f"--step=-1: no checkpoint of {run} is on record as the best. Fix: leave --step out.")
+        step = best["step"]
+    if step not in checkpoints.steps():
+        kept = ", ".join(map(str, checkpoints.steps())) or "none"
+        raise UserError(f"--step={step}: {run} has no checkpoint of that step (it has {kept}).")
+    damage = checkpoints.damage(step)
+    if damage:
+        raise UserError(f"--step={step}: its checkpoint is damaged: {damage}. Fix: take another step.")
+    return step
+
+
+@contextlib.contextmanager
+def paused_garbage_collection() -> Iterator[None]:
+    """No search for garbage inside: for code that makes very many objects which stay, as building and tracing do."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def load_run(
     run: str | Path, *, step: int | None = None, ema: bool = True, batch: int = 32, precision: str | None = None
 ) -> Run:
@@ -102,26 +185,15 @@ def load_run(
     """
     run = Path(run)
     config = settings.load(TrainConfig, run)
-    checkpoints = Checkpoints(run / "checkpoints")
-    if step is None:
-        step = checkpoints.latest()
-    elif step == -1:
-        best = checkpoints.best()
-        if best is None:
-            raise UserError(f"--step=-1: no checkpoint of {run} is on record as the best. Fix: leave --step out.")
-        step = best["step"]
-    if step is None:
-        raise UserError(f"{run / 'checkpoints'}: no checkpoint there yet. Fix: train first, or wait for the first one.")
-    if step not in checkpoints.steps():
-        kept = ", ".join(map(str, checkpoints.steps())) or "none"
-        raise UserError(f"--step={step}: {run} has no checkpoint of that step (it has {kept}).")
-    damage = checkpoints.damage(step)
-    if damage:
-        raise UserError(f"--step={step}: its checkpoint is damaged: {damage}. Fix: take another step.")
     vocabulary = Vocabulary.load(run / "vocabulary.json")
-    generator = build.build_generator(config.model, precision or config.devices.precision)
-    encoder = build.build_text_encoder(len(vocabulary))
-    checkpoint = tf.train.Checkpoint(text_encoder=encoder, **{"ema" if ema else "generator": generator})
-    checkpoints.restore(checkpoint, step, partial=True)
+    # The checkpoint's checksum takes a while (it holds the discriminator and Adam's moments, too), and no Python.
+    with paused_garbage_collection(), ThreadPoolExecutor(1) as pool:
+        chosen = pool.submit(choose_step, run, step)
+        with blocks.blank_weights():
+            generator = build.build_generator(config.model, precision or config.devices.precision)
+            encoder = build.build_text_encoder(len(vocabulary))
+        step = chosen.result()
+        checkpoint = tf.train.Checkpoint(text_encoder=encoder, **{"ema" if ema else "generator": generator})
+        Checkpoints(run / "checkpoints").restore(checkpoint, step, partial=True)
     sampler = Sampler(generator, encoder, config.model.z_dim, config.model.c_dim, batch)
     return Run(run, config, vocabulary, step, sampler, generator, encoder)

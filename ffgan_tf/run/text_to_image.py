@@ -1,0 +1,170 @@
+"""The front door: a trained run as an object that takes sentences. `load` imports TensorFlow; this file does not."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ffgan_tf.config import TrainConfig
+from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.run import settings
+from ffgan_tf.run.reading import Reading, UnknownWords, read_sentence
+from ffgan_tf.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from ffgan_tf.models.generator import Generator
+    from ffgan_tf.models.text_encoder import TextEncoder
+    from ffgan_tf.run.sampler import Run, Sampler
+
+BATCH = 4  # images computed at once; the default of every user of the front door, so that all make the same bytes
+
+
+class Explanation(NamedTuple):
+    """One image and what the generator looked at; S is the image size, T the number of `reading.words`.
+
+    `image` (S, S, 3) uint8, the bytes of `generate`. `attention` A_1 (S/4, S/4, T) and A_2 (S/2, S/2, T) float32: how
+    much each pixel of stages 2 and 3 takes of each word, 1 in sum over the words. `features`, the paper's Fig. 5:
+    `F1` (S/4, S/4, ngf), `F2f` (S/2, S/2, ngf), `F3f` (S, S, ngf) float32.
+    """
+
+    reading: Reading
+    image: np.ndarray
+    attention: tuple[np.ndarray, np.ndarray]
+    features: dict[str, np.ndarray]
+
+
+class TextToImage:
+    """A trained run that draws sentences: `ffgan_tf.load("runs/cub").generate("a small yellow bird", count=4)`.
+
+    `config` its settings (`TrainConfig`), `step` of its weights, `ema` whether they are the moving average,
+    `vocabulary`, `image_size` S in pixels, `folder`; `generator` and `text_encoder`, the networks; `sampler`, from
+    token ids to images.
+    The first image takes seconds (one graph is traced), later ones do not. For one thread at a time.
+    """
+
+    def __init__(self, run: "Run", ema: bool = True):
+        """Of a run that `ffgan_tf.run.sampler.load_run` has loaded; users call `ffgan_tf.load`."""
+        self._run, self.ema = run, ema
+
+    def __repr__(self) -> str:
+        return f"TextToImage({str(self.folder)!r}, step={self.step}, ema={self.ema}, image_size={self.image_size})"
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self._run.folder
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings the run was trained with."""
+        return self._run.config
+
+    @property
+    def step(self) -> int:
+        """The training step of the weights."""
+        return self._run.step
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The words that the run knows."""
+        return self._run.vocabulary
+
+    @property
+    def image_size(self) -> int:
+        """S: the images are S×S pixels."""
+        return self._run.config.model.image_size
+
+    @property
+    def sampler(self) -> "Sampler":
+        """From token ids, seeds and numbers to images."""
+        return self._run.sampler
+
+    @property
+    def generator(self) -> "Generator":
+        """The generator (its moving average, unless loaded with `ema=False`)."""
+        return self._run.generator
+
+    @property
+    def text_encoder(self) -> "TextEncoder":
+        """The text encoder that the run was trained with."""
+        return self._run.text_encoder
+
+    def read(self, sentence: str) -> Reading:
+        """How the run reads a sentence: words used, left out and cut (`Reading`). UserError: none of them is known."""
+        return read_sentence(sentence, self.vocabulary)
+
+    def generate(
+        self,
+        sentences: str | Sequence[str],
+        count: int = 1,
+        seed: int = 1,
+        truncation: float = 0.0,
+        *,
+        seeds: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """`count` images of each of N sentences: uint8 (N·count, S, S, 3), all of the first sentence first.
+
+        The same run, sentence, seed and truncation give the same images, the bytes that `python -m ffgan_tf.sample`
+        writes. The n-th image of every sentence has the same noise, so that sentences compare along n. `seed` in
+        [0, 2**63). `seeds` takes the place of `count` and `seed`: one image for each, the first of that seed.
+        `truncation` t > 0 cuts the noise's normal distribution off at ±t: less variety, often better images.
+
+        Words outside the vocabulary are left out, with a warning (`UnknownWords`). Raises UserError for a sentence
+        without a known word, for no sentence, a count below 1, a seed or truncation out of range.
+        """
+        readings = [self.read(sentence) for sentence in _listed(sentences)]
+        if seeds is None:
+            if count < 1:
+                raise UserError(f"count {count}: at least 1 image a sentence.")
+            numbers, noises = list(range(count)), [seed] * count
+        else:
+            noises = list(seeds)
+            numbers = [0] * len(noises)
+        if not readings or not noises:
+            raise UserError("no sentence or no seed given. Fix: give one of each at least.")
+        for reading in readings:
+            _warn(reading)
+        tokens = [reading.ids for reading in readings for _ in noises]
+        return self.sampler(tokens, noises * len(readings), numbers * len(readings), truncation)
+
+    def explain(self, sentence: str, seed: int = 1, number: int = 0, truncation: float = 0.0) -> Explanation:
+        """One image with its attention maps and features (`Explanation`): `generate`'s image `number` of that seed.
+
+        The maps come from a graph of their own, which may round otherwise than the image's (in bfloat16: by percents).
+        Raises and warns as `generate`.
+        """
+        reading = self.read(sentence)
+        _warn(reading)
+        image = self.sampler([reading.ids], seed, [number], truncation)[0]
+        seen = self.sampler.explain(reading.ids, seed, number, truncation)
+        maps = tuple(a[0, :, :, : len(reading.words)].astype(np.float32) for a in seen.attention)
+        features = {name: value[0].astype(np.float32) for name, value in seen.features.items()}
+        return Explanation(reading, image, maps, features)
+
+
+def _listed(sentences: str | Sequence[str]) -> Sequence[str]:
+    return [sentences] if isinstance(sentences, str) else sentences
+
+
+def _warn(reading: Reading) -> None:
+    if reading.warning:
+        warnings.warn(reading.warning, UnknownWords, stacklevel=3)  # the caller of generate or explain
+
+
+def load(run: str | Path, step: int | None = None, ema: bool = True, *, batch: int = BATCH) -> TextToImage:
+    """The trained run in a folder, ready to draw sentences: `ffgan_tf.load("runs/cub")` → `TextToImage`.
+
+    `step`: the checkpoint of that training step; None the newest whole one, -1 the one on record as the best. `ema`:
+    the generator's moving average, or its last weights. `batch` images are computed at once; more is faster on a GPU,
+    and another batch may round one of 256 grey levels otherwise, here and there.
+
+    Raises UserError where the folder is no run, has no checkpoint, not that step's, or a damaged one.
+    """
+    if batch < 1:
+        raise UserError(f"batch {batch}: at least 1 image at once.")
+    settings.load(TrainConfig, run)  # a folder that is no run is told before TensorFlow loads
+    from ffgan_tf.run.sampler import load_run
+
+    return TextToImage(load_run(run, step=step, ema=ema, batch=batch), ema)
