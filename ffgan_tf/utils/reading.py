@@ -4,6 +4,7 @@ Whatever is wrong becomes a UserError that names the flag, the file, the reason 
 `LIMITS`, far above any file that this project or its sources write; a file beyond them is refused, not read.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ import os
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -69,6 +71,15 @@ def read_bytes(
     if len(content) > limit:  # it grew since
         raise UserError(f"{_named(path, flag)}: more than {limit:,} bytes. {fix}")
     return content
+
+
+@contextlib.contextmanager
+def as_unreadable(path: str | os.PathLike, fix: str, flag: str = "") -> Iterator[None]:
+    """The system's refusal to read `path`, inside, as a UserError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{_named(path, flag)}: cannot be read ({_reason(error)}). {fix}") from None
 
 
 def read_text(path: str | os.PathLike, flag: str = "", fix: str = "Fix: save it as UTF-8 text.") -> str:
