@@ -23,8 +23,8 @@ from ffgan_tf.utils.errors import UserError
 LIMITS = {  # bytes
     "text": 256 << 20,  # captions, lists, labels, JSON
     "image": 1 << 30,  # one image file
-    "pickle": 1 << 30,
-    "arrays": 4 << 30,  # all arrays of one .npz, .pth or .h5, unpacked
+    "pickle": 256 << 20,
+    "arrays": 2 << 30,  # all arrays of one .npz, .pth or .h5, unpacked
 }
 JSON_DEPTH = 100
 _COMMENT = 64  # characters of the digest behind an .npz

@@ -63,7 +63,7 @@ def translations(case):
 def cut_letters(case):
     case.image("class_0/cafe", ["a caf\u00e9 sign", "\u9e1f"])
     case.captions["class_0/cafe"] = ["a caf\u00e9 sign"]
-    case.said += ["1 × words that lose their other letters", "1 × captions without a word, skipped"]
+    case.said += ["[12] × words that lose their other letters", "1 × captions without a word, skipped"]
 
 
 def one_latin_line(case):
