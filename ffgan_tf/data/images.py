@@ -20,7 +20,7 @@ EXTENSIONS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"),
     *((".avif",) if features.check("avif") else ()),
 )
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", *(("AVIF",) if features.check("avif") else ()))
 
 # Pillow's bilinear, whose support grows with the reduction (it does not alias): torchvision's `Scale` in AttnGAN's
 # loader, and by the rule of docs/model.md AttnGAN decides where the paper is silent. Other filters shift FID.
