@@ -2,14 +2,15 @@
 
     python -m ffgan_tf.convert_folder --folder=ROOT --out=DIR --test_ratio=0.1
 
-Each image has its captions beside it in a text file of the same name, 1 to 10 lines. Subfolders are classes; images in
-ROOT itself are a class each. The test split is given by --test_list (a file of names relative to ROOT, one a line) or
-drawn by --test_ratio and --seed. Exit codes: 0 done, 2 something is for you to fix.
+Each image has its captions beside it in a text file of the same name, one a line: the first ten are used, or
+--captions_per_image. Subfolders are classes; images in ROOT itself are a class each. The test split is given by
+--test_list (a file of names relative to ROOT, one a line) or drawn by --test_ratio and --seed. Exit codes: 0 done, 2 something is for you to fix.
 """
 
 from absl import flags
 
 from ffgan_tf.config.commands import run_command
+from ffgan_tf.data.captions import CAPTIONS_PER_IMAGE
 from ffgan_tf.data.convert import converter_flags, folder
 from ffgan_tf.utils.errors import UserError
 
@@ -19,6 +20,12 @@ def define_flags() -> None:
     flags.DEFINE_string("folder", None, "ROOT, the folder of the images.")
     flags.DEFINE_string("test_list", None, "File with the test images' names, one a line.")
     flags.DEFINE_float("test_ratio", None, "Share of the images that become the test split.", 0, 1)
+    flags.DEFINE_integer(
+        "captions_per_image",
+        CAPTIONS_PER_IMAGE,
+        "Lines of a caption file that are used, from the first on.",
+        lower_bound=1,
+    )
     flags.DEFINE_integer("seed", 0, "Draws the test split of --test_ratio.")
     converter_flags.define("folder")
 
@@ -30,7 +37,9 @@ def main(argv: list[str]) -> int:
     if (values.test_list is None) == (values.test_ratio is None):
         raise UserError("the split needs exactly one of --test_list and --test_ratio.")
     return converter_flags.run(
-        folder.read_source(values.folder, values.test_list, values.test_ratio or 0.0, values.seed)
+        folder.read_source(
+            values.folder, values.test_list, values.test_ratio or 0.0, values.seed, values.captions_per_image
+        )
     )
 
 

@@ -203,6 +203,7 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: Sequence[int |
             f"the features are those of `{given.inception}`; protocol {protocol.name} is defined with "
             f"`{protocol.network}`."
         )
+    notes += sorted({each.note for each in (network, is_network) if each and each.note})
     if given.precision == "bfloat16":
         notes.append("features in bfloat16: FID moves a little, by how much stands in docs/evaluation.md.")
     for step in steps:

@@ -15,6 +15,26 @@ UNSHARE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec")
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "white", "black", "brown", "grey")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--cases", type=int, default=0, help="drawn cases of each test in tests/faults; 0: a few")
+
+
+@pytest.fixture
+def draw_cases(request) -> Callable[[int, Callable[[int], None]], None]:
+    """`draw_cases(few, case)` runs `case(seed)` for `few` seeds, or `--cases`; all failures are counted, then told."""
+
+    def run(few: int, case: Callable[[int], None]) -> None:
+        total, failures = request.config.getoption("--cases") or few, []
+        for seed in range(total):
+            try:
+                case(seed)
+            except Exception as error:
+                failures.append(f"seed {seed}: {type(error).__name__}: {error}")
+        assert not failures, f"{len(failures):,} of {total:,} cases failed:\n" + "\n".join(failures[:20])
+
+    return run
+
+
 def make_records(root: Path) -> Path:
     """Converts 24 training and 8 test images of 6 classes for S = 64, ten captions each of 4 to 31 words."""
     random = np.random.default_rng(7)

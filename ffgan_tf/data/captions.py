@@ -1,7 +1,8 @@
 """Captions: the tokenizer, the vocabulary and the caption files (docs/model.md section 1, after AttnGAN)."""
 
+import codecs
 import hashlib
-import json
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,11 +10,15 @@ from pathlib import Path
 from ffgan_tf.data.problems import Unusable
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_json
+from ffgan_tf.utils.reading import read_bytes, read_json, user_path
 
 END = "<end>"  # index 0: the end of a caption, and hence its padding
 CAPTIONS_PER_IMAGE = 10
 MAX_WORDS = 25  # of a sentence when sampling and scoring: a longer one keeps its first 25 known words (AttnGAN's limit)
+MAX_CAPTION_BYTES = 16 << 20
 _WORD = re.compile(r"\w+")
+_KEY = re.compile(r"[\w.@-]{1,40}\s*=\s*\S|[a-z]{2,3}([_-]\w{2,8})?\s*[:\t]")
+_KEY_NOTE = "caption lines like `key=value` or `en: \u2026`: a translation or a setting, read as a caption?"
 
 
 def tokenize(caption: str) -> list[str]:
@@ -26,30 +31,38 @@ def tokenize(caption: str) -> list[str]:
 def read_captions(
     path: str | Path, least: int = CAPTIONS_PER_IMAGE, most: int = CAPTIONS_PER_IMAGE
 ) -> tuple[list[str], list[str]]:
-    """The first `most` usable captions of a file, one a line, and notes on what was normalised.
+    """The first `most` usable captions of a file, one a line, and notes on what was normalised or left out.
 
-    Usable = has a word after `tokenize`. Bytes that are not UTF-8 are read as Latin-1: the vocabulary drops non-ASCII
-    characters anyway, so that only the raw text depends on the guess. Raises Unusable: missing or unreadable file, not
+    A note stands once for each line (or word) that it speaks of. Usable = has a word after `tokenize`. A line whose
+    bytes are not UTF-8 is read as Latin-1, the other lines are not. Raises Unusable: missing or unreadable file, not
     text, fewer than `least` usable captions.
     """
     try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise Unusable("the caption file is missing", "add the caption file, or leave the image out") from None
-    except OSError as error:
-        raise Unusable(f"the caption file cannot be read: {error.strerror}", "make the caption file readable") from None
+        if not os.path.lexists(path):
+            raise Unusable("the caption file is missing", "add the caption file, or leave the image out")
+        content = read_bytes(path, MAX_CAPTION_BYTES)
+    except UserError as error:
+        reason = str(error).removeprefix(f"{user_path(path)}: ").partition(" Fix:")[0].rstrip(".")
+        raise Unusable(f"the caption file cannot be used: {reason}", "make the caption file readable") from None
     if b"\0" in content:
         raise Unusable("not a text file (it has zero bytes; UTF-16?)", "save the captions as UTF-8 text")
-    notes = []
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-        notes.append("captions not UTF-8, read as Latin-1")
-    lines = [line.strip() for line in text.split("\n")]  # not splitlines(): it also splits at U+0085 and the like
-    usable = [line for line in lines if tokenize(line)]
-    if any(line and not tokenize(line) for line in lines):
-        notes.append("captions without a word, skipped")
+    notes, usable = [], []
+    for line in re.split(rb"\r\n|\r|\n", content.removeprefix(codecs.BOM_UTF8)):  # not at U+0085 and the like
+        text, latin = _decoded(line.strip())
+        if not text:
+            continue
+        if not tokenize(text):
+            notes.append("captions without a word, skipped")
+            continue
+        if latin:
+            notes.append("caption lines not UTF-8, read as Latin-1")
+        usable.append(text)
+    for text in usable[:most]:
+        notes += _doubts(text)
+    if len(usable) > most:
+        notes += [f"caption lines beyond the first {most} of an image, left out"] * (len(usable) - most)
+        for text in usable[most:]:
+            notes += [note for note in _doubts(text) if note == _KEY_NOTE]
     if len(usable) < least:
         raise Unusable(
             f"{len(usable)} usable captions, {least} needed",
@@ -57,6 +70,26 @@ def read_captions(
             "ASCII letters",
         )
     return usable[:most], notes
+
+
+def _decoded(line: bytes) -> tuple[str, bool]:
+    """A line's text, and whether its bytes are Latin-1 (they are no UTF-8)."""
+    try:
+        return line.decode("utf-8").strip(), False
+    except UnicodeDecodeError:
+        return line.decode("latin-1").strip(), True
+
+
+def _doubts(text: str) -> list[str]:
+    """Notes on a caption that may be none, and on words that the vocabulary sees without some of their letters."""
+    words = _WORD.findall(text.replace("\ufffd\ufffd", " "))
+    cut = [word for word in words if not word.isascii()]
+    notes = [_KEY_NOTE] if _KEY.match(text) else []
+    notes += ["words without an ASCII letter, dropped" for word in cut if not tokenize(word)]
+    notes += ["words that lose their other letters (caf\u00e9 becomes caf)" for word in cut if tokenize(word)]
+    if len(cut) > len(words) / 2:
+        notes.append("captions mostly not in ASCII letters: another language?")
+    return notes
 
 
 class Vocabulary:
@@ -104,12 +137,14 @@ class Vocabulary:
     def load(cls, path: str | Path) -> "Vocabulary":
         """Reads what `save` wrote. Raises UserError: missing, damaged, or its hash is not its words'."""
         fix = "Fix: convert the data again (tools/convert_*.py), or copy the file from where it was made."
+        if not os.path.lexists(path):
+            raise UserError(f"{path}: the vocabulary is missing. {fix}")
+        content = read_json(path, fix=fix, what="a vocabulary")
         try:
-            content = json.loads(Path(path).read_bytes())
             vocabulary = cls(content["words"], content["source"])
-        except FileNotFoundError:
-            raise UserError(f"{path}: the vocabulary is missing. {fix}") from None
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            if not all(isinstance(word, str) for word in (*vocabulary.words, vocabulary.source)):
+                raise TypeError("a word that is no text")
+        except (ValueError, TypeError, KeyError) as error:
             raise UserError(f"{path}: not a vocabulary ({error}). {fix}") from None
         if content.get("hash") != vocabulary.hash:
             raise UserError(f"{path}: its words do not match its hash; the file was changed. {fix}")

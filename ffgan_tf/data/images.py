@@ -3,13 +3,24 @@
 import dataclasses
 import io
 import math
+import os
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 from ffgan_tf.data.problems import Unusable
+from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.reading import LIMITS, read_bytes, user_path
+
+# Files taken for images, by the ending of their names, and the decoders that Pillow may use for any of them: among its
+# others are some that start programs (Ghostscript, for what calls itself PostScript).
+EXTENSIONS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"),
+    *((".avif",) if features.check("avif") else ()),
+)
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", *(("AVIF",) if features.check("avif") else ()))
 
 # Pillow's bilinear, whose support grows with the reduction (it does not alias): torchvision's `Scale` in AttnGAN's
 # loader, and by the rule of docs/model.md AttnGAN decides where the paper is silent. Other filters shift FID.
@@ -67,8 +78,12 @@ def crop_region(width: int, height: int, box: Box) -> tuple[int, int, int, int]:
 def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
     """RGB form of a loaded image of any mode, alpha laid over white, and notes on what was done."""
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip at 255
-        grey = np.clip(np.asarray(image, np.int64) // 257, 0, 255).astype(np.uint8)
-        return Image.fromarray(grey).convert("RGB"), ["16-bit grey to RGB"]
+        grey = np.asarray(image, np.int64)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise Unusable(f"32-bit values from {grey.min():,} to {grey.max():,}", "save it with 8 or 16 bits")
+        return Image.fromarray((grey // 257).astype(np.uint8)).convert("RGB"), ["16-bit grey to RGB"]
+    if image.mode == "F":
+        return _from_floats(np.asarray(image, np.float64))
     if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -76,6 +91,24 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
     if image.mode == "RGB":
         return image, []
     return image.convert("RGB"), [f"{ {'L': 'grey', 'P': 'palette'}.get(image.mode, image.mode) } to RGB"]
+
+
+def _from_floats(values: np.ndarray) -> tuple[Image.Image, list[str]]:
+    """Grey floats as RGB: 0 to 1 is black to white, and so is 0 to 255 where a value is above 1. Raises Unusable."""
+    low, high = values.min(), values.max()
+    if not (np.isfinite(values).all() and low >= 0 and high <= 255):
+        raise Unusable(f"floats from {low:g} to {high:g}", "save it with 8 bits, or with floats of 0 to 1")
+    scale, note = (255, "floats of 0 to 1 to RGB") if high <= 1 else (1, "floats of 0 to 255 to RGB")
+    return Image.fromarray(np.rint(values * scale).astype(np.uint8)).convert("RGB"), [note]
+
+
+def _enlarged(before: tuple[int, int], after: tuple[int, int]) -> list[str]:
+    """The note on how much an image was enlarged; none where it was not."""
+    factor = min(after) / min(before)
+    for least, note in ((8, "8-fold or more"), (4, "4- to 8-fold"), (2, "2- to 4-fold")):
+        if factor >= least:
+            return [f"enlarged {note}: blurred"]
+    return ["enlarged less than 2-fold"] if factor > 1 else []
 
 
 def encode_image(source: str | Path | bytes, image_size: int, quality: int, box: Box | None = None) -> EncodedImage:
@@ -87,24 +120,25 @@ def encode_image(source: str | Path | bytes, image_size: int, quality: int, box:
     encoding it again would only lose detail. Raises Unusable.
     """
     fix = "replace the image by a sound copy, or leave it out"
-    try:
-        content = source if isinstance(source, bytes) else Path(source).read_bytes()
-    except FileNotFoundError:
-        raise Unusable("the image is missing", fix) from None
-    except OSError as error:
-        raise Unusable(f"the image cannot be read: {error.strerror}", fix) from None
+    content = source if isinstance(source, bytes) else _content(Path(source), fix)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd metadata; what matters raises
-            with Image.open(io.BytesIO(content)) as opened:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+                several = bool(getattr(opened, "is_animated", False))
                 opened.load()
                 orientation = _orientation(opened)
                 image = opened if box is None else opened.crop(crop_region(*opened.size, box))
                 image, notes = to_rgb(image)
+                if several and opened.format != "MPO":  # a camera's JPEG with its preview
+                    notes.append("the first of several frames or pages taken")
+                if all(low == high for low, high in image.getextrema()):
+                    notes.append("of one single colour")
                 if orientation in _ORIENTATION:
                     image = image.transpose(_ORIENTATION[orientation])
                     notes.append("rotated upright by its EXIF tag")
                 size = _resized(image.size, shorter_side(image_size))
+                notes += _enlarged(image.size, size)
                 if (
                     box is None
                     and not notes
@@ -118,10 +152,26 @@ def encode_image(source: str | Path | bytes, image_size: int, quality: int, box:
     except Unusable:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise Unusable(f"not a readable image: {error}", fix) from None
+        raise Unusable(f"not a readable image: {_words(error)}", fix) from None
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return EncodedImage(buffer.getvalue(), *size, tuple(notes))
+
+
+def _content(path: Path, fix: str) -> bytes:
+    if not os.path.lexists(path):
+        raise Unusable("the image is missing", "add the image, or leave it out of the lists")
+    try:
+        return read_bytes(path, LIMITS["image"])
+    except UserError as error:
+        reason = str(error).removeprefix(f"{user_path(path)}: ").partition(" Fix:")[0].rstrip(".")
+        raise Unusable(f"the image cannot be used: {reason}", fix) from None
+
+
+def _words(error: Exception) -> str:
+    """Pillow's words without the address of the buffer that the bytes came in."""
+    text = str(error) or type(error).__name__
+    return "no format that is read here" if "cannot identify image file" in text else text
 
 
 def _resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:

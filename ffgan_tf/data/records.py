@@ -14,16 +14,20 @@ A record is a `tf.train.Example` of
 import dataclasses
 import hashlib
 import json
+import os
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file
+from ffgan_tf.utils.reading import check_file, read_bytes, read_json
 
 FORMAT = 1
 MANIFEST, DIGEST, VOCABULARY = "manifest.json", "manifest.sha256", "vocabulary.json"
 SPLITS = ("train", "test")
+MAX_SHARD, MAX_RECORD = 1 << 40, 1 << 30  # bytes
 HOW_TO_MAKE = (
     "Fix: make it with tools/convert_cub.py, tools/convert_oxford102.py or tools/convert_folder.py "
     "(tools/make_demo_dataset.py makes CUB-like input without any download)."
@@ -142,26 +146,24 @@ def read_manifest(data_dir: str | Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such data folder (--data). {HOW_TO_MAKE}")
     path = folder / MANIFEST
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{path}: the manifest is missing or unreadable ({error.strerror}), so this is not a "
-            f"converted data set. {HOW_TO_MAKE}"
-        ) from None
+    if not os.path.lexists(path):
+        raise UserError(f"{path}: the manifest is missing, so this is not a converted data set. {HOW_TO_MAKE}")
+    content = read_bytes(path, fix=HOW_TO_MAKE)
     again = "Fix: convert the data again, or copy the folder again from where it was made."
-    try:
-        changed = (folder / DIGEST).read_bytes() != digest_line(content).encode("ascii")
-    except OSError:
-        raise UserError(f"{folder / DIGEST}: the manifest's digest is missing. {again}") from None
-    if changed:
+    if not os.path.lexists(folder / DIGEST):
+        raise UserError(f"{folder / DIGEST}: the manifest's digest is missing. {again}")
+    if read_bytes(folder / DIGEST, fix=again) != digest_line(content).encode("ascii"):
         raise UserError(f"{path} does not match {DIGEST}: one of the two was changed. {again}")
-    manifest = json.loads(content)
+    manifest = read_json(path, fix=again, what="a manifest")
     if manifest.get("format") != FORMAT:
         raise UserError(
             f"{path}: record format {manifest.get('format')!r}; this version of the project reads "
             f"{FORMAT}. Fix: convert the data again."
         )
+    try:
+        check_manifest(manifest)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not the manifest of a converted data set ({error!r}). {again}") from None
     for shard in (shard for split in SPLITS for shard in manifest["splits"][split]["shards"]):
         file = folder / shard["file"]
         size = file.stat().st_size if file.is_file() else None
@@ -169,6 +171,27 @@ def read_manifest(data_dir: str | Path) -> dict[str, Any]:
             found = "is missing" if size is None else f"has {size:,} bytes, not {shard['bytes']:,}"
             raise UserError(f"{file}: the shard {found}. {again}")
     return manifest
+
+
+def check_manifest(manifest: dict[str, Any]) -> None:
+    """Raises where a field that is read elsewhere is missing or of another type, or a file lies in another folder."""
+    for split in SPLITS:
+        part = manifest["splits"][split]
+        counts = [part["images"], part["captions"], part["classes"]]
+        for shard in part["shards"]:
+            counts += [shard["images"], shard["bytes"]]
+            if Path(shard["file"]).name != shard["file"] or not isinstance(shard["sha256"], str):
+                raise ValueError(f"shard {shard['file']!r}")
+        if not all(type(count) is int and count >= 0 for count in counts):
+            raise ValueError(f"the counts of the {split} split")
+    image, vocabulary = manifest["image"], manifest["vocabulary"]
+    if not all(type(image[name]) is int and image[name] > 0 for name in ("max_size", "shorter_side")):
+        raise ValueError("the images' sizes")
+    if not all(isinstance(value, str) for value in (manifest["name"], vocabulary["hash"], vocabulary["sha256"])):
+        raise TypeError("name, or the vocabulary's digests")
+    if Path(vocabulary["file"]).name != vocabulary["file"]:
+        raise ValueError(f"vocabulary {vocabulary['file']!r}")
+    {int(number): name.encode("utf-8") for number, name in manifest["class_names"].items()}
 
 
 def shard_paths(data_dir: str | Path, split: str, manifest: dict[str, Any] | None = None) -> list[Path]:
@@ -182,12 +205,32 @@ def read_shard(path: str | Path) -> Iterator[Record]:
     import tensorflow as tf
 
     try:
+        check_framing(path)
         for serialized in tf.data.TFRecordDataset(str(path)):
             yield parse(serialized.numpy())
     except (tf.errors.OpError, ValueError) as error:
         raise UserError(
             f"{path}: damaged shard ({error}). Fix: run tools/verify_records.py, then convert the data again."
         ) from None
+
+
+def check_framing(path: str | Path) -> None:
+    """Raises ValueError unless the lengths in a TFRecord file lead from its start to its end.
+
+    TensorFlow reserves as much memory as a length says before it looks at what follows, and ends the process where it
+    gets none. UserError where it is no file.
+    """
+    size, end = check_file(path, MAX_SHARD), 0
+    with open(path, "rb") as file:
+        while end < size:
+            file.seek(end)
+            header = file.read(8)
+            if len(header) < 8:
+                raise ValueError(f"cut short at byte {end:,}")
+            (length,) = struct.unpack("<Q", header)
+            end += 16 + length  # the length (8 bytes) and its checksum (4), the record, its checksum (4)
+            if end > size or length > MAX_RECORD:
+                raise ValueError(f"a record of {length:,} bytes where {max(size - end + length, 0):,} are left")
 
 
 def read_split(data_dir: str | Path, split: str) -> Iterator[Record]:

@@ -10,15 +10,15 @@ count: generated images are blurred and noisy.
 import csv
 import io
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy import optimize, special, stats
 
-from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.errors import UserError, report_write_errors
 from ffgan_tf.utils.files import write_atomic
+from ffgan_tf.utils.reading import npz_bytes, read_npz, read_text
 
 FEATURES = "lab-5x8x8-cells-8x4"  # name of the histograms below; a stored probe of others is not used
 _SIDE = 32  # pixels a side that are looked at
@@ -39,31 +39,26 @@ def read_colour_labels(path: str | os.PathLike) -> dict[str, str]:
     Raises UserError where the file or a column is missing, a field is empty, or two lines name one image.
     """
     labels: dict[str, str] = {}
+    fix = "Fix: name the labels, --labels=FILE.csv (tools/make_demo_dataset.py writes colours.csv beside its images)."
+    reader = csv.DictReader(io.StringIO(read_text(path, fix=fix)))
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if not {"image", "colour"} <= set(reader.fieldnames or ()):
+        if not {"image", "colour"} <= set(reader.fieldnames or ()):
+            raise UserError(
+                f"{path}: its first line must name the columns image and colour, it has "
+                f"{','.join(reader.fieldnames or ())[:200] or 'nothing'}. {fix}"
+            )
+        for row in reader:
+            image, colour = (row["image"] or "").strip(), (row["colour"] or "").strip()
+            if not image or not colour:
+                raise UserError(f"{path}, line {reader.line_num}: the image or its colour is empty.")
+            if record_key(image) in labels:
                 raise UserError(
-                    f"{path}: its first line must name the columns image and colour, it has "
-                    f"{','.join(reader.fieldnames or ()) or 'nothing'}."
+                    f"{path}, line {reader.line_num}: a second line for the image {record_key(image)}. "
+                    "Fix: file names must be unique without their folders, one line each."
                 )
-            for row in reader:
-                image, colour = (row["image"] or "").strip(), (row["colour"] or "").strip()
-                if not image or not colour:
-                    raise UserError(f"{path}, line {reader.line_num}: the image or its colour is empty.")
-                if record_key(image) in labels:
-                    raise UserError(
-                        f"{path}, line {reader.line_num}: a second line for the image {record_key(image)}. "
-                        "Fix: file names must be unique without their folders, one line each."
-                    )
-                labels[record_key(image)] = colour
-    except FileNotFoundError:
-        raise UserError(
-            f"{path}: no such file. Fix: name the labels, --labels=FILE.csv "
-            "(tools/make_demo_dataset.py writes colours.csv beside its images)."
-        ) from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 ({error.reason}).") from None
+            labels[record_key(image)] = colour
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: not CSV ({error}). {fix}") from None
     return labels
 
 
@@ -175,29 +170,27 @@ class ColourProbe:
         return [self.colours[i] for i in best]
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the probe as .npz without pickles, atomically."""
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            colours=np.array(self.colours),
-            places=self._places,
-            names=self._names,
-            bias=self._bias,
-            key=np.array(self.key),
-            features=np.array(FEATURES),
-        )
-        write_atomic(path, buffer.getvalue())
+        """Writes the probe as .npz without pickles, with its digest, atomically."""
+        arrays = {
+            "colours": np.array(self.colours),
+            "places": self._places,
+            "names": self._names,
+            "bias": self._bias,
+            "key": np.array(self.key),
+            "features": np.array(FEATURES),
+        }
+        with report_write_errors(path):
+            write_atomic(path, npz_bytes(arrays))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "ColourProbe":
         """Reads what `save` wrote. Raises UserError where the file is none, or of other features than today's."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                values = {name: stored[name] for name in stored.files}
+            values = read_npz(path, fix="Fix: delete it, it is fitted anew.")
             if str(values.pop("features")) != FEATURES:
                 raise UserError(f"{path}: a colour probe of another version. Fix: delete it, it is fitted anew.")
             return cls(**{**values, "key": str(values["key"])})
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not a colour probe ({error}). Fix: delete it, it is fitted anew.") from None
 
 

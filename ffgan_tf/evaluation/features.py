@@ -1,9 +1,7 @@
 """Features of many images: one pass over them for all networks, cached in chunks, so that a dead run continues."""
 
-import io
 import itertools
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -11,8 +9,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ffgan_tf.evaluation.images import Images, digest
+from ffgan_tf.utils.errors import UserError, report_write_errors
 from ffgan_tf.utils.files import write_atomic, write_json
 from ffgan_tf.utils.progress import Progress
+from ffgan_tf.utils.reading import npz_bytes, read_npz
 
 CHUNK = 512  # images a cache file: 4 MB of 2,048 float32 features; a run that dies loses fewer than this
 
@@ -49,8 +49,9 @@ def extract(
     for network in networks:
         protocol = network.protocol()
         folder = Path(cache_dir).expanduser() / digest(protocol)[:24]
-        if not (folder / "network.json").is_file():
-            write_json(folder / "network.json", protocol)
+        with report_write_errors(f"--cache_dir={cache_dir}"):
+            if not (folder / "network.json").is_file():
+                write_json(folder / "network.json", protocol)
         folders.append(folder)
     files: list[list[Path]] = [[] for _ in networks]
     parts: list[list[dict]] = [[] for _ in networks]
@@ -90,16 +91,14 @@ def _stacked(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    write_atomic(path, buffer.getvalue())
+    with report_write_errors(path):
+        write_atomic(path, npz_bytes(arrays))
 
 
 def _load(path: Path, count: int) -> dict[str, np.ndarray] | None:
-    """The arrays of a cache file; None where it is missing or damaged: it is then made again."""
+    """The arrays of a cache file; None where it is missing or not as it was written: it is then made again."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        arrays = read_npz(path)
+    except UserError:
         return None
     return arrays if arrays and all(len(array) == count for array in arrays.values()) else None

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from ffgan_tf.data.images import to_rgb
+from ffgan_tf.data.images import EXTENSIONS, FORMATS, to_rgb
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.reading import LIMITS, check_file, user_path
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff")
 _THREADS = min(8, os.cpu_count() or 1)
 
 
@@ -95,25 +95,25 @@ class FolderImages:
 
 
 def _size(path: Path) -> tuple[int, int]:
+    fix = "Fix: make the file again, or move it out of the folder."
+    check_file(path, LIMITS["image"], fix=fix)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"{path}: not an image ({error}). Fix: make the file again, or move it out of the folder."
-        ) from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise UserError(f"{user_path(path)}: not an image ({error}). {fix}") from error
 
 
 def read_image(path: Path) -> np.ndarray:
     """An image file as uint8 RGB [H, W, 3]. UserError where it is damaged or cut short."""
+    fix = "Fix: make the file again, or move it out of the folder."
+    check_file(path, LIMITS["image"], fix=fix)
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             image.load()
             return np.asarray(to_rgb(image)[0])
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"{path}: not a whole image ({error}). Fix: make the file again, or move it out of the folder."
-        ) from error
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise UserError(f"{user_path(path)}: not a whole image ({error}). {fix}") from error
 
 
 class RecordImages:

@@ -1,13 +1,12 @@
 """Mean and covariance of features in float64: streamed, mergeable, the same whatever the batch size."""
 
-import io
 import os
-import zipfile
 
 import numpy as np
 
-from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.errors import UserError, report_write_errors
 from ffgan_tf.utils.files import write_atomic
+from ffgan_tf.utils.reading import npz_bytes, read_npz
 
 
 def check_features(features: np.ndarray, what: str) -> np.ndarray:
@@ -76,17 +75,18 @@ class FeatureStatistics:
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes an npz with `mu`, `sigma` (the names pytorch-fid uses) and `count`, atomically."""
-        buffer = io.BytesIO()
-        np.savez(buffer, mu=self.mean, sigma=self.covariance, count=np.int64(self.count))
-        write_atomic(path, buffer.getvalue())
+        with report_write_errors(path):
+            write_atomic(path, npz_bytes({"mu": self.mean, "sigma": self.covariance, "count": np.int64(self.count)}))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "FeatureStatistics":
-        """Reads what `save` wrote. Pickled content is refused."""
+        """Reads what `save` wrote, byte for byte. Raises UserError for anything else."""
         try:
-            with np.load(path, allow_pickle=False) as file:
-                mean, covariance, count = file["mu"], file["sigma"], int(file["count"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            values = read_npz(path)
+            mean, covariance, count = values["mu"], values["sigma"], int(values["count"])
+            if covariance.shape != (len(mean), len(mean)):
+                raise ValueError(f"mean {list(mean.shape)}, covariance {list(covariance.shape)}")
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path}: not a statistics file of this program ({error}). Fix: delete it, it is made again."
             ) from error

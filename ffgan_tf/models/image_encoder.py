@@ -6,6 +6,7 @@ no Inception weights can be had.
 """
 
 import os
+import sys
 from pathlib import Path
 
 import tensorflow as tf
@@ -13,6 +14,7 @@ import tensorflow as tf
 from ffgan_tf.models.build import TEXT_DIM
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file
+from ffgan_tf.utils.keras_files import load_weights, publication_note
 
 INCEPTION_SIZE = 299
 LOCAL_SHAPE, POOLED_SIZE = (17, 17, 768), 2048  # Inception's `mixed7` and the mean of its last map
@@ -93,14 +95,16 @@ class InceptionTrunk:
         network = tf.keras.applications.InceptionV3(
             include_top=False, weights=None, input_shape=(INCEPTION_SIZE, INCEPTION_SIZE, 3)
         )
-        try:
-            network.load_weights(str(weights))
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(
-                f"--inception_weights={weights}: not the weights of Keras's InceptionV3 without its top "
-                f"({str(error).splitlines()[0]}). Fix: {NOTOP} from {ORIGIN}"
-            ) from None
+        load_weights(
+            network,
+            weights,
+            "Keras's InceptionV3 without its top",
+            f"Fix: {NOTOP} from {ORIGIN}",
+            "--inception_weights",
+        )
         self.weights_file, self.weights_sha256 = Path(weights).name, sha256_file(weights)
+        if note := publication_note(weights):
+            print(f"note: {note}", file=sys.stderr, flush=True)
         network.trainable = False
         pooled = tf.keras.layers.GlobalAveragePooling2D()(network.output)
         self._model = tf.keras.Model(network.input, [network.get_layer("mixed7").output, pooled])

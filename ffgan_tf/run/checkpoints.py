@@ -1,6 +1,7 @@
 """Checkpoints that are whole or not there: a folder each, written beside and renamed, with the sha256 of its files."""
 
-import json
+import math
+import os
 import re
 import shutil
 import sys
@@ -10,8 +11,14 @@ import tensorflow as tf
 
 from ffgan_tf.utils.errors import UserError, cannot_write, report_write_errors
 from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
+from ffgan_tf.utils.reading import read_json
 
 BEST, META = "best.json", "meta.json"
+BEST_FIX = (
+    "Fix: put the file back, or write it by hand, as in "
+    '{"step": 500, "metric": "fid", "value": 42.5}, or remove it: the next evaluation then makes another, and the '
+    "checkpoint that was the best is removed in its turn."
+)
 
 
 class Checkpoints:
@@ -45,7 +52,11 @@ class Checkpoints:
         except (OSError, tf.errors.OpError) as error:
             before = ", ".join(map(str, self.steps())) or "none"
             raise cannot_write(self.path(step), error, f"Whole checkpoints: steps {before}. ") from error
-        best = self.best()
+        try:
+            best = self.best()
+        except UserError as error:
+            print(f"warning: {error} Until then no checkpoint is removed.", file=sys.stderr, flush=True)
+            return self.path(step)
         earlier = [old for old in self.steps() if old <= step]
         for old in self.steps():
             if old not in earlier[-self.keep :] and old != (best and best["step"]):
@@ -54,7 +65,8 @@ class Checkpoints:
 
     def remove_leftovers(self) -> None:
         """Removes what a killed process left half-written. Only for the one process that writes here, and before it has
-        anything to save: raises UserError where the folder cannot be made."""
+        anything to save: raises UserError where the folder cannot be made, or `best.json` is damaged."""
+        self.best()
         with report_write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         for leftover in self.folder.glob(".step-*"):
@@ -64,7 +76,7 @@ class Checkpoints:
         """What is wrong with a step's checkpoint; None where every file is as it was written."""
         folder = self.path(step)
         try:
-            meta = json.loads((folder / META).read_text(encoding="utf-8"))
+            meta = read_json(folder / META)
             if meta["format"] != 1 or meta["step"] != step:
                 return f"{folder / META} is not this step's"
             for name in sorted({path.name for path in folder.iterdir()} - {META} | set(meta["files"])):
@@ -72,7 +84,7 @@ class Checkpoints:
                     return f"{folder / name} is missing"
                 if sha256_file(folder / name) != meta["files"].get(name):
                     return f"{folder / name} is not as it was written (sha256)"
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return f"{folder / META} cannot be read ({error})"
         return None
 
@@ -120,8 +132,16 @@ class Checkpoints:
         return True
 
     def best(self) -> dict | None:
-        """The best step on record: {step, metric, value}, or None."""
-        try:
-            return json.loads((self.folder / BEST).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        """The best step on record: {step, metric, value}, or None where none is.
+
+        Raises UserError where `best.json` is damaged: taken for none, the best checkpoint would be removed.
+        """
+        path = self.folder / BEST
+        if not os.path.lexists(path):
             return None
+        best = read_json(path, fix=BEST_FIX, what="the record of the best checkpoint")
+        step, metric, value = (best.get(name) for name in ("step", "metric", "value"))
+        sound = type(step) is int and step >= 0 and isinstance(metric, str)
+        if not sound or type(value) not in (int, float) or not abs(value) < math.inf:
+            raise UserError(f"{path}: not the record of the best checkpoint (step, metric and value). {BEST_FIX}")
+        return {"step": step, "metric": metric, "value": value}

@@ -7,7 +7,6 @@ Inception is a file of its own, of which `encoder.json` holds name and SHA-256.
 
 import io
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +25,26 @@ from ffgan_tf.models.image_encoder import (
 from ffgan_tf.models.text_encoder import TextEncoder
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
+from ffgan_tf.utils.reading import LIMITS, as_unreadable, check_file, read_json, read_npz
 
 FORMAT = 1
 TEXT, IMAGE = "text_encoder", "image_encoder"  # their folders in a run of train_damsm
 ABOUT, WEIGHTS, VOCABULARY = "encoder.json", "weights.npz", "vocabulary.json"
 TEXT_FIX = "Fix: make it with ffgan_tf.train_damsm or tools/import_attngan_encoder.py."
 IMAGE_FIX = "Fix: name the image_encoder folder of a run of ffgan_tf.train_damsm; to continue the run writes it anew."
+
+
+_FIELDS = {  # of `encoder.json`: types, and the bounds of whole numbers
+    "weights_sha256": ((str,), 0, 0),
+    "vocabulary_hash": ((str,), 0, 0),
+    "text_encoder_sha256": ((str,), 0, 0),
+    "trunk": ((str,), 0, 0),
+    "inception_file": ((str,), 0, 0),
+    "inception_sha256": ((str,), 0, 0),
+    "made_by": ((dict,), 0, 0),
+    "d": ((int,), 1, 65536),
+    "image_size": ((int,), 8, 4096),
+}
 
 
 def weight_names(model: tf.keras.Model) -> list[str]:
@@ -48,13 +61,19 @@ def _write(folder: Path, weights: dict[str, np.ndarray], about: dict) -> None:
 
 def _about(folder: Path, what: str, fix: str) -> dict:
     """`encoder.json`, once it and the weights are known to be a pair."""
-    try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        digest = sha256_file(folder / WEIGHTS)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: not the folder of {what} ({error}). {fix}") from None
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
+    if not (folder / ABOUT).is_file() or not (folder / WEIGHTS).is_file():
+        raise UserError(f"{folder}: not the folder of {what} ({ABOUT} or {WEIGHTS} is missing). {fix}")
+    about = read_json(folder / ABOUT, fix=fix, what=f"that of {what}")
+    check_file(folder / WEIGHTS, LIMITS["arrays"], fix=fix)
+    for name, (kinds, low, high) in _FIELDS.items():
+        value = about.get(name, None)
+        wrong_size = type(value) is int and not low <= value <= high
+        if name in about and (type(value) not in kinds or wrong_size):
+            raise UserError(f"{folder / ABOUT}: {name} is {str(value)[:80]!r}, which is not that of {what}. {fix}")
+    if about.get("format") != FORMAT:
         raise UserError(f"{folder / ABOUT} is not that of {what}. {fix}")
+    with as_unreadable(folder / WEIGHTS, fix):
+        digest = sha256_file(folder / WEIGHTS)
     if about.get("weights_sha256") != digest:
         raise UserError(f"{folder / WEIGHTS} is not as it was written (sha256). {fix}")
     return about
@@ -62,12 +81,12 @@ def _about(folder: Path, what: str, fix: str) -> dict:
 
 def _fill(folder: Path, models: dict[str, tf.keras.Model], what: str, fix: str) -> None:
     """Reads the weights into `models`, by the prefix of their names."""
+    weights = read_npz(folder / WEIGHTS, fix=fix, digest=False)  # encoder.json has it
     try:
-        with np.load(folder / WEIGHTS, allow_pickle=False) as weights:
-            for prefix, model in models.items():
-                for name, variable in zip(weight_names(model), model.variables):
-                    variable.assign(weights[prefix + name])
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        for prefix, model in models.items():
+            for name, variable in zip(weight_names(model), model.variables):
+                variable.assign(weights[prefix + name])
+    except (KeyError, ValueError, TypeError, tf.errors.OpError) as error:
         raise UserError(f"{folder / WEIGHTS} does not fit {what} ({error}). {fix}") from None
 
 
@@ -148,7 +167,13 @@ def load_image_encoder(
     """
     folder = Path(folder)
     about = _about(folder, "an image encoder", IMAGE_FIX)
-    if about.get("trunk") not in ("small", "inception"):
+    needed = {
+        "trunk",
+        "image_size",
+        "d",
+        *(("inception_file", "inception_sha256") if about.get("trunk") == "inception" else ()),
+    }
+    if about.get("trunk") not in ("small", "inception") or not needed <= about.keys():
         raise UserError(f"{folder / ABOUT} is not that of an image encoder. {IMAGE_FIX}")
     with build.precision_scope("float32"):
         heads = Heads(about["d"], name="heads")

@@ -1,7 +1,8 @@
 """What a frozen image trunk says of every image of a split, computed once and kept on disk.
 
-`CACHE/KEY/{features.json, 00000/{local.npy, pooled.npy}, …}`, float16, 256 images a folder: a folder is whole or not
-there, so an extraction that was stopped continues. KEY is a digest of all that the features depend on; other weights,
+`CACHE/KEY/{features.json, 00000/{local.npy, pooled.npy, digests.json}, …}`, float16, 256 images a folder: a folder is
+whole or not there, so an extraction that was stopped continues. Every start reads all of it once and compares its
+SHA-256; what is not as it was written is made again. KEY is a digest of all that the features depend on; other weights,
 records or sizes get another folder, and the old one may be removed by hand.
 """
 
@@ -19,10 +20,12 @@ from ffgan_tf.data import records
 from ffgan_tf.data.pipeline import Split, centre_images
 from ffgan_tf.models.image_encoder import INCEPTION_SIZE, LOCAL_SHAPE, POOLED_SIZE
 from ffgan_tf.training.gan_step import to_unit
-from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.errors import UserError, report_write_errors
 from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
 from ffgan_tf.utils.progress import Progress
+from ffgan_tf.utils.reading import read_json
 
+FILES, DIGESTS = ("local.npy", "pooled.npy"), "digests.json"
 PER_FOLDER = 256  # images; 227 MB with their mirror images
 BATCH = 32
 
@@ -79,10 +82,11 @@ def cached_features(
     count, views = len(split.names), key["views"]
     sizes = [min(PER_FOLDER, count - start) for start in range(0, count, PER_FOLDER)]
     parts = [folder / f"{i:05d}" for i in range(len(sizes))]
-    missing = [i for i, size in enumerate(sizes) if not _whole(parts[i], (size, views))]
+    with report_write_errors(f"--cache_dir={cache_dir}"):
+        folder.mkdir(parents=True, exist_ok=True)
+    missing = _missing(parts, sizes, views, cache_dir)
     if not missing:
         return Features(parts)
-    folder.mkdir(parents=True, exist_ok=True)
     wanted = 2 * views * (int(np.prod(LOCAL_SHAPE)) + POOLED_SIZE) * sum(sizes[i] for i in missing)
     free = shutil.disk_usage(folder).free
     if wanted > free:
@@ -91,12 +95,16 @@ def cached_features(
             "free. Fix: name a folder on a larger disk, or --nocache_features (slower: Inception every "
             "step)."
         )
-    write_json(folder / "features.json", key)
+    with report_write_errors(f"--cache_dir={cache_dir}"):
+        write_json(folder / "features.json", key)
     print(f"features of {count:,} {key['split']} images go to {folder} ({wanted / 1e9:.1f} GB)", flush=True)
     run = tf.function(lambda images: trunk(to_unit(images)))
     progress, done = Progress("Inception", sum(sizes[i] for i in missing), "images"), 0
     for i in missing:
-        with directory_atomic(parts[i], replace=True) as temporary:
+        with (
+            report_write_errors(f"--cache_dir={cache_dir}"),
+            directory_atomic(parts[i], replace=True) as temporary,
+        ):
             local, pooled = (
                 np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", np.float16, (sizes[i], views, *shape))
                 for name, shape in (("local", LOCAL_SHAPE), ("pooled", (POOLED_SIZE,)))
@@ -120,15 +128,32 @@ def cached_features(
                     raise Stopped
             local.flush(), pooled.flush()
             del local, pooled
+            write_json(temporary / DIGESTS, {name: sha256_file(temporary / name) for name in FILES})
     progress.close()
     return Features(parts)
 
 
+def _missing(parts: list[Path], sizes: list[int], views: int, cache_dir: str | Path) -> list[int]:
+    """Which folders are to be made; says which of them were there, but not as they were written."""
+    there = [part.exists() for part in parts]
+    whole = [exists and _whole(part, (size, views)) for part, exists, size in zip(parts, there, sizes)]
+    if damaged := [part.name for part, exists, sound in zip(parts, there, whole) if exists and not sound]:
+        print(
+            f"--cache_dir={cache_dir}: {len(damaged):,} folders of {parts[0].parent.name} are not as they were written, "
+            f"or without digests ({', '.join(damaged[:3])}{', …' if len(damaged) > 3 else ''}); they are made again",
+            flush=True,
+        )
+    return [i for i, sound in enumerate(whole) if not sound]
+
+
 def _whole(folder: Path, leading: tuple[int, int]) -> bool:
     try:
+        digests = read_json(folder / DIGESTS)
+        if any(digests.get(name) != sha256_file(folder / name) for name in FILES):
+            return False
         return all(
             np.load(folder / f"{name}.npy", mmap_mode="r").shape == (*leading, *shape)
             for name, shape in (("local", LOCAL_SHAPE), ("pooled", (POOLED_SIZE,)))
         )
-    except (OSError, ValueError):
+    except (UserError, OSError, ValueError, EOFError, SyntaxError):
         return False

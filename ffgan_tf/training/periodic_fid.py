@@ -23,7 +23,10 @@ class Evaluator:
     def __init__(self, config: TrainConfig, folder: Path, vocabulary, generator, text_encoder):
         self._protocol = get_protocol("ffgan")
         self._network = load_network(
-            config.evaluation.eval_inception, config.evaluation.eval_inception_weights or None, batch_size=BATCH
+            config.evaluation.eval_inception,
+            config.evaluation.eval_inception_weights or None,
+            batch_size=BATCH,
+            flags=("--eval_inception", "--eval_inception_weights"),
         )
         self._reference = RecordImages(
             config.data,

@@ -10,13 +10,12 @@ import math
 import pickle
 import struct
 import zipfile
-import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.reading import BROKEN, LIMITS, check_zip, read_bytes
 from ffgan_tf.utils.unpickle import AllowListUnpickler
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -32,22 +31,6 @@ _DTYPES = {
     "ByteStorage": "u1",
     "BoolStorage": "?",
 }
-# What damaged bytes make zipfile, pickle and NumPy raise (a RuntimeError: "encrypted", an OSError: a wild seek).
-_BROKEN = (
-    pickle.UnpicklingError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    OSError,
-    ArithmeticError,
-    MemoryError,
-)
 
 
 class _Storage:
@@ -62,8 +45,11 @@ class _Tensor:
     """A strided view of a storage, made an array once all bytes are there."""
 
     def __init__(self, storage: _Storage, offset: int, shape: tuple, strides: tuple):
-        if not isinstance(storage, _Storage) or len(shape) != len(strides):
+        sizes = (offset, *shape, *strides)
+        if not isinstance(storage, _Storage) or len(shape) != len(strides) or len(shape) > 32:
             raise pickle.UnpicklingError("malformed tensor")
+        if not all(type(size) is int and 0 <= size for size in sizes):
+            raise pickle.UnpicklingError("a tensor's shape is not of whole numbers")
         self.storage, self.offset, self.shape, self.strides = storage, offset, tuple(shape), tuple(strides)
 
     def array(self) -> np.ndarray:
@@ -71,7 +57,7 @@ class _Tensor:
         if data is None:
             raise ValueError("a tensor's storage is not in the file")
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides))
-        if min((self.offset, *self.shape, *self.strides)) < 0 or (math.prod(self.shape) and last >= data.size):
+        if math.prod(self.shape) and last >= data.size:
             raise ValueError("a tensor reaches outside its storage")
         if not math.prod(self.shape):
             return np.zeros(self.shape, self.storage.dtype)
@@ -112,51 +98,70 @@ class _TorchUnpickler(AllowListUnpickler):
             raise pickle.UnpicklingError(f"unknown persistent id {kind!r}")
         if len(pid) > 5 and pid[5] is not None:
             raise pickle.UnpicklingError("a storage that is a view of another one")
-        return self.storages.setdefault(str(key), _Storage(dtype, int(numel)))
+        if type(numel) is not int or not 0 <= numel <= LIMITS["arrays"]:
+            raise pickle.UnpicklingError("a storage beyond the bounds")
+        return self.storages.setdefault(str(key), _Storage(dtype, numel))
 
 
-def _to_arrays(value: Any) -> Any:
-    if isinstance(value, _Tensor):
-        return value.array()
-    if isinstance(value, dict):
-        return {key: _to_arrays(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_to_arrays(item) for item in value)
-    return value
+class _Arrays:
+    """Makes arrays of the tensors in a value: one of each tensor, all together within the bound."""
+
+    def __init__(self):
+        self._made: dict[int, np.ndarray] = {}
+        self._left = LIMITS["arrays"]
+
+    def of(self, value: Any) -> Any:
+        if isinstance(value, _Tensor):
+            if id(value) not in self._made:
+                self._left -= math.prod(value.shape) * value.storage.dtype.itemsize
+                if self._left < 0:
+                    raise ValueError(f"its tensors take more than {LIMITS['arrays']:,} bytes")
+                self._made[id(value)] = value.array()
+            return self._made[id(value)]
+        if isinstance(value, dict):
+            return {key: self.of(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self.of(item) for item in value)
+        return value
 
 
 def _read_zip(file, path: str) -> Any:
     with zipfile.ZipFile(file) as archive:
+        check_zip(archive, LIMITS["arrays"])
         pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
         if len(pickles) != 1:
             raise ValueError("no single data.pkl in the archive (a TorchScript file, or not PyTorch's)")
         root = pickles[0].removesuffix("data.pkl")
         if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
             raise ValueError("written on a big-endian machine")
+        if archive.getinfo(pickles[0]).file_size > LIMITS["pickle"]:
+            raise ValueError("a data.pkl beyond the bounds")
         unpickler = _TorchUnpickler(io.BytesIO(archive.read(pickles[0])), path)
-        value = unpickler.load()
+        value = unpickler.load_bounded()
         for key, storage in unpickler.storages.items():
+            if archive.getinfo(f"{root}data/{key}").file_size != storage.numel * storage.dtype.itemsize:
+                raise ValueError(f"storage {key} is not of {storage.numel:,} numbers")
             storage.data = np.frombuffer(archive.read(f"{root}data/{key}"), storage.dtype, storage.numel)
-    return _to_arrays(value)
+    return _Arrays().of(value)
 
 
 def _read_legacy(file, path: str) -> Any:
-    magic = _TorchUnpickler(file, path).load()
+    magic = _TorchUnpickler(file, path).load_bounded()
     if magic != _LEGACY_MAGIC:
         raise ValueError("no PyTorch magic number")
-    if _TorchUnpickler(file, path).load() != _LEGACY_VERSION:
+    if _TorchUnpickler(file, path).load_bounded() != _LEGACY_VERSION:
         raise ValueError("unknown version of the old form")
-    if not _TorchUnpickler(file, path).load().get("little_endian", True):
+    if not _TorchUnpickler(file, path).load_bounded().get("little_endian", True):
         raise ValueError("written on a big-endian machine")
     unpickler = _TorchUnpickler(file, path)
-    value = unpickler.load()
-    for key in _TorchUnpickler(file, path).load():
+    value = unpickler.load_bounded()
+    for key in _TorchUnpickler(file, path).load_bounded():
         storage = unpickler.storages[key]
         (numel,) = struct.unpack("<q", file.read(8))
         if numel != storage.numel:
             raise ValueError(f"storage {key} has {numel} numbers where {storage.numel} were announced")
         storage.data = np.frombuffer(file.read(numel * storage.dtype.itemsize), storage.dtype, numel)
-    return _to_arrays(value)
+    return _Arrays().of(value)
 
 
 def load_torch_file(path: str) -> Any:
@@ -164,18 +169,17 @@ def load_torch_file(path: str) -> Any:
 
     Raises UserError where the file is missing, cut short, not PyTorch's, or names anything beyond tensors.
     """
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such file.")
-    with open(path, "rb") as file:
-        is_zip = file.read(4) == b"PK\x03\x04"
-        file.seek(0)
-        try:
-            return _read_zip(file, str(path)) if is_zip else _read_legacy(file, str(path))
-        except _BROKEN as error:
-            raise UserError(
-                f"{path}: not a whole PyTorch file ({type(error).__name__}: {error}). Fix: fetch it again and compare "
-                "its size with the publisher's."
-            ) from error
+    fix = "Fix: name the publisher's file; fetch it again and compare its size where it is damaged."
+    content = io.BytesIO(read_bytes(path, LIMITS["arrays"], fix=fix))
+    try:
+        is_zip = content.getbuffer()[:4] == b"PK\x03\x04"
+        return _read_zip(content, str(path)) if is_zip else _read_legacy(content, str(path))
+    except (pickle.UnpicklingError, struct.error, *BROKEN) as error:
+        reason = (str(error).splitlines() or [""])[0][:300]
+        raise UserError(
+            f"{path}: not a whole PyTorch file ({type(error).__name__}: {reason}). Fix: fetch it again and compare "
+            "its size with the publisher's."
+        ) from error
 
 
 def load_state_dict(path: str) -> dict[str, np.ndarray]:

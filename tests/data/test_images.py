@@ -149,7 +149,7 @@ def test_alpha_is_laid_over_white():
     alpha[:20, :30], alpha[:20, 30:] = 0, 128
     image.putalpha(Image.fromarray(alpha))
     made = encode_image(file_bytes(image), 64, 95)
-    assert made.notes == ("alpha laid over white",)
+    assert made.notes == ("alpha laid over white", "enlarged less than 2-fold")
     assert_corners(made.encoded, [WHITE, (127, 255, 127), BLUE, WHITE])
 
 

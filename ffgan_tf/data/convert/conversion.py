@@ -28,6 +28,7 @@ from ffgan_tf.data.problems import Problem, Unusable, format_report
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import directory_atomic, sha256_file
 from ffgan_tf.utils.progress import Progress
+from ffgan_tf.utils.reading import user_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Source:
     notes: list[str] = dataclasses.field(default_factory=list)
     crop: str = "none"
     least_captions: int = CAPTIONS_PER_IMAGE
+    most_captions: int = CAPTIONS_PER_IMAGE
     vocabulary: Vocabulary | None = None  # None: all words of the captions, both splits
 
 
@@ -81,22 +83,24 @@ class _Prepared:
     problems: tuple[Problem, ...]
 
 
-def _prepare(item: Item, image_size: int, quality: int, least: int) -> _Prepared:
+def _prepare(item: Item, image_size: int, quality: int, least: int, most: int) -> _Prepared:
     """Everything that one image needs, in a worker process. Both of its files are checked even if the first fails."""
     encoded, width, height, texts, notes = b"", 0, 0, [], []
     problems = [item.fault] if item.fault else []
+    if item.name != user_path(item.name):
+        problems.append(Problem(user_path(item.name), "its name is not UTF-8", "rename the image and its captions"))
     try:
         image = encode_image(item.image, image_size, quality, item.box)
         encoded, width, height = image.encoded, image.width, image.height
         notes += image.notes
     except Unusable as error:
-        file = item.name if isinstance(item.image, bytes) else str(item.image)
+        file = item.name if isinstance(item.image, bytes) else user_path(item.image)
         problems.append(Problem(file, error.reason, error.fix))
     try:
-        texts, caption_notes = read_captions(item.captions, least)
+        texts, caption_notes = read_captions(item.captions, least, most)
         notes += caption_notes
     except Unusable as error:
-        problems.append(Problem(str(item.captions), error.reason, error.fix))
+        problems.append(Problem(user_path(item.captions), error.reason, error.fix))
     return _Prepared(encoded, width, height, tuple(texts), tuple(notes), tuple(problems))
 
 
@@ -107,7 +111,7 @@ def _disagreement(item: Item, prepared: _Prepared, vocabulary: Vocabulary | None
             check_agreement(item.token_ids, prepared.texts, vocabulary)
         return ()
     except Unusable as error:
-        return [Problem(str(item.captions), error.reason, error.fix)]
+        return [Problem(user_path(item.captions), error.reason, error.fix)]
 
 
 @contextlib.contextmanager
@@ -139,9 +143,13 @@ def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, An
     out = Path(out)
     if out.exists() and not settings.overwrite:
         raise UserError(f"{out} exists. Fix: choose another --out, or replace it with --overwrite.")
-    problems, notes = list(source.problems), collections.Counter()
+    problems, notes, mentions = list(source.problems), collections.Counter(), collections.Counter()
     prepare = functools.partial(
-        _prepare, image_size=settings.image_size, quality=settings.quality, least=source.least_captions
+        _prepare,
+        image_size=settings.image_size,
+        quality=settings.quality,
+        least=source.least_captions,
+        most=source.most_captions,
     )
     kept: list[tuple[Item, _Prepared, int]] = []  # the encoded bytes replaced by their number
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -152,12 +160,14 @@ def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, An
                 found = prepared.problems or _disagreement(item, prepared, source.vocabulary)
                 problems += found
                 if not found:
-                    notes.update(prepared.notes)
+                    notes.update(set(prepared.notes))
+                    mentions.update(prepared.notes)
                     kept.append((item, dataclasses.replace(prepared, encoded=b""), len(prepared.encoded)))
                     spill.write(prepared.encoded)
                 progress.update(done)
         progress.close()
-        _report(source, problems, notes, kept, settings)
+        _say_notes(source, notes, mentions)
+        _report(source, problems, kept, settings)
         vocabulary = source.vocabulary or Vocabulary.from_captions(
             text for _, prepared, _ in kept for text in prepared.texts
         )
@@ -166,14 +176,17 @@ def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, An
     return manifest
 
 
-def _report(
-    source: Source, problems: Sequence[Problem], notes: collections.Counter, kept: Sequence, settings: Settings
-) -> None:
-    """Says what was normalised and what is unusable; raises UserError unless that is to be left out."""
+def _say_notes(source: Source, notes: collections.Counter, mentions: collections.Counter) -> None:
+    """Says what was normalised or left out: for how many images, and how many lines or words where those are more."""
     for note in source.notes:
         print(f"note: {note}", file=sys.stderr)
-    for note, count in sorted(notes.items()):
-        print(f"note: {count:,} × {note}", file=sys.stderr)
+    for note, images in sorted(notes.items()):
+        more = f" ({mentions[note]:,} in all)" if mentions[note] > images else ""
+        print(f"note: {images:,} × {note}{more}", file=sys.stderr)
+
+
+def _report(source: Source, problems: Sequence[Problem], kept: Sequence, settings: Settings) -> None:
+    """Says what is unusable; raises UserError unless that is to be left out, and where a split would be empty."""
     full, left = {item.class_id for item in source.items}, {item.class_id for item, _, _ in kept}
     empty = [
         Problem(
@@ -196,6 +209,12 @@ def _report(
         )
     if not kept:
         raise UserError(f"{source.location}: no usable image. Nothing was written.")
+    for split in records.SPLITS:
+        if not any(item.split == split for item, _, _ in kept):
+            raise UserError(
+                f"{source.location}: no usable image in the {split} split ({len(kept):,} in the other). Nothing was "
+                "written. Fix: another list, or another --test_ratio, that leaves images in both."
+            )
 
 
 def _write(

@@ -2,12 +2,15 @@
 
 import collections
 import io
+import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.reading import LIMITS, read_bytes
 from ffgan_tf.utils.unpickle import AllowListUnpickler
 
 
@@ -18,28 +21,94 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode(encoding)
 
 
+class _Dtype:
+    """Stands for `numpy.dtype`: numbers and texts of a plain kind; NumPy's own takes a hostile state at its word."""
+
+    def __init__(self, spec: str, *_flags):
+        if not isinstance(spec, str) or not re.fullmatch(r"[<>|=]?([biufcSU]\d{1,4}|\?)", spec):
+            raise ValueError(f"dtype {spec!r}")
+        self.dtype = np.dtype(spec)
+
+    def __setstate__(self, state: tuple):
+        self.dtype = self.dtype.newbyteorder({"|": "|", "<": "<", ">": ">", "=": "="}[state[1]])
+
+
+class _Array(np.ndarray):
+    """An array under construction: given as many bytes as its shape takes, and plain numbers or texts only."""
+
+    def __setstate__(self, state: tuple):
+        version, shape, kind, fortran, content = state
+        content = content.encode("latin1") if isinstance(content, str) else content
+        if (
+            not isinstance(kind, _Dtype)
+            or math.prod(shape) * kind.dtype.itemsize != len(content)
+            or min(shape, default=0) < 0
+        ):
+            raise ValueError("an array whose shape does not fit its bytes")
+        super().__setstate__((version, shape, kind.dtype, bool(fortran), content))
+
+
 def _reconstruct(*arguments) -> np.ndarray:
     """Stands for NumPy's own, whose home moved (numpy.core → numpy._core): an empty array, then given its state."""
     del arguments
-    return np.ndarray.__new__(np.ndarray, (0,), "b")
+    return _Array.__new__(_Array, (0,), "b")
 
 
-def _scalar(dtype: np.dtype, content: Any = b"") -> Any:
+def _scalar(kind: _Dtype, content: Any = b"") -> Any:
     """Stands for NumPy's own: a scalar from its bytes, which a Python 2 pickle holds as Latin-1 text."""
     content = content.encode("latin1") if isinstance(content, str) else content
-    return np.frombuffer(content, dtype, count=1)[0]
+    return np.frombuffer(content, kind.dtype, count=1)[0]
 
 
-_TYPES = (bool, int, float, complex, str, list, tuple, dict, set, frozenset)
+class _Name:
+    """Stands for a type that data may name and must not call: `list(str(…))` of itself grows without end."""
+
+    def __init__(self, kind: type):
+        self.kind = kind
+
+
+def _plain(items: Any) -> list:
+    """Keys of a set or dict: texts and numbers. Hashes of containers recurse in C, and can be made to collide."""
+    items = list(items)
+    if not all(isinstance(item, (str, bytes, int, float, np.generic, type(None))) for item in items):
+        raise ValueError("a container as a key")
+    return items
+
+
+def _set(items=()) -> set:
+    return set(_plain(items))
+
+
+def _frozenset(items=()) -> frozenset:
+    return frozenset(_plain(items))
+
+
+def _ordered(items=()) -> collections.OrderedDict:
+    pairs = [tuple(pair) for pair in items]
+    _plain(pair[0] for pair in pairs)
+    return collections.OrderedDict(pairs)
+
+
+def _defaultdict(factory: _Name | None = None) -> collections.defaultdict:
+    return collections.defaultdict(factory and factory.kind)
+
+
+_TYPES = (bool, int, float, str, list, tuple, dict)
+_BUILTINS = {
+    **{kind.__name__: _Name(kind) for kind in _TYPES},
+    "complex": complex,
+    "set": _set,
+    "frozenset": _frozenset,
+}
 _ALLOWED = {
-    **{f"{module}.{kind.__name__}": kind for module in ("builtins", "__builtin__") for kind in _TYPES},
-    "__builtin__.unicode": str,
-    "__builtin__.long": int,
-    "collections.OrderedDict": collections.OrderedDict,
-    "collections.defaultdict": collections.defaultdict,
+    **{f"{module}.{name}": stand_in for module in ("builtins", "__builtin__") for name, stand_in in _BUILTINS.items()},
+    "__builtin__.unicode": _Name(str),
+    "__builtin__.long": _Name(int),
+    "collections.OrderedDict": _ordered,
+    "collections.defaultdict": _defaultdict,
     "_codecs.encode": _encode,
-    "numpy.ndarray": np.ndarray,
-    "numpy.dtype": np.dtype,
+    "numpy.ndarray": _Name(np.ndarray),
+    "numpy.dtype": _Dtype,
     **{
         f"numpy.{core}.multiarray.{name}": stand_in
         for core in ("core", "_core")
@@ -56,10 +125,7 @@ def load_pickle(path: str | Path) -> tuple[Any, list[str]]:
     (it is named, and nothing runs).
     """
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}. Fix: restore the file as published.") from None
+    content = read_bytes(path, LIMITS["pickle"], fix="Fix: restore the file as published.")
     undamaged = content.replace(b"\r\n", b"\n")
     try:
         value, ends_in_cr = _load(content, path)
@@ -77,8 +143,8 @@ def load_pickle(path: str | Path) -> tuple[Any, list[str]]:
 
 def _load(content: bytes, path: Path) -> tuple[Any, bool]:
     try:
-        value = AllowListUnpickler(io.BytesIO(content), str(path), _ALLOWED, encoding="latin1").load()
-        return value, _ends_in_cr(value)  # within the try: a list that holds itself has no end
+        value = AllowListUnpickler(io.BytesIO(content), str(path), _ALLOWED, encoding="latin1").load_bounded()
+        return value, _ends_in_cr(value)
     except UserError:
         raise
     except Exception as error:  # a damaged pickle fails as nearly anything

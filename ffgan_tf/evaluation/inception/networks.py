@@ -20,13 +20,22 @@ from ffgan_tf.evaluation.inception.graph import SIZE, InceptionWeights, build_in
 from ffgan_tf.evaluation.inception.preprocessing import PREPROCESSING
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file
+from ffgan_tf.utils.keras_files import publication_note
+from ffgan_tf.utils.reading import LIMITS, as_unreadable, check_file
 
 DTYPES = ("float32", "bfloat16", "float64")
 
 
 def _read_fid2015(path: str) -> InceptionWeights:
-    with open(path, "rb") as file:
-        head = file.read(4)
+    fix = (
+        "Fix: give the 2015 network's own file, classify_image_graph_def.pb or the .pth of torch-fidelity or pytorch-fid; "
+        "Keras's is --inception=keras (in training: --eval_inception=keras)."
+    )
+    check_file(path, LIMITS["arrays"], fix=fix)
+    with as_unreadable(path, fix), open(path, "rb") as file:
+        head = file.read(8)
+    if head == b"\x89HDF\r\n\x1a\n":
+        raise UserError(f"{path}: a Keras .h5 file, where the 2015 Inception-v3 of FID is asked for. {fix}")
     is_torch = head.startswith((b"PK", b"\x80"))  # a zip, or a pickle: never a GraphDef's first byte, 0x0a
     return converters.from_state_dict(path) if is_torch else converters.from_graph_def(path)
 
@@ -126,8 +135,16 @@ class Network:
     """An Inception-v3 with weights. `taps` names what `features` returns, `batch_size` what it computes at once."""
 
     def __init__(
-        self, name: str, weights: InceptionWeights, protocol: dict, preprocessing: str, dtype: str, batch_size: int
+        self,
+        name: str,
+        weights: InceptionWeights,
+        protocol: dict,
+        preprocessing: str,
+        dtype: str,
+        batch_size: int,
+        note: str | None = None,
     ):
+        self._note = note
         self._protocol, self._dtype, self._background = protocol, dtype, NETWORKS[name].background
         self._preprocessing = PREPROCESSING[preprocessing]
         wide = np.float64 if dtype == "float64" else np.float32
@@ -181,6 +198,11 @@ class Network:
         """What a report must say of this network: names, the weights' hash, resize, scaling, dtype."""
         return dict(self._protocol)
 
+    @property
+    def note(self) -> str | None:
+        """That the weights are not the published ones, where those are known; None else."""
+        return self._note
+
 
 def load_network(
     name: str,
@@ -213,4 +235,5 @@ def load_network(
         "scaling": f"(x - {recipe.centre:g}) / {recipe.scale:g}",
         "dtype": dtype,
     }
-    return Network(name, spec.read(path), protocol, preprocessing, dtype, batch_size)
+    note = publication_note(files[0]) if name in ("keras", "fid2015") else None
+    return Network(name, spec.read(path), protocol, preprocessing, dtype, batch_size, note)

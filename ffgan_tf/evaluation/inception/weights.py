@@ -4,15 +4,17 @@ Every variable of the source is used or is on a short list of what inference doe
 model comes from the source; anything else is an error that lists the names.
 """
 
+import math
 import re
 
-import h5py
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from ffgan_tf.evaluation.inception.graph import CONVS, Conv, ConvWeights, InceptionWeights
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.keras_files import check_weights_file, load_weights
+from ffgan_tf.utils.reading import BROKEN, LIMITS, read_bytes
 from ffgan_tf.utils.torch_files import load_state_dict
 
 FEATURES = 2048
@@ -73,14 +75,16 @@ def _conv_weights(source: _Source, conv: Conv, names: tuple, gamma: str | None =
 
 def from_graph_def(path: str) -> InceptionWeights:
     """Reads `classify_image_graph_def.pb`. A γ counts only where its node says `scale_after_normalization`."""
+    fix = "Fix: fetch it again."
     try:
-        with open(path, "rb") as file:
-            graph = tf.compat.v1.GraphDef.FromString(file.read())
-    except DecodeError as error:
-        raise UserError(
-            f"{path}: neither a whole GraphDef nor a PyTorch file ({error}). Fix: fetch it again."
-        ) from error
-    constants = {node.name: tf.make_ndarray(node.attr["value"].tensor) for node in graph.node if node.op == "Const"}
+        graph = tf.compat.v1.GraphDef.FromString(read_bytes(path, LIMITS["arrays"], fix=fix))
+        tensors = {node.name: node.attr["value"].tensor for node in graph.node if node.op == "Const"}
+        if sum(_announced(tensor) for tensor in tensors.values()) > LIMITS["arrays"]:  # one number can stand for all
+            raise ValueError(f"its constants take more than {LIMITS['arrays']:,} bytes")
+        constants = {name: tf.make_ndarray(tensor) for name, tensor in tensors.items()}
+    except (DecodeError, *BROKEN) as error:
+        reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+        raise UserError(f"{path}: neither a whole GraphDef nor a PyTorch file ({reason}). {fix}") from error
     unscaled = {
         node.name
         for node in graph.node
@@ -105,6 +109,14 @@ def from_graph_def(path: str) -> InceptionWeights:
     head = source.take("softmax/weights", (FEATURES, 1008)), source.take("softmax/biases", (1008,))
     source.finish()
     return InceptionWeights(convs, head, "max")
+
+
+def _announced(tensor) -> int:
+    """Bytes of the array that a TensorProto announces. Raises ValueError for a shape that is none."""
+    sizes = [axis.size for axis in tensor.tensor_shape.dim]
+    if any(size < 0 for size in sizes):
+        raise ValueError(f"a constant of shape {sizes}")
+    return math.prod(sizes) * tf.as_dtype(tensor.dtype).size
 
 
 def from_state_dict(path: str) -> InceptionWeights:
@@ -138,12 +150,15 @@ def from_slim_checkpoint(path: str, classes: int) -> InceptionWeights:
     try:
         reader = tf.train.load_checkpoint(path)
         shapes = reader.get_variable_to_shape_map()
+        if 8 * sum(math.prod(shape) for shape in shapes.values()) > LIMITS["arrays"]:
+            raise ValueError(f"its variables take more than {LIMITS['arrays']:,} bytes")
         averaged = {name for name in shapes if name.endswith("/ExponentialMovingAverage")}
         values = {name.removesuffix("/ExponentialMovingAverage"): reader.get_tensor(name) for name in averaged}
         values |= {name: reader.get_tensor(name) for name in shapes.keys() - averaged if name not in values}
-    except (tf.errors.OpError, ValueError) as error:
+    except (tf.errors.OpError, *BROKEN) as error:
+        reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
         raise UserError(
-            f"{path}: not a TensorFlow checkpoint, or not a whole one ({error}). Fix: name it without "
+            f"{path}: not a TensorFlow checkpoint, or not a whole one ({reason}). Fix: name it without "
             "`.index` or `.data-…`, and keep its files together."
         ) from error
     source = _Source(path, f"a TF-slim Inception-v3 checkpoint with {classes} classes", values)
@@ -168,16 +183,11 @@ def from_slim_checkpoint(path: str, classes: int) -> InceptionWeights:
 
 def from_keras_h5(path: str) -> InceptionWeights:
     """Reads a weights file of `tf.keras.applications.InceptionV3`, with its top or `_notop`, through that model."""
-    try:
-        with h5py.File(path, "r") as file:
-            names = [name.decode() if isinstance(name, bytes) else name for name in file.attrs["layer_names"]]
-        top = "predictions" in names
-        model = tf.keras.applications.InceptionV3(include_top=top, weights=str(path))
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(
-            f"{path}: not a weights file of tf.keras.applications.InceptionV3 ({error}). "
-            "Fix: the network asked for and the weights file must be one and the same."
-        ) from error
+    what = "tf.keras.applications.InceptionV3"
+    fix = "Fix: the network asked for and the weights file must be one and the same."
+    top = "predictions" in check_weights_file(path, what, fix)
+    model = tf.keras.applications.InceptionV3(include_top=top, weights=None)
+    load_weights(model, path, what, fix)
 
     def in_order(kind):
         # Keras numbers layers of a class as they are made, and it makes these branch by branch, as CONVS lists them.

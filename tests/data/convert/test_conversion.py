@@ -79,9 +79,10 @@ def test_nothing_left_beside_the_output(tiny_folder, tmp_path):
     (tiny_folder / "red" / "a.txt").unlink()
     before = shard_bytes(out)
     with pytest.raises(UserError, match="nothing was written"):
-        convert(folder.read_source(tiny_folder), out, dataclasses.replace(SETTINGS, overwrite=True))
+        convert(folder.read_source(tiny_folder, test_ratio=0.4), out, dataclasses.replace(SETTINGS, overwrite=True))
     assert shard_bytes(out) == before
-    convert(folder.read_source(tiny_folder), out, dataclasses.replace(SETTINGS, overwrite=True, skip_bad=True))
+    again = dataclasses.replace(SETTINGS, overwrite=True, skip_bad=True)
+    convert(folder.read_source(tiny_folder, test_ratio=0.4), out, again)
     assert shard_bytes(out) != before and [path.name for path in out.parent.iterdir()] == ["out"]
 
 
@@ -120,10 +121,13 @@ def test_one_report_of_everything_unusable(tiny_cub, tmp_path, capsys):
     assert "9 unusable" in report and "--skip_bad" in report and report.count("Fix (") >= 5
     assert not out.exists() and not list(tmp_path.glob(".out*"))
 
-    manifest = convert(cub.read_source(tiny_cub), out, dataclasses.replace(SETTINGS, skip_bad=True))
+    with pytest.raises(UserError, match="no usable image in the train split"):
+        convert(cub.read_source(tiny_cub), out, dataclasses.replace(SETTINGS, skip_bad=True))
+    assert "left out 5 of 6 listed images (9 problems)" in capsys.readouterr().err and not out.exists()
+    (text / "003.Crow/Crow_0001.txt").write_text("".join(f"a crow with wing {i}\n" for i in range(10)))
+    convert(cub.read_source(tiny_cub), out, dataclasses.replace(SETTINGS, skip_bad=True))
     assert [record.name for record in records.read_split(out, "test")] == ["002.Finch/Finch_0002"]
-    assert manifest["splits"]["train"]["images"] == 0 and list(records.read_split(out, "train")) == []
-    assert "left out 5 of 6 listed images (9 problems)" in capsys.readouterr().err
+    assert [record.name for record in records.read_split(out, "train")] == ["003.Crow/Crow_0001"]
 
 
 def test_odd_but_usable_input_is_normalised(tiny_cub, tmp_path, capsys):
@@ -175,7 +179,7 @@ def test_read_manifest_says_what_is_wrong_and_how_to_mend_it(tiny_folder, tmp_pa
     with pytest.raises(UserError, match=r"manifest\.json: the manifest is missing.*convert_oxford102"):
         records.read_manifest(tmp_path / "empty")
     out = tmp_path / "out"
-    manifest = convert(folder.read_source(tiny_folder), out, SETTINGS)
+    manifest = convert(folder.read_source(tiny_folder, test_ratio=0.2), out, SETTINGS)
     shard = out / manifest["splits"]["train"]["shards"][1]["file"]
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(UserError, match=rf"{shard.name}: the shard has"):

@@ -241,7 +241,10 @@ def test_folder_ratio_is_a_draw_by_seed(tiny_folder):
             if item.split == "test"
         }
 
-    assert [len(test_names(ratio, 0)) for ratio in (0, 0.2, 0.6, 1)] == [0, 1, 3, 5]
+    assert [len(test_names(ratio, 0)) for ratio in (0, 0.2, 0.6, 0.8)] == [0, 1, 3, 4]
+    for ratio in (0.01, 1):
+        with pytest.raises(UserError, match=f"--test_ratio={ratio}: [05] of 5 images would be the test split"):
+            test_names(ratio, 0)
     assert test_names(0.4, 1) == test_names(0.4, 1) and test_names(0.2, 1) <= test_names(0.6, 1)
     assert len({frozenset(test_names(0.4, seed)) for seed in range(8)}) > 1
 
