@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import scipy.optimize
 import scipy.special
-from absl import app, flags
+from absl import flags
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -22,12 +22,13 @@ import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
 import tensorflow as tf
 
 from ffgan_tf.config import TrainConfig
+from ffgan_tf.config.commands import run_command
 from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import Split, load_split
 from ffgan_tf.evaluation.colour_probe import labels_of, read_colour_labels
 from ffgan_tf.training.gan_loop import make_text_encoder
-from ffgan_tf.utils.errors import UserError, exit_code_main
+from ffgan_tf.utils.errors import UserError
 
 flags.DEFINE_string("data", "", "Folder of a converted data set.")
 flags.DEFINE_string("labels", "", "CSV of the images' colours.")
@@ -109,4 +110,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    app.run(exit_code_main(main))
+    run_command(main)

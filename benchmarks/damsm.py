@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -22,11 +22,11 @@ import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.config import DamsmConfig
+from ffgan_tf.config.commands import run_command
 from ffgan_tf.losses import damsm as losses
 from ffgan_tf.models.image_encoder import LOCAL_SHAPE, POOLED_SIZE, InceptionTrunk
 from ffgan_tf.training.damsm_step import Damsm
 from ffgan_tf.training.feature_cache import PER_FOLDER, Features
-from ffgan_tf.utils.errors import exit_code_main
 
 flags.DEFINE_integer("steps", 10, "Steps to time.")
 flags.DEFINE_integer("batch", 48, "Pairs a step.")
@@ -141,4 +141,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    app.run(exit_code_main(main))
+    run_command(main)

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import scipy.linalg
-from absl import app, flags
+from absl import flags
 
 ROOT = Path(os.path.abspath(__file__)).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/parity"), str(ROOT / "tests/metrics")]
 
+from ffgan_tf.config.commands import run_command
 from ffgan_tf.metrics.fid import frechet_distance
 from ffgan_tf.metrics.statistics import FeatureStatistics
-from ffgan_tf.utils.errors import UserError, exit_code_main
+from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.progress import Progress
 
 flags.DEFINE_integer("rounds", 7, "Rounds of the features; the first one, which compiles, does not count.")
@@ -112,4 +113,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    app.run(exit_code_main(main))
+    run_command(main)

@@ -13,15 +13,15 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from PIL import Image, ImageFilter
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from ffgan_tf.config.commands import run_command
 from ffgan_tf.evaluation.engine import CACHE
 from ffgan_tf.evaluation.images import RecordImages, digest
 from ffgan_tf.evaluation.report import format_table
-from ffgan_tf.utils.errors import exit_code_main
 
 flags.DEFINE_string("data", None, "Folder of a converted data set.", required=True)
 flags.DEFINE_string("inception", "keras", "Network of the features.")
@@ -141,4 +141,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    app.run(exit_code_main(main))
+    run_command(main)

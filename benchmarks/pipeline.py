@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from PIL import Image
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -25,8 +25,8 @@ import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
 # isort: split
 import tensorflow as tf
 
+from ffgan_tf.config.commands import run_command
 from ffgan_tf.data import pipeline, records
-from ffgan_tf.utils.errors import exit_code_main
 
 flags.DEFINE_string("data", None, "Folder of a converted data set.", required=True)
 flags.DEFINE_multi_integer("image_size", [256, 64], "S; give the flag again for more.")
@@ -138,4 +138,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    app.run(exit_code_main(main))
+    run_command(main)

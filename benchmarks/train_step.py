@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -33,12 +33,12 @@ import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.config import TrainConfig
+from ffgan_tf.config.commands import run_command
 from ffgan_tf.data import pipeline, records
 from ffgan_tf.losses import gan as losses
 from ffgan_tf.models import blocks, build
 from ffgan_tf.training.adam import FusedAdam
 from ffgan_tf.training.gan_step import Gan
-from ffgan_tf.utils.errors import exit_code_main
 
 flags.DEFINE_integer("image_size", 256, "S.")
 flags.DEFINE_list("batch", ["4", "16"], "Images a step; several, with commas.")
@@ -487,4 +487,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    app.run(exit_code_main(main))
+    run_command(main)

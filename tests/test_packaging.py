@@ -228,6 +228,8 @@ def test_setup_py_reads_the_version_without_importing_the_package(tmp_path):
 )
 def test_legacy_keras_is_asked_for_only_where_tensorflow_no_longer_carries_keras_2(tmp_path, version, legacy):
     if version:
+        (tmp_path / "tensorflow").mkdir()
+        (tmp_path / "tensorflow" / "__init__.py").write_text("raise RuntimeError('imported')\n")
         (tmp_path / f"tensorflow-{version}.dist-info").mkdir()
         (tmp_path / f"tensorflow-{version}.dist-info/METADATA").write_text(
             f"Metadata-Version: 2.1\nName: tensorflow\nVersion: {version}\n"

@@ -19,7 +19,7 @@ Main = Callable[[list[str]], int]
 
 def run_command(
     main: Main,
-    define_flags: Callable[[], None],
+    define_flags: Callable[[], None] | None = None,
     *,
     required: Sequence[str] = (),
     arguments: int = 0,
@@ -35,10 +35,11 @@ def run_command(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     module = sys.modules[main.__module__]
     sys.modules["__main__"].__doc__ = module.__doc__  # absl's --help prints that, which an installed script lacks
-    # Under python -m the module's own name is __main__; its spec has the real one.
-    hint = f"See python -m {getattr(module.__spec__, 'name', main.__module__)} --help"
+    # Under python -m the module's own name is __main__ and its spec has the real one; a script has no spec.
+    hint = f"See python {f'-m {module.__spec__.name}' if module.__spec__ else sys.argv[0]} --help"
     foreign = set(flags.FLAGS)
-    define_flags()
+    if define_flags:  # a script that nothing imports may define its flags outside of any function
+        define_flags()
     for name in sorted(set(flags.FLAGS) - foreign):  # --help shows the command's own, wherever they are defined
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
