@@ -133,6 +133,7 @@ class RecordImages:
             self._order = np.sort(np.random.default_rng(seed).choice(len(self._order), limit, replace=False))
         self.count, self.what = len(self._order), f"{data_dir} {split}"
         self.data_name = manifest["name"]
+        self.names = [self._split.names[index] for index in self._order]  # '<class>/<image>'
         self._size, self._max_size, self._crop, self._seed = image_size, max_size, crop, seed
         self._content = [shard["sha256"] for shard in manifest["splits"][split]["shards"]]
 

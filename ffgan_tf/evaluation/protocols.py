@@ -9,6 +9,8 @@ import numpy as np
 
 from ffgan_tf.utils.errors import UserError
 
+NETWORKS = ("fid2015", "keras", "stackgan_birds", "stackgan_flowers")  # of inception.networks, without TensorFlow
+
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:

@@ -87,3 +87,19 @@ def test_softmax_is_float32_under_mixed_precision(inputs):
     context, maps = layer(tf.cast(features, tf.bfloat16), tf.cast(words, tf.float32), mask)
     assert context.dtype == tf.bfloat16 and maps.dtype == tf.float32
     np.testing.assert_allclose(maps.numpy().sum(-1), 1, rtol=1e-6)  # a bfloat16 softmax would miss by 1e-3
+
+
+def test_a_word_counted_twice_is_a_word_said_twice(layer, inputs):
+    features, words, mask = inputs
+    weights = np.where(mask, [1.0, 2.0, 1.0, 3.0, 1.0], 0.0)
+    said = [0, 1, 1, 2, 3, 3, 3, 4]
+    context, maps = layer(features, words, weights)
+    expected, single = layer(features, words[:, said], mask[:, said])
+    np.testing.assert_allclose(context, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(maps[..., 3], single.numpy()[..., 4:7].sum(-1), rtol=0, atol=1e-12)
+
+
+def test_weights_of_one_are_the_mask(layer, inputs):
+    features, words, mask = inputs
+    for a, b in zip(layer(features, words, mask), layer(features, words, mask.astype(float))):
+        np.testing.assert_array_equal(a, b)

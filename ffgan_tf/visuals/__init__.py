@@ -1,0 +1,1 @@
+"""Sheets to look at: where words attend, what features show, edits, interpolations, variety, neighbours, models."""

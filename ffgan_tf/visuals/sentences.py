@@ -1,0 +1,62 @@
+"""Which sentences to show: captions of the data set, one sentence with words swapped. Needs no TensorFlow by itself."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ffgan_tf.data.captions import tokenize
+from ffgan_tf.utils.errors import UserError
+
+SPLITS = ("test", "train")
+
+
+class Caption(NamedTuple):
+    """A caption of the data set and the photograph that it describes."""
+
+    text: str
+    image: str  # '<class>/<image>', as the records name it
+    place: int  # of the image in its split
+
+
+def parse_captions(text: str, flag: str = "captions") -> tuple[str, int]:
+    """`test:16` → ("test", 16). Raises UserError naming the flag."""
+    match = re.fullmatch(r"(test|train):(\d{1,6})", text, re.ASCII)
+    if not match or not int(match[2]):
+        raise UserError(f"--{flag}={text}: not a split and a number. Fix: --{flag}=test:16, or train:8")
+    return match[1], int(match[2])
+
+
+def choose_captions(names: Sequence[str], texts: Sequence[Sequence[str]], count: int) -> list[Caption]:
+    """`count` captions of a split of N images, spread evenly over it: the first of each chosen image, in order.
+
+    The same at every call, and the images that the sample grid of a training shows where `count` is its
+    --grid_captions. As many as there are images at most.
+    """
+    places = np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)
+    return [Caption(texts[place][0], names[place], int(place)) for place in places]
+
+
+def parse_swap(text: str) -> tuple[str, list[str]]:
+    """`red=blue,dark green` → ("red", ["blue", "dark green"]). Raises UserError naming --swap."""
+    word, equals, others = text.partition("=")
+    word, replacements = word.strip(), [other.strip() for other in others.split(",")]
+    if not equals or not tokenize(word) or not all(tokenize(other) for other in replacements):
+        raise UserError(f"--swap={text}: not words. Fix: --swap=red=blue,yellow puts blue, then yellow, for red")
+    return word, replacements
+
+
+def swapped(sentence: str, word: str, replacement: str) -> str:
+    """The sentence with every `word` (one or several words, in any case) replaced. Raises UserError where it is not
+    there."""
+    changed, count = re.subn(rf"(?<!\w){re.escape(word)}(?!\w)", lambda _: replacement, sentence, flags=re.IGNORECASE)
+    if not count:
+        raise UserError(f"--swap={word}=…: the sentence {sentence!r} has no {word!r}. Fix: a word of the sentence.")
+    return changed
+
+
+def read_texts(texts: Sequence[str], text_file: str) -> list[str]:
+    lines = Path(text_file).read_text(encoding="utf-8").splitlines() if text_file else []
+    return [*texts, *(line.strip() for line in lines if line.strip())]
