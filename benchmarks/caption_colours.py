@@ -27,7 +27,7 @@ from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import Split, load_split
 from ffgan_tf.evaluation.colour_probe import labels_of, read_colour_labels
-from ffgan_tf.training.gan_loop import make_text_encoder
+from ffgan_tf.training.gan_setup import make_text_encoder
 from ffgan_tf.utils.errors import UserError
 
 flags.DEFINE_string("data", "", "Folder of a converted data set.")

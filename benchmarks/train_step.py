@@ -32,12 +32,12 @@ import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
 import numpy as np
 import tensorflow as tf
 
+from ffgan_tf.compat import FusedAdam
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.commands import run_command
 from ffgan_tf.data import pipeline, records
 from ffgan_tf.losses import gan as losses
-from ffgan_tf.models import blocks, build
-from ffgan_tf.training.adam import FusedAdam
+from ffgan_tf.models import blocks, build, fast_ops
 from ffgan_tf.training.gan_step import Gan
 
 flags.DEFINE_integer("image_size", 256, "S.")
@@ -168,8 +168,8 @@ def random_batch(config: TrainConfig) -> dict[str, tf.Tensor]:
 
 def parts_of(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, Callable]:
     """The step and its parts, as functions of nothing that return what they compute."""
-    inputs = gan._inputs(batch)
-    fake = gan._generate(inputs).image
+    inputs = gan.inputs(batch)
+    fake = gan.generate(inputs).image
     d_weights, g_weights = gan.discriminator.trainable_variables, gan.generator.trainable_variables
     d_gradients, g_gradients = (
         [tf.random.normal(weight.shape, stddev=1e-3) for weight in weights] for weights in (d_weights, g_weights)
@@ -177,25 +177,25 @@ def parts_of(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, Callable]:
 
     def g_step():
         with tf.GradientTape() as tape:
-            loss, _ = gan._g_loss(inputs, gan._generate(inputs))
+            loss, _ = gan.g_loss(inputs, gan.generate(inputs))
         return tape.gradient(loss, g_weights)
 
     def optimise():
         norms = (
-            gan._apply(d_gradients, gan.discriminator, gan.optimizer_d),
-            gan._apply(g_gradients, gan.generator, gan.optimizer_g),
+            gan.apply_d(d_gradients),
+            gan.apply_g(g_gradients),
         )
-        gan._update_ema()
+        gan.update_ema()
         return norms
 
     return {
         "whole step": lambda: gan.train_step(batch),
         "text encoder": lambda: gan.text_encoder(batch["tokens"], batch["lengths"]),
-        "G forward": lambda: gan._generate(inputs),
+        "G forward": lambda: gan.generate(inputs),
         "D's trunk and heads forward, real and fake": lambda: [
             gan.discriminator(images, inputs.condition, training=True) for images in (inputs.real, fake)
         ],
-        "D forward and backward": lambda: gan._d_gradients(inputs, fake),
+        "D forward and backward": lambda: gan.d_gradients(inputs, fake),
         "G and D forward, both backward to G": g_step,
         "optimisers and EMA": optimise,
     }
@@ -246,7 +246,7 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
     def joined(x, vector, matrix):
         # The layers one by one; the skip's part of the matrix costs no multiplication there, but an addition.
         low = tf.nn.conv2d(tiled(x, vector), tf.cast(matrix, dtype)[None, None], 1, "SAME")
-        return blocks.up_conv(low + tiled(x[..., :maps], vector), up.kernel)
+        return fast_ops.up_conv(low + tiled(x[..., :maps], vector), up.kernel)
 
     def lateral(x, kernel):
         return blocks.nearest_up(tf.nn.conv2d(x, kernel, 1, "SAME"))
@@ -254,7 +254,7 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
     def late_lateral(x, kernel):
         return tf.nn.conv2d(blocks.nearest_up(x), kernel, 1, "SAME")
 
-    inputs, d = gan._inputs(batch), gan.discriminator
+    inputs, d = gan.inputs(batch), gan.discriminator
     fake = tf.random.uniform(inputs.real.shape, -1, 1)
 
     def three_trunks():
@@ -275,7 +275,7 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
 
     def generate_and_learn():
         with tf.GradientTape() as tape:
-            image = gan._generate(inputs).image
+            image = gan.generate(inputs).image
         return tape.gradient(image, gan.generator.trainable_variables)
 
     trunk_weights = [weight for layer in d.trunk for weight in layer.trainable_weights]
@@ -297,7 +297,9 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
     deep = next(layer.conv for layer in reversed(d.trunk) if layer.conv.strides == (2, 2))
     deep_kernel = tf.cast(tf.convert_to_tensor(deep.kernel), dtype)
     return {
-        f"nearest ×2 → conv3×3, {side}²×{maps + c} → {2 * side}²×{2 * ngf}": both(nearest_conv, blocks.up_conv, *wide),
+        f"nearest ×2 → conv3×3, {side}²×{maps + c} → {2 * side}²×{2 * ngf}": both(
+            nearest_conv, fast_ops.up_conv, *wide
+        ),
         f"vector tiled through conv3×3, {side}²×({maps}+{c})": both(
             lambda x, v: tf.nn.conv2d(tiled(x, v), tf.cast(tf.convert_to_tensor(vector_conv.kernel), dtype), 1, "SAME"),
             lambda x, v: vector_conv((x, v)),
@@ -326,7 +328,7 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
         ),
         "D's step: trunk of real images once for the right and the wrong sentence": (
             three_trunks,
-            lambda: gan._d_gradients(inputs, fake)[0],
+            lambda: gan.d_gradients(inputs, fake)[0],
         ),
         "D's trunk of real and fake: small maps in one convolution": (
             trunk(lambda: [d.features(x, training=True) for x in (inputs.real, fake)]),
@@ -334,7 +336,7 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
         ),
         "Adam of D, in one pass": (optimiser(tf.keras.optimizers.Adam), optimiser(FusedAdam)),
         "fakes made once for both steps, with their gradient": (
-            lambda: [gan._generate(inputs).image, generate_and_learn()],
+            lambda: [gan.generate(inputs).image, generate_and_learn()],
             generate_and_learn,
         ),
     }

@@ -77,17 +77,20 @@ def main(argv: list[str]) -> int:
     from ffgan_tf.evaluation.colour_agreement import evaluate_colours
     from ffgan_tf.evaluation.report import append_json_line
     from ffgan_tf.run.sampler import load_run
+    from ffgan_tf.run.vocabulary import check_same_vocabulary
     from ffgan_tf.utils.files import write_atomic
     from ffgan_tf.utils.grid import png
 
     run = load_run(given.run, step=given.step, batch=given.batch)
     data = given.data or run.config.data
     records.read_manifest(data)
-    if Vocabulary.load(Path(data) / records.VOCABULARY).hash != run.vocabulary.hash:
-        raise UserError(
-            f"--data={data} has another vocabulary than the run in {run.folder}: its token ids mean other "
-            "words. Fix: name the data set that the run was trained on."
-        )
+    check_same_vocabulary(
+        Vocabulary.load(Path(data) / records.VOCABULARY),
+        f"--data={data}",
+        run.vocabulary,
+        f"the run in {run.folder}",
+        "name the data set that the run was trained on.",
+    )
 
     def generate(captions, tokens, ids, seed):
         return run.sampler(tokens, seed, list(ids))

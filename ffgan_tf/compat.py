@@ -1,9 +1,14 @@
-"""What depends on the versions of TensorFlow, Keras and tensorflow-addons, or reaches into their private parts."""
+"""What depends on the versions of TensorFlow, Keras and tensorflow-addons, or reaches into their private parts.
+
+The only module that calls names of Keras's with a leading underscore (those of TF 2.15's Keras and of tf-keras 2.21).
+"""
 
 import contextlib
 import warnings
 from collections.abc import Iterator
 from typing import Any
+
+import tensorflow as tf
 
 from ffgan_tf.utils.errors import UserError
 
@@ -48,3 +53,64 @@ def require_keras_2(keras: Any) -> None:
             "its Keras used before ffgan_tf. Fix: import ffgan_tf first, or set TF_USE_LEGACY_KERAS=1 in the "
             "environment."
         )
+
+
+def child_layers(layer: tf.keras.layers.Layer) -> Iterator[tf.keras.layers.Layer]:
+    """The layers directly below a layer or model, in order of creation; public walks give no paths, or attributes'."""
+    return layer._flatten_layers(recursive=False, include_self=False)
+
+
+def all_layers(layer: tf.keras.layers.Layer) -> Iterator[tf.keras.layers.Layer]:
+    """A layer or model and all layers below it, in order of creation."""
+    return layer._flatten_layers()
+
+
+class FusedAdam(tf.keras.optimizers.Adam):
+    """Keras's Adam by TensorFlow's own kernel: the same formula and the same variables, so checkpoints are alike.
+
+    Keras spells the update out in a dozen operations, each of which reads and writes all of the discriminator's 72
+    million weights: on a CPU at batch 4 that is several per cent of a training step.
+    """
+
+    def update_step(self, gradient, variable):
+        """One dense variable's update; sparse gradients (none here) go Keras's way."""
+        if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
+            return super().update_step(gradient, variable)
+        index, step = self._index_dict[self._var_key(variable)], tf.cast(self.iterations + 1, variable.dtype)
+        rate, beta_1, beta_2 = (
+            tf.cast(value, variable.dtype) for value in (self.learning_rate, self.beta_1, self.beta_2)
+        )
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].handle,
+            v=self._velocities[index].handle,
+            beta1_power=tf.pow(beta_1, step),
+            beta2_power=tf.pow(beta_2, step),
+            lr=rate,
+            beta1=beta_1,
+            beta2=beta_2,
+            epsilon=tf.cast(self.epsilon, variable.dtype),
+            grad=gradient,
+        )
+
+
+class BatchNormalization(tf.keras.layers.BatchNormalization):
+    """Keras's batch normalisation with one moving variance: the unbiased one, n / (n − 1) times the batch's.
+
+    TensorFlow's fused kernel, which serves maps (B, H, W, C), keeps that one; Keras's own form, which serves vectors
+    (B, C), float64 and synchronised statistics, keeps the batch's. Outputs in training do not depend on it.
+    """
+
+    def call(self, inputs, training=None):
+        self._samples = None  # n, where Keras's own form is used
+        if training and not self.fused:
+            samples = tf.reduce_prod(tf.shape(inputs)[:-1])
+            if self.synchronized:
+                samples *= tf.distribute.get_strategy().num_replicas_in_sync
+            self._samples = tf.cast(samples, self.moving_variance.dtype)
+        return super().call(inputs, training=training)
+
+    def _assign_moving_average(self, variable, value, momentum, inputs_size):
+        if variable is self.moving_variance and self._samples is not None:
+            value = tf.cast(value, variable.dtype) * self._samples / tf.maximum(self._samples - 1, 1)
+        return super()._assign_moving_average(variable, value, momentum, inputs_size)

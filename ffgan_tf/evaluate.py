@@ -25,6 +25,7 @@ from ffgan_tf.evaluation.engine import CACHE, evaluate_images, run_images
 from ffgan_tf.evaluation.images import FolderImages, Images, RecordImages
 from ffgan_tf.evaluation.paper_table import DATASETS, table
 from ffgan_tf.evaluation.protocols import OLD_NAMES, PROTOCOLS, Protocol, get_protocol
+from ffgan_tf.metrics.seeds import SEED
 from ffgan_tf.utils.errors import UserError
 
 NETWORKS = ("fid2015", "keras", "stackgan_birds", "stackgan_flowers")
@@ -72,7 +73,7 @@ def define_flags() -> None:
         "image_size", 0, "S of --data's crops; default: the size of the run's, or of --images' images.", lower_bound=0
     )
     flags.DEFINE_integer("batch", 32, "Images at once.", lower_bound=1)
-    flags.DEFINE_integer("seed", 2020, "Of the noise, and of every random choice that the scores make.", lower_bound=0)
+    flags.DEFINE_integer("seed", SEED, "Of the noise, and of every random choice that the scores make.", lower_bound=0)
     flags.DEFINE_string("cache_dir", CACHE, "Where features are kept, under digests of what they were made from.")
     flags.DEFINE_string("output", "", "File that the JSON line is appended to; default: RUN/metrics.jsonl.")
     flags.DEFINE_enum("format", "text", ("text", "md", "latex"), "Form of the tables.")

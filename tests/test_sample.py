@@ -12,7 +12,7 @@ from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
 from ffgan_tf.models import build
 from ffgan_tf.run.sampler import Sampler, load_run, truncated
 from ffgan_tf.sample import Line
-from ffgan_tf.utils import grid
+from ffgan_tf.utils import grid, pixels
 from ffgan_tf.utils.errors import UserError
 
 CONFIG = ModelConfig(image_size=64, ngf=4, z_dim=10, c_dim=12, pyramid="none", dense_depth=1, dense_growth=8)
@@ -124,10 +124,10 @@ def test_file_names():
 
 def test_to_uint8_is_the_nearest_level():
     levels = np.arange(256)
-    np.testing.assert_array_equal(grid.to_uint8(levels / 127.5 - 1), levels)
-    np.testing.assert_array_equal(grid.to_uint8((levels[:-1] + 0.49) / 127.5 - 1), levels[:-1])
-    np.testing.assert_array_equal(grid.to_uint8((levels[:-1] + 0.51) / 127.5 - 1), levels[1:])
-    np.testing.assert_array_equal(grid.to_uint8(np.array([-1.5, 1.5])), [0, 255])
+    np.testing.assert_array_equal(pixels.to_uint8(levels / 127.5 - 1), levels)
+    np.testing.assert_array_equal(pixels.to_uint8((levels[:-1] + 0.49) / 127.5 - 1), levels[:-1])
+    np.testing.assert_array_equal(pixels.to_uint8((levels[:-1] + 0.51) / 127.5 - 1), levels[1:])
+    np.testing.assert_array_equal(pixels.to_uint8(np.array([-1.5, 1.5])), [0, 255])
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,14 @@
 import dataclasses
 import os
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ffgan_tf.evaluation.features import Network, extract
 from ffgan_tf.evaluation.images import GeneratedImages, Images
 from ffgan_tf.evaluation.protocols import Protocol
 from ffgan_tf.evaluation.reference import reference_features
 from ffgan_tf.metrics.scores import compare_features, score_classes
+from ffgan_tf.metrics.seeds import SEED
 
 if TYPE_CHECKING:  # it needs TensorFlow, which commands load once their flags are known to be right
     from ffgan_tf.evaluation.retrieval import Retrieval
@@ -30,7 +28,7 @@ def evaluate_images(
     retrieval: "Retrieval | None" = None,
     batch: int = 32,
     cache_dir: str | os.PathLike = CACHE,
-    seed: int = 2020,
+    seed: int = SEED,
     step: int | None = None,
     notes: tuple[str, ...] = (),
 ) -> dict[str, Any]:
@@ -80,24 +78,6 @@ def evaluate_images(
     return report
 
 
-def evaluate_generator(
-    generate: Callable[[np.ndarray], np.ndarray],
-    count: int,
-    source: Any,
-    reference: Images | None,
-    network: Network,
-    protocol: Protocol,
-    *,
-    what: str = "generated",
-    **options: Any,
-) -> dict:
-    """The report of a generator, for the training loop: `generate(indices)` → uint8 [n, S, S, 3], image i a function
-    of i and of `source` alone (a JSON value: run, step, seed …). `options` are those of `evaluate_images`.
-    """
-    images = GeneratedImages(generate, count, source, what, options.get("batch", 32))
-    return evaluate_images(images, reference, network, protocol, **options)
-
-
 def run_images(
     run: Any, data_dir: str, protocol: Protocol, num_samples: int, seed: int, batch: int = 32
 ) -> GeneratedImages:
@@ -109,13 +89,15 @@ def run_images(
     from ffgan_tf.data.captions import Vocabulary
     from ffgan_tf.evaluation.images import digest, digest_arrays
     from ffgan_tf.evaluation.protocols import caption_plan
-    from ffgan_tf.utils.errors import UserError
+    from ffgan_tf.run.vocabulary import check_same_vocabulary
 
-    if Vocabulary.load(os.path.join(data_dir, records.VOCABULARY)).hash != run.vocabulary.hash:
-        raise UserError(
-            f"--data={data_dir} has another vocabulary than the run in {run.folder}: its token ids mean "
-            "other words. Fix: name the data set that the run was trained on."
-        )
+    check_same_vocabulary(
+        Vocabulary.load(os.path.join(data_dir, records.VOCABULARY)),
+        f"--data={data_dir}",
+        run.vocabulary,
+        f"the run in {run.folder}",
+        "name the data set that the run was trained on.",
+    )
     split = pipeline.load_split(data_dir, "test")
     plan = caption_plan(split.caption_counts, protocol, num_samples, seed)
 

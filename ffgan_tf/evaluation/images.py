@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ffgan_tf.data.images import EXTENSIONS, FORMATS, to_rgb
+from ffgan_tf.metrics.seeds import SEED
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.reading import LIMITS, check_file, user_path
 
@@ -57,7 +58,7 @@ class FolderImages:
     missing or empty, or a file is not a whole image; it names the file.
     """
 
-    def __init__(self, folder: str, flag: str, limit: int = 0, seed: int = 2020):
+    def __init__(self, folder: str, flag: str, limit: int = 0, seed: int = SEED):
         root = Path(folder).expanduser()
         if not root.is_dir():
             raise UserError(f"--{flag}={folder}: no such folder.")
@@ -120,7 +121,7 @@ class RecordImages:
     """The images of one split, as S×S crops of a shorter side of S·76/64 (docs/model.md section 6)."""
 
     def __init__(
-        self, data_dir: str, split: str, image_size: int, crop: str = "centre", limit: int = 0, seed: int = 2020
+        self, data_dir: str, split: str, image_size: int, crop: str = "centre", limit: int = 0, seed: int = SEED
     ):
         from ffgan_tf.data import pipeline, records
 

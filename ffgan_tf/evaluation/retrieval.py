@@ -8,15 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.data import pipeline, records
-from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
 from ffgan_tf.evaluation.protocols import Protocol, caption_plan
-from ffgan_tf.metrics.r_precision import r_precision
+from ffgan_tf.metrics.r_precision import GROUPS, WRONG, r_precision
 from ffgan_tf.run.encoder_files import IMAGE, TEXT, load_image_encoder, load_text_encoder, trained_together
+from ffgan_tf.run.vocabulary import check_same_vocabulary
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file
+from ffgan_tf.utils.pixels import to_unit
 
-MAX_WORDS = 25  # a longer caption keeps its first 25 words, as in sampling and in DAMSM's validation
-WRONG, GROUPS = 99, 10
 CAPTION_BATCH = 256
 
 
@@ -57,9 +57,7 @@ class Damsm:
             "inception_sha256": about.get("inception_sha256"),
             "made_by": {key: about["made_by"][key] for key in ("tool", "step", "seed") if key in about["made_by"]},
         }
-        self._codes = tf.function(
-            lambda images: self._image(tf.cast(images, tf.float32) / 127.5 - 1)[1], reduce_retracing=True
-        )
+        self._codes = tf.function(lambda images: self._image(to_unit(images))[1], reduce_retracing=True)
         self._sentences = tf.function(lambda tokens, lengths: self._text(tokens, lengths)[0], reduce_retracing=True)
 
     def protocol(self) -> dict[str, Any]:
@@ -116,12 +114,13 @@ def retrieval_of(damsm: Damsm, data_dir: str, protocol: Protocol, num_samples: i
     Raises UserError where token ids mean other words to DAMSM than in the records.
     """
     own = Vocabulary.load(Path(data_dir) / records.VOCABULARY)
-    if damsm.vocabulary.hash != own.hash:
-        raise UserError(
-            f"--damsm={damsm.given} has another vocabulary ({len(damsm.vocabulary):,} words) than "
-            f"--data={data_dir} ({len(own):,} words): its token ids mean other words. Fix: name the DAMSM "
-            "that was trained on these records."
-        )
+    check_same_vocabulary(
+        damsm.vocabulary,
+        f"--damsm={damsm.given}",
+        own,
+        f"--data={data_dir}",
+        "name the DAMSM that was trained on these records.",
+    )
     split = pipeline.load_split(data_dir, "test")
     every = [(image, caption) for image, count in enumerate(split.caption_counts) for caption in range(count)]
     captions = [split.tokens[pair][: split.lengths[pair]].tolist() for pair in every]

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ffgan_tf.metrics.seeds import SEED
+
 
 def colour_retrieval(
-    image_codes: np.ndarray, sentence_codes: np.ndarray, colours: Sequence[str], candidates: int = 100, seed: int = 2020
+    image_codes: np.ndarray, sentence_codes: np.ndarray, colours: Sequence[str], candidates: int = 100, seed: int = SEED
 ) -> tuple[float, float]:
     """Share of images for which the best of `candidates` sentences is of the image's colour, and the share expected
     of a blind choice.

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ffgan_tf.metrics.seeds import SEED
 from ffgan_tf.metrics.statistics import check_features
 from ffgan_tf.utils.errors import UserError
 
@@ -13,7 +14,7 @@ class InceptionScore:
     come in the order of their captions' classes, and a split that saw few classes would score low.
     """
 
-    def __init__(self, total: int, splits: int = 10, seed: int = 2020):
+    def __init__(self, total: int, splits: int = 10, seed: int = SEED):
         if total < splits:
             raise UserError(
                 f"the Inception Score over {splits} splits needs at least {splits} images, there are "
@@ -60,6 +61,6 @@ def _plogp(p: np.ndarray) -> np.ndarray:
     return p * np.log(np.where(p > 0, p, 1.0))
 
 
-def inception_score(probabilities: np.ndarray, splits: int = 10, seed: int = 2020) -> tuple[float, float]:
+def inception_score(probabilities: np.ndarray, splits: int = 10, seed: int = SEED) -> tuple[float, float]:
     """Inception Score of p(y|x) [N, K]: mean and standard deviation over `splits`."""
     return InceptionScore(len(probabilities), splits, seed).update(probabilities).result()

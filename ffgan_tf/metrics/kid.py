@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from ffgan_tf.metrics.seeds import SEED
 from ffgan_tf.metrics.statistics import check_features
 from ffgan_tf.utils.errors import UserError
 
@@ -39,7 +40,7 @@ def polynomial_mmd(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def kid(
-    features1: np.ndarray, features2: np.ndarray, subsets: int = 100, subset_size: int = 1000, seed: int = 2020
+    features1: np.ndarray, features2: np.ndarray, subsets: int = 100, subset_size: int = 1000, seed: int = SEED
 ) -> Kid:
     """KID of features [N1, D], [N2, D] over random subsets, with torch-fidelity's defaults and order of drawing.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ffgan_tf.metrics.seeds import SEED
 from ffgan_tf.metrics.statistics import check_features
 from ffgan_tf.utils.errors import UserError
 
@@ -32,7 +33,7 @@ def _radii(features: np.ndarray, k: int) -> np.ndarray:
     return radii
 
 
-def prdc(real: np.ndarray, fake: np.ndarray, k: int = 5, max_samples: int = 10_000, seed: int = 2020) -> dict:
+def prdc(real: np.ndarray, fake: np.ndarray, k: int = 5, max_samples: int = 10_000, seed: int = SEED) -> dict:
     """Precision, recall, density, coverage of fake against real features [N, D], as in the authors' package `prdc`.
 
     precision: share of fakes inside the k-NN ball of some real; recall: share of reals inside the k-NN ball of some

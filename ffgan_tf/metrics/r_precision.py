@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from ffgan_tf.metrics.seeds import SEED
 from ffgan_tf.metrics.statistics import check_features
 from ffgan_tf.utils.errors import UserError
+
+WRONG, GROUPS = 99, 10  # AttnGAN's
 
 
 def r_precision(
@@ -12,9 +15,9 @@ def r_precision(
     classes: np.ndarray,
     caption_codes: np.ndarray,
     caption_classes: np.ndarray,
-    wrong: int = 99,
-    groups: int = 10,
-    seed: int = 2020,
+    wrong: int = WRONG,
+    groups: int = GROUPS,
+    seed: int = SEED,
 ) -> tuple[float, float]:
     """Mean and standard deviation, over `groups` drawn at random, of the share of images whose own caption has the
     highest cosine.

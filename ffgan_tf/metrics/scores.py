@@ -9,6 +9,7 @@ from ffgan_tf.metrics.fid import fid
 from ffgan_tf.metrics.inception_score import inception_score
 from ffgan_tf.metrics.kid import kid
 from ffgan_tf.metrics.prdc import prdc
+from ffgan_tf.metrics.seeds import SEED
 from ffgan_tf.metrics.statistics import FeatureStatistics
 
 NEIGHBOURS = 5
@@ -18,7 +19,7 @@ def compare_features(
     features: np.ndarray,
     reference: np.ndarray,
     statistics: FeatureStatistics | None = None,
-    seed: int = 2020,
+    seed: int = SEED,
     kid_subsets: int = 100,
 ) -> tuple[dict[str, Any], list[str]]:
     """FID, KID, precision, recall, density, coverage of `features` [N, D] against `reference` [M, D], and warnings.

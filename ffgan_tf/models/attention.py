@@ -22,7 +22,7 @@ class WordAttention(tf.keras.layers.Layer):
     def call(self, features, words, mask):
         projected = self.project(words)
         scores = tf.einsum("bhwc,btc->bhwt", features, tf.cast(projected, features.dtype))
-        scores = scores if scores.dtype == tf.float64 else tf.cast(scores, tf.float32)
+        scores = blocks.at_least_float32(scores)
         mask = tf.convert_to_tensor(mask)[:, None, None, :]
         if mask.dtype != tf.bool:
             scores += tf.math.log(tf.cast(tf.where(mask > 0, mask, 1), scores.dtype))

@@ -1,4 +1,8 @@
-"""Building blocks of both networks (docs/model.md section 3, after AttnGAN). All maps are NHWC."""
+"""Building blocks of both networks (docs/model.md section 3, after AttnGAN). All maps are NHWC.
+
+Layers that convolve a map beside a vector tiled over space, or after nearest ×2, do so by `fast_ops`. `sync`: batch norm's
+statistics are those of all replicas' samples instead of each one's own.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,14 +11,13 @@ from contextvars import ContextVar
 import numpy as np
 import tensorflow as tf
 
-from ffgan_tf.compat import require_keras_2
-from ffgan_tf.models import cpu_convolutions
+from ffgan_tf.compat import BatchNormalization, require_keras_2
+from ffgan_tf.models import cpu_convolutions, fast_ops
 
 require_keras_2(tf.keras)  # every network comes by here
 BN_EPSILON = 1e-5
 BN_MOMENTUM = 0.9  # Keras's sense: the share of the old moving value that is kept
 LEAKY_SLOPE = 0.2
-_synchronised = False  # see synchronised_batch_norm
 _blank = ContextVar("blank", default=False)  # see blank_weights
 
 
@@ -79,23 +82,12 @@ def dense(units: int, use_bias: bool = True, **kwargs) -> tf.keras.layers.Dense:
     return tf.keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=UnitOrthogonal(), **kwargs)
 
 
-@contextlib.contextmanager
-def synchronised_batch_norm(on: bool) -> Iterator[None]:
-    """Batch norms made inside take their statistics over all replicas' samples, or (default) over their own's."""
-    global _synchronised
-    before, _synchronised = _synchronised, on
-    try:
-        yield
-    finally:
-        _synchronised = before
-
-
-def batch_norm(**kwargs) -> tf.keras.layers.BatchNormalization:
-    """Batch normalisation: eps 1e-5, momentum 0.9, γ ~ N(1, 0.02), β = 0."""
-    return tf.keras.layers.BatchNormalization(
+def batch_norm(sync: bool = False, **kwargs) -> BatchNormalization:
+    """Batch normalisation: eps 1e-5, momentum 0.9, γ ~ N(1, 0.02), β = 0; unbiased moving variance."""
+    return BatchNormalization(
         momentum=BN_MOMENTUM,
         epsilon=BN_EPSILON,
-        synchronized=_synchronised,
+        synchronized=sync,
         gamma_initializer=tf.keras.initializers.RandomNormal(1.0, 0.02),
         **kwargs,
     )
@@ -105,6 +97,11 @@ def glu(x: tf.Tensor) -> tf.Tensor:
     """Gated linear unit: (…, 2C) → (…, C), the first half times the sigmoid of the second."""
     value, gate = tf.split(x, 2, axis=-1)
     return value * tf.sigmoid(gate)
+
+
+def at_least_float32(x: tf.Tensor) -> tf.Tensor:
+    """x in float32, or as it is where it is float64: for what bfloat16's three digits are too few."""
+    return x if x.dtype == tf.float64 else tf.cast(x, tf.float32)
 
 
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
@@ -128,51 +125,11 @@ def tile_vector(vector: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     return tf.broadcast_to(vector[:, None, None, :], [shape[0], shape[1], shape[2], vector.shape[-1]])
 
 
-def up_kernel(kernel: tf.Tensor) -> tf.Tensor:
-    """The 4×4 kernel of the stride-2 transposed convolution that equals nearest ×2 followed by `kernel`.
-
-    `kernel` (3, 3, C_in, C_out); returns (4, 4, C_out, C_in), the layout of `tf.nn.conv2d_transpose`. Along one axis
-    the upsampled map has x[i] at 2i and 2i+1, so output 2i = w0·x[i−1] + (w1+w2)·x[i] and output
-    2i+1 = (w0+w1)·x[i] + w2·x[i+1]: x[i] reaches 2i−1 … 2i+2 with w2, w1+w2, w0+w1, w0.
-    """
-    spread = tf.constant([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], kernel.dtype)
-    # Two small matrix products; sums of at most two weights an axis, so exact up to rounding.
-    kernel = tf.tensordot(spread, kernel, [[1], [0]])  # (4, 3, in, out)
-    kernel = tf.tensordot(spread, kernel, [[1], [1]])  # (4 second axis, 4 first axis, in, out)
-    return tf.transpose(kernel, [1, 0, 3, 2])
-
-
-def up_conv(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Nearest ×2 → 3×3 convolution: x (B, H, W, C), `kernel` (3, 3, C, O) in x's or a wider type → (B, 2H, 2W, O).
-
-    Computed as one transposed convolution at the low resolution (`up_kernel`), 2.25× fewer multiplications and equal to
-    the plain form, borders included: the zero row beyond the upsampled map is that beyond the small one.
-    """
-
-    def transposed(x, kernel):
-        shape = tf.shape(x)
-        return tf.nn.conv2d_transpose(
-            x,
-            tf.cast(up_kernel(kernel), x.dtype),
-            [shape[0], 2 * shape[1], 2 * shape[2], kernel.shape[-1]],
-            strides=2,
-            padding="SAME",
-        )
-
-    kernel = tf.convert_to_tensor(kernel)
-    height, width = x.shape[1:3]
-    faster = height and width and cpu_convolutions.on_cpu()
-    y = cpu_convolutions.with_up_gradients(transposed)(x, kernel) if faster else transposed(x, kernel)
-    y.set_shape([x.shape[0], height and 2 * height, width and 2 * width, kernel.shape[-1]])
-    return y
-
-
 class UpConv(tf.keras.layers.Layer):
-    """Nearest ×2 → conv3×3 without bias (`up_conv`): (B, H, W, C) → (B, 2H, 2W, filters).
+    """Nearest ×2 → conv3×3 without bias: (B, H, W, C) → (B, 2H, 2W, filters).
 
-    Of three inputs x (B, H, W, N), v (B, V) and a matrix (N + V, C): the same of the 1×1 convolution [x, tile(v)]·matrix.
-    Two linear maps are one: only the small kernels are multiplied, and neither the tiled vector nor the C-channel map
-    is ever made.
+    Of three inputs x (B, H, W, N), v (B, V) and a matrix (N + V, C): the same of the 1×1 convolution
+    [x, tile(v)]·matrix.
     """
 
     def __init__(self, filters: int, **kwargs):
@@ -188,22 +145,18 @@ class UpConv(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs):
-        if not isinstance(inputs, (tuple, list)):
-            return up_conv(inputs, self.kernel)
-        x, vector, matrix = inputs
-        channels, (height, width) = x.shape[-1], x.shape[1:3]
-        own = tf.transpose(tf.tensordot(matrix[:channels], self.kernel, [[1], [2]]), [1, 2, 0, 3])
-        tiled = tf.cast(tf.matmul(tf.cast(vector, matrix.dtype), matrix[channels:]), x.dtype)
-        return up_conv(x, own) + conv_of_tiled(tiled, tf.cast(self.kernel, x.dtype), 2 * height, 2 * width)
+        if isinstance(inputs, (tuple, list)):
+            return fast_ops.up_conv_of_joined(*inputs, self.kernel)
+        return fast_ops.up_conv(inputs, self.kernel)
 
 
 class Up(tf.keras.layers.Layer):
     """`up(C)`: nearest ×2 → conv3×3 to 2C → BN → GLU. (B, H, W, ·) → (B, 2H, 2W, C). Inputs as of `UpConv`."""
 
-    def __init__(self, filters: int, **kwargs):
+    def __init__(self, filters: int, sync: bool = False, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.conv = UpConv(2 * filters, name="conv")
-        self.norm = batch_norm(name="norm")
+        self.norm = batch_norm(sync, name="norm")
 
     def call(self, inputs, training=False):
         return glu(self.norm(self.conv(inputs), training=training))
@@ -212,46 +165,18 @@ class Up(tf.keras.layers.Layer):
 class Residual(tf.keras.layers.Layer):
     """`res(C)`: conv3×3 to 2C → BN → GLU → conv3×3 to C → BN → add the input, nothing after the add."""
 
-    def __init__(self, filters: int, **kwargs):
+    def __init__(self, filters: int, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.conv1, self.norm1 = conv(2 * filters, 3, name="conv1"), batch_norm(name="norm1")
-        self.conv2, self.norm2 = conv(filters, 3, name="conv2"), batch_norm(name="norm2")
+        self.conv1, self.norm1 = conv(2 * filters, 3, name="conv1"), batch_norm(sync, name="norm1")
+        self.conv2, self.norm2 = conv(filters, 3, name="conv2"), batch_norm(sync, name="norm2")
 
     def call(self, x, training=False):
         y = glu(self.norm1(self.conv1(x), training=training))
         return x + self.norm2(self.conv2(y), training=training)
 
 
-def border_zones(size: int, kernel: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where a k-tap zero-padded convolution of a constant row of `size` pixels takes which value.
-
-    Returns `place` (size, Z) one-hot, the zone of each pixel, and `taps` (Z, k), 1 where a zone's tap falls inside the
-    row: value of a pixel = place · taps · weights. At most k zones: the pixels near either end, and all between.
-    """
-    position = np.arange(size)[:, None] + np.arange(kernel)[None, :] - (kernel - 1) // 2
-    taps, zone = np.unique((position >= 0) & (position < size), axis=0, return_inverse=True)
-    return np.eye(len(taps), dtype=np.float32)[zone.reshape(-1)], taps.astype(np.float32)
-
-
-def conv_of_tiled(vector: tf.Tensor, kernel: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """k×k convolution, zero-padded, of a vector tiled over height × width: (B, V), (k, k, V, O) → (B, H, W, O).
-
-    A convolution of a constant map is constant but near the border, where part of the kernel sees the zero padding: it
-    is computed once for each of those zones (nine for 3×3) and laid out.
-    """
-    dtype, filters = vector.dtype, kernel.shape[-1]
-    (rows, row_taps), (columns, column_taps) = (border_zones(n, k) for n, k in zip((height, width), kernel.shape[:2]))
-    zones = tf.einsum("ri,sj,ijvo->rsvo", tf.constant(row_taps, dtype), tf.constant(column_taps, dtype), kernel)
-    values = tf.einsum("bv,rsvo->brso", vector, zones)
-    # Columns first, while there are few rows; rows as one plain product, whose gradient is another: einsum transposes.
-    values = tf.reshape(
-        tf.einsum("ws,brso->brwo", tf.constant(columns, dtype), values), [-1, rows.shape[1], width * filters]
-    )
-    return tf.reshape(tf.matmul(tf.constant(rows, dtype), values), [-1, height, width, filters])
-
-
 class VectorConv(tf.keras.layers.Layer):
-    """k×k convolution, no bias, of a map beside a vector tiled over space, without tiling it (`conv_of_tiled`).
+    """k×k convolution, no bias, of a map beside a vector tiled over space, without tiling it.
 
     x (B, H, W, C) and v (B, V) → (B, H, W, filters), equal to conv([x, tile(v)]).
     """
@@ -262,16 +187,13 @@ class VectorConv(tf.keras.layers.Layer):
 
     def build(self, input_shape):
         map_shape, vector_shape = input_shape
-        self.channels = map_shape[-1]
         shape = (self.kernel_size, self.kernel_size, map_shape[-1] + vector_shape[-1], self.filters)
         self.kernel = self.add_weight("kernel", shape, initializer=UnitOrthogonal(), experimental_autocast=False)
         super().build(input_shape)
 
     def call(self, inputs):
         x, vector = inputs
-        kernel = tf.cast(self.kernel, x.dtype)
-        own, of_vector = kernel[:, :, : self.channels], kernel[:, :, self.channels :]
-        return tf.nn.conv2d(x, own, 1, "SAME") + conv_of_tiled(vector, of_vector, *x.shape[1:3])
+        return fast_ops.conv_beside_vector(x, vector, tf.cast(self.kernel, x.dtype))
 
 
 class DenseBlock(tf.keras.layers.Layer):
@@ -282,10 +204,10 @@ class DenseBlock(tf.keras.layers.Layer):
     `join` false, the concatenation (B, H, W, C + depth·growth) that `residual_matrix` takes on from there.
     """
 
-    def __init__(self, depth: int, growth: int, **kwargs):
+    def __init__(self, depth: int, growth: int, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.convs = [VectorConv(2 * growth, 3, name=f"conv{i + 1}") for i in range(depth)]
-        self.norms = [batch_norm(name=f"norm{i + 1}") for i in range(depth)]
+        self.norms = [batch_norm(sync, name=f"norm{i + 1}") for i in range(depth)]
         self.added = depth * growth
 
     def build(self, input_shape):
@@ -304,8 +226,5 @@ class DenseBlock(tf.keras.layers.Layer):
         return self.join((features, vector)) if join else features
 
     def residual_matrix(self) -> tf.Tensor:
-        """The matrix (C + depth·growth + V, C + V) of H_dense(x) + x on [concatenation, v], in the variables' type."""
-        unchanged = np.zeros((self.channels + self.added + self.vector_size, self.channels + self.vector_size))
-        unchanged[: self.channels, : self.channels] = np.eye(self.channels)
-        unchanged[self.channels + self.added :, self.channels :] = np.eye(self.vector_size)
-        return self.join.kernel[0, 0] + tf.constant(unchanged, self.variable_dtype)
+        """The matrix (C + depth·growth + V, C + V) of H_dense(x) + x on [concatenation, v], float32 or wider."""
+        return fast_ops.residual_matrix(self.join.kernel[0, 0], self.channels, self.added, self.vector_size)

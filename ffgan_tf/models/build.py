@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from ffgan_tf.compat import all_layers
 from ffgan_tf.config import ModelConfig
-from ffgan_tf.models import blocks
 from ffgan_tf.models.discriminator import Discriminator
 from ffgan_tf.models.generator import Generator
 from ffgan_tf.models.text_encoder import TextEncoder
@@ -27,8 +27,8 @@ def precision_scope(name: str) -> Iterator[None]:
 
 def build_generator(config: ModelConfig, precision: str = "float32", sync: bool = False) -> Generator:
     """A generator with its variables; `sync`: batch norm over all replicas."""
-    with precision_scope(precision), blocks.synchronised_batch_norm(sync):
-        model = Generator(config, name="generator")
+    with precision_scope(precision):
+        model = Generator(config, sync, name="generator")
         model(
             tf.zeros([2, TEXT_DIM]),
             tf.zeros([2, 3, TEXT_DIM]),
@@ -42,8 +42,8 @@ def build_generator(config: ModelConfig, precision: str = "float32", sync: bool 
 def build_discriminator(config: ModelConfig, precision: str = "float32", sync: bool = False) -> Discriminator:
     """A discriminator with its variables; `sync`: batch norm over all replicas."""
     size = TEXT_DIM if config.condition == "sentence" else config.c_dim
-    with precision_scope(precision), blocks.synchronised_batch_norm(sync):
-        model = Discriminator(config, name="discriminator")
+    with precision_scope(precision):
+        model = Discriminator(config, sync, name="discriminator")
         model(tf.zeros([2, config.image_size, config.image_size, 3]), tf.zeros([2, size]))
     return model
 
@@ -67,7 +67,7 @@ def discriminator_condition(kind: str, sentence: tf.Tensor, condition: tf.Tensor
 
 def same_weights(source: tf.keras.Model, twin: tf.keras.Model) -> tf.keras.Model:
     """Makes `twin`, of the same layers in another precision, compute with `source`'s variables; returns it."""
-    for own, other in zip(twin._flatten_layers(), source._flatten_layers()):
+    for own, other in zip(all_layers(twin), all_layers(source)):
         for name in ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"):
             if getattr(other, name, None) is not None:
                 setattr(own, name, getattr(other, name))

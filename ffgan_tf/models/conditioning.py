@@ -21,6 +21,6 @@ class ConditioningAugmentation(tf.keras.layers.Layer):
         if self.normalise:
             sentence = tf.math.l2_normalize(sentence, axis=-1) * sentence.shape[-1] ** 0.5
         h = self.linear(sentence)
-        h = blocks.glu(h if h.dtype == tf.float64 else tf.cast(h, tf.float32))
+        h = blocks.glu(blocks.at_least_float32(h))
         mu, log_var = tf.split(h, 2, axis=-1)
         return mu + tf.exp(0.5 * log_var) * tf.cast(epsilon, mu.dtype), mu, log_var

@@ -13,10 +13,10 @@ SMALL_SIDE = 16  # pixels, of a layer's input: weights outweigh maps below
 class ConvNormLeaky(tf.keras.layers.Layer):
     """Convolution without bias → BN (unless told) → LeakyReLU 0.2."""
 
-    def __init__(self, filters: int, kernel: int, stride: int = 1, norm: bool = True, **kwargs):
+    def __init__(self, filters: int, kernel: int, stride: int = 1, norm: bool = True, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.conv = blocks.conv(filters, kernel, stride, name="conv")
-        self.norm = blocks.batch_norm(name="norm") if norm else None
+        self.norm = blocks.batch_norm(sync, name="norm") if norm else None
 
     def call(self, x, training=False):
         return self.activate(self.conv(x), training)
@@ -46,17 +46,20 @@ class Discriminator(tf.keras.Model):
     """`features` of images once, then either head on them: real images serve three of Eq. 4's five terms.
 
     Trunk: 4×4 stride-2 convolutions ndf (no BN), 2ndf, 4ndf, … down to 4² (log2(S/4) of them: 32ndf at S = 256), then
-    conv3×3 to 16ndf and to 8ndf. Heads return logits, never probabilities.
+    conv3×3 to 16ndf and to 8ndf. Heads return logits, never probabilities. `sync`: see `blocks`.
     """
 
-    def __init__(self, config: ModelConfig, **kwargs):
+    def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
         ndf = config.ndf
         downs = int(math.log2(config.image_size // 4))
-        self.trunk = [ConvNormLeaky(ndf * 2**i, 4, 2, norm=i > 0, name=f"down{i + 1}") for i in range(downs)]
-        self.trunk += [ConvNormLeaky(16 * ndf, 3, name="conv1"), ConvNormLeaky(8 * ndf, 3, name="conv2")]
+        self.trunk = [ConvNormLeaky(ndf * 2**i, 4, 2, norm=i > 0, sync=sync, name=f"down{i + 1}") for i in range(downs)]
+        self.trunk += [
+            ConvNormLeaky(16 * ndf, 3, sync=sync, name="conv1"),
+            ConvNormLeaky(8 * ndf, 3, sync=sync, name="conv2"),
+        ]
         self.unconditional_logit = Logit(name="unconditional_logit")
-        self.joint = ConvNormLeaky(8 * ndf, 3, name="joint")
+        self.joint = ConvNormLeaky(8 * ndf, 3, sync=sync, name="joint")
         self.conditional_logit = Logit(name="conditional_logit")
 
     def features(self, images, training=False):

@@ -12,10 +12,10 @@ SPP_BINS = (1, 2, 4, 8)
 class ConvNormRelu(tf.keras.layers.Layer):
     """k×k convolution → BN → ReLU; stride 2 halves the map."""
 
-    def __init__(self, filters: int, kernel: int, stride: int = 1, **kwargs):
+    def __init__(self, filters: int, kernel: int, stride: int = 1, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.conv = blocks.conv(filters, kernel, stride, name="conv")
-        self.norm = blocks.batch_norm(name="norm")
+        self.norm = blocks.batch_norm(sync, name="norm")
 
     def call(self, x, training=False):
         return tf.nn.relu(self.norm(self.conv(x), training=training))
@@ -28,12 +28,14 @@ class Pyramid(tf.keras.layers.Layer):
     1×1 convolution to C, with batch norm (`norm`; ours) so that the attention enters at a known scale.
     """
 
-    def __init__(self, channels: int, width: int, kernels: tuple[int, ...], norm: bool = True, **kwargs):
+    def __init__(
+        self, channels: int, width: int, kernels: tuple[int, ...], norm: bool = True, sync: bool = False, **kwargs
+    ):
         super().__init__(**kwargs)
-        self.down = [ConvNormRelu(width, k, 2, name=f"down{i + 1}") for i, k in enumerate(kernels)]
-        self.refine = [ConvNormRelu(width, k, 1, name=f"refine{i + 1}") for i, k in enumerate(kernels)]
+        self.down = [ConvNormRelu(width, k, 2, sync, name=f"down{i + 1}") for i, k in enumerate(kernels)]
+        self.refine = [ConvNormRelu(width, k, 1, sync, name=f"refine{i + 1}") for i, k in enumerate(kernels)]
         self.join = blocks.conv(channels, 1, name="join")
-        self.norm = blocks.batch_norm(name="norm") if norm else None
+        self.norm = blocks.batch_norm(sync, name="norm") if norm else None
 
     def call(self, x, training=False):
         levels = []
@@ -53,18 +55,18 @@ class FPAM(tf.keras.layers.Layer):
     The outer `x +` (`config.fpam_residual`) is ours.
     """
 
-    def __init__(self, channels: int, config: ModelConfig, **kwargs):
+    def __init__(self, channels: int, config: ModelConfig, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.residual = config.fpam_residual
         self.own = blocks.conv(channels, 1, name="own")
         self.pyramid = Pyramid(
-            channels, channels // config.pyramid_reduction, config.kernels, config.pyramid_norm, name="pyramid"
+            channels, channels // config.pyramid_reduction, config.kernels, config.pyramid_norm, sync, name="pyramid"
         )
         self.pooled = blocks.conv(channels, 1, name="pooled")
 
     def call(self, x, training=False):
         # The mean of 256 pixels in bfloat16 was seen 1.7 % off.
-        mean = tf.reduce_mean(x if x.dtype == tf.float64 else tf.cast(x, tf.float32), axis=[1, 2], keepdims=True)
+        mean = tf.reduce_mean(blocks.at_least_float32(x), axis=[1, 2], keepdims=True)
         y = self.own(x) * self.pyramid(x, training=training) + self.pooled(tf.cast(mean, x.dtype))
         return x + y if self.residual else y
 
@@ -93,13 +95,13 @@ class TextPyramid(tf.keras.layers.Layer):
     `features` (B, 16, 16, C), `condition` I_s (B, c) → (B, 16, 16, C).
     """
 
-    def __init__(self, channels: int, config: ModelConfig, **kwargs):
+    def __init__(self, channels: int, config: ModelConfig, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.join = blocks.conv(channels, 1, name="join")
-        self.residual = blocks.Residual(channels, name="residual")
+        self.residual = blocks.Residual(channels, sync, name="residual")
         self.pyramid = None
         if config.pyramid == "fpam":
-            self.pyramid = FPAM(channels, config, name="fpam")
+            self.pyramid = FPAM(channels, config, sync, name="fpam")
         elif config.pyramid == "spp":
             self.pyramid = SPP(channels, channels // config.pyramid_reduction, name="spp")
 

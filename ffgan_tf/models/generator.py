@@ -28,16 +28,16 @@ class Stage1(tf.keras.layers.Layer):
     F1 is (S/4)² × ngf. Its last up goes to ngf; where S/4 = 16 leaves no up, a 1×1 convolution does (ours).
     """
 
-    def __init__(self, config: ModelConfig, **kwargs):
+    def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
         ngf = config.ngf
         self.width = 16 * ngf
         self.fc = blocks.dense(4 * 4 * 2 * self.width, use_bias=False, name="fc")
-        self.fc_norm = blocks.batch_norm(name="fc_norm")
-        self.ups = [blocks.Up(8 * ngf, name="up1"), blocks.Up(4 * ngf, name="up2")]
-        self.text = TextPyramid(4 * ngf, config, name="text")
+        self.fc_norm = blocks.batch_norm(sync, name="fc_norm")
+        self.ups = [blocks.Up(8 * ngf, sync, name="up1"), blocks.Up(4 * ngf, sync, name="up2")]
+        self.text = TextPyramid(4 * ngf, config, sync, name="text")
         tail = {64: [], 128: [ngf], 256: [2 * ngf, ngf]}[config.image_size]
-        self.tail = [blocks.Up(width, name=f"up{i + 3}") for i, width in enumerate(tail)]
+        self.tail = [blocks.Up(width, sync, name=f"up{i + 3}") for i, width in enumerate(tail)]
         self.narrow = None if tail else blocks.conv(ngf, 1, name="narrow")
 
     def call(self, condition, noise, training=False):
@@ -55,10 +55,10 @@ class Stage1(tf.keras.layers.Layer):
 class Stage(tf.keras.layers.Layer):
     """Stages 2 and 3: F_d = [F, I_s, A(e, F)]; returns H(H_dense(F_d) + F_d), twice as large, ngf wide (Eq. 6–8)."""
 
-    def __init__(self, config: ModelConfig, **kwargs):
+    def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.dense = blocks.DenseBlock(config.dense_depth, config.dense_growth, name="dense")
-        self.up = blocks.Up(config.ngf, name="up")
+        self.dense = blocks.DenseBlock(config.dense_depth, config.dense_growth, sync, name="dense")
+        self.up = blocks.Up(config.ngf, sync, name="up")
 
     def call(self, features, condition, context, training=False):
         condition = tf.cast(condition, features.dtype)
@@ -83,20 +83,20 @@ class Lateral(tf.keras.layers.Layer):
 class Generator(tf.keras.Model):
     """s, e, z, ε → one image.
 
-    `sentence` s (B, d), `words` e (B, T, d), `mask` (B, T) bool, `noise` z (B, z_dim), `epsilon` ε (B, c).
+    `sentence` s (B, d), `words` e (B, T, d), `mask` (B, T) bool, `noise` z (B, z_dim), `epsilon` ε (B, c); `sync`: see `blocks`.
     F_2f = F2 + F1′ (Eq. 7), F_3f = F3 + F2′ + F1″ (Eq. 9). H_L2 is one layer, hence F2′ + F1″ = H_L2(F2 + F1′)
     = H_L2(F_2f): computed once (Eq. 10). With learned coefficients a, b, c: F_2f = F2 + a·F1′ and
     F_3f = F3 + b·F2′ + c·F1″ = F3 + H_L2(b·F2 + c·F1′).
     """
 
-    def __init__(self, config: ModelConfig, **kwargs):
+    def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.query_fused = config.attention_query == "f2f"
         self.learned = config.fusion == "learned"
         self.augment = ConditioningAugmentation(config.c_dim, config.normalise_sentence, name="augment")
-        self.stage1 = Stage1(config, name="stage1")
+        self.stage1 = Stage1(config, sync, name="stage1")
         self.attend1, self.attend2 = WordAttention(name="attend1"), WordAttention(name="attend2")
-        self.stage2, self.stage3 = Stage(config, name="stage2"), Stage(config, name="stage3")
+        self.stage2, self.stage3 = Stage(config, sync, name="stage2"), Stage(config, sync, name="stage3")
         self.lateral1, self.lateral2 = Lateral(config.ngf, name="lateral1"), Lateral(config.ngf, name="lateral2")
         self.to_image = blocks.conv(3, 3, name="to_image")
         if self.learned:
@@ -114,5 +114,5 @@ class Generator(tf.keras.Model):
         f3 = self.stage3(f2f, condition, context2, training=training)
         f3f = f3 + self.lateral2(b * f2 + c * f1_up if self.learned else f2f)
         image = self.to_image(f3f)
-        image = tf.tanh(image if image.dtype == tf.float64 else tf.cast(image, tf.float32))
+        image = tf.tanh(blocks.at_least_float32(image))
         return Generated(image, condition, mu, log_var, (attention1, attention2), {"F1": f1, "F2f": f2f, "F3f": f3f})

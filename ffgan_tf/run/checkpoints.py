@@ -123,9 +123,12 @@ class Checkpoints:
             ) from error
 
     def mark_best(self, step: int, metric: str, value: float, lower_is_better: bool = True) -> bool:
-        """Records a step as the best by `metric` if it is; the best checkpoint is never removed. Returns whether it is."""
+        """Records a step as the best by `metric` if it is; the best checkpoint is never removed. Returns whether it is.
+
+        A step that is on record already and judged again (its process was killed on the way) is so by its new value.
+        """
         before = self.best()
-        if before and before["metric"] == metric and before["step"] in self.steps():
+        if before and before["metric"] == metric and before["step"] in self.steps() and before["step"] != step:
             if (value >= before["value"]) if lower_is_better else (value <= before["value"]):
                 return False
         write_json(self.folder / BEST, {"step": step, "metric": metric, "value": value})

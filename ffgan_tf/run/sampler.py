@@ -19,7 +19,7 @@ from ffgan_tf.models.text_encoder import TextEncoder
 from ffgan_tf.run import settings
 from ffgan_tf.run.checkpoints import Checkpoints
 from ffgan_tf.utils.errors import UserError
-from ffgan_tf.utils.grid import to_uint8
+from ffgan_tf.utils.pixels import to_uint8
 from ffgan_tf.utils.seeds import check_seed
 
 

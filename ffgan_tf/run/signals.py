@@ -1,21 +1,30 @@
-"""Ctrl-C and SIGTERM as a wish to stop: the loop saves and ends with exit code 0."""
+"""Ctrl-C, SIGTERM and SIGHUP (a closed terminal) as a request to stop: the loop saves and ends with exit code 0."""
 
+import contextlib
 import os
 import signal
-from pathlib import Path
 from types import FrameType
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequest:
-    """Context in which SIGINT and SIGTERM set `asked` to the signal's name; a second Ctrl-C interrupts at once."""
+    """Context in which SIGINT, SIGTERM and SIGHUP set `asked` to the signal's name; a second Ctrl-C interrupts at once.
+
+    SIGHUP stays ignored where it was (nohup). Once the terminal is gone, output goes nowhere instead of raising EIO, for
+    the checkpoint comes after the status line.
+    """
 
     def __init__(self):
         self.asked: str | None = None
         self._before: dict[int, object] = {}
+        self._terminals: list[int] = []
 
     def __enter__(self) -> "StopRequest":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._handle)
+        self._terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+        for number in STOPPING:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_):
@@ -26,10 +35,15 @@ class StopRequest:
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.asked = signal.Signals(number).name
-        # os.write, because print is not safe in the midst of another print.
-        os.write(2, f"{self.asked}: saving after this step\n".encode())
+        self._leave_closed_terminals()
+        with contextlib.suppress(OSError):
+            # os.write, because print is not safe in the midst of another print.
+            os.write(2, f"{self.asked}: saving after this step\n".encode())
 
-
-def stop_line(command: str, run: str | Path, step: int, total: int, reason: str) -> str:
-    """The last line of a training that ends before its last step, and how to go on."""
-    return f"stopped at step {step:,} of {total:,} ({reason}); saved. Continue: python -m {command} --run={run}"
+    def _leave_closed_terminals(self) -> None:
+        closed = [descriptor for descriptor in self._terminals if not os.isatty(descriptor)]
+        if closed:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for descriptor in closed:
+                os.dup2(nowhere, descriptor)
+            os.close(nowhere)

@@ -11,7 +11,8 @@ from ffgan_tf.losses.damsm import damsm_losses
 from ffgan_tf.models import build
 from ffgan_tf.models.image_encoder import Heads, SmallTrunk
 from ffgan_tf.models.text_encoder import DROPOUT as DROPOUT_RATE
-from ffgan_tf.training.gan_step import adam, to_unit
+from ffgan_tf.training.adam import adam
+from ffgan_tf.utils.pixels import to_unit
 
 LOSSES = ("w0", "w1", "s0", "s1")
 METRICS = (*(f"loss/{name}" for name in LOSSES), "loss/total", "grad_norm/text", "grad_norm/image", "learning_rate")
@@ -27,7 +28,7 @@ class Encoded(NamedTuple):
     mask: tf.Tensor  # (B, T) bool
 
 
-class Damsm(tf.Module):
+class Damsm:
     """Text encoder, image encoder, Adam, the step: all that a checkpoint holds.
 
     `frozen`: the frozen trunk, images in [−1, 1] → (local, pooled); None trains the small one. `images`: training
@@ -35,7 +36,6 @@ class Damsm(tf.Module):
     """
 
     def __init__(self, config: DamsmConfig, words: int, images: int, frozen: Callable | None = None):
-        super().__init__(name="damsm")
         self.config, self._images, self.frozen = config, images, frozen
         self.text_encoder = build.build_text_encoder(words, config.text.text_init_range, config.schedule.seed)
         self.heads = Heads(seed=config.schedule.seed, name="heads")
@@ -44,7 +44,7 @@ class Damsm(tf.Module):
         self.image_variables = [*self.heads.trainable_variables]
         if self.trunk:
             self.image_variables += self.trunk.trainable_variables
-        self.optimizer = adam(config, config.optimisers.lr)
+        self.optimizer = adam(config.optimisers, config.optimisers.lr)
         self.optimizer.build([*self.text_encoder.trainable_variables, *self.image_variables])
         self.step = tf.Variable(0, dtype=tf.int64, name="step")
 

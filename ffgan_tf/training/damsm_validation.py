@@ -7,16 +7,14 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
 from ffgan_tf.data.pipeline import Split, centre_images
 from ffgan_tf.losses.damsm import own_attention
 from ffgan_tf.metrics.colour_retrieval import colour_retrieval
-from ffgan_tf.metrics.r_precision import r_precision
+from ffgan_tf.metrics.r_precision import GROUPS, WRONG, r_precision
 from ffgan_tf.training.damsm_step import Damsm
 from ffgan_tf.utils.errors import UserError
 
-MAX_WORDS = 25  # a longer caption keeps its first 25 words, as when sampling
-WRONG, GROUPS = 99, 10  # R-precision's; fewer where the split is smaller
 SHEET_WORDS = 12  # words of a caption in the attention sheet
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ffgan_tf.compat import child_layers
 from ffgan_tf.utils.errors import UserError
 
 
@@ -17,8 +18,7 @@ class _Found(Exception):
 def _named_layers(layer: tf.keras.layers.Layer, path: str) -> Iterator[tuple[str, tf.keras.layers.Layer]]:
     """The layer and all below it, each with its path of layer names."""
     yield path, layer
-    # Keras's own walk: public ones give no paths, or those of attributes (`convs/2`).
-    for child in layer._flatten_layers(recursive=False, include_self=False):
+    for child in child_layers(layer):
         yield from _named_layers(child, f"{path}/{child.name}")
 
 
@@ -129,7 +129,7 @@ def check_finite(
     locate_non_finite: Callable[[int], str | None] = lambda step: None,
     excused: np.ndarray | None = None,
 ) -> None:
-    """Raises UserError naming the first step and term that is not finite, and by `origin` the layer.
+    """Raises UserError naming the first step and term that is not finite, and by `locate_non_finite` the layer.
 
     `metrics` (steps, len(names)), the first row that of `first_step`; `excused`, of their shape: those that need not be.
     """

@@ -3,12 +3,13 @@
 import atexit
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import tensorflow as tf
 
 from ffgan_tf.training.cluster import worker_rank
+from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.utils.errors import UserError
 
 
@@ -42,15 +43,43 @@ def output_folder(run: Path, strategy_name: str) -> Path:
     return folder
 
 
-def any_worker(strategy: tf.distribute.Strategy, flag: bool) -> bool:
-    """Whether the flag is set on any worker. With several, all must call it at the same step."""
+def agreement(strategy: tf.distribute.Strategy) -> Callable[[bool], bool] | None:
+    """With several workers, a function that says whether a flag is set on any of them, which all must call at the same
+    step; None with one."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return flag
-    own = strategy.experimental_distribute_values_from_function(lambda _: tf.constant(float(flag)))
-    return bool(strategy.reduce(tf.distribute.ReduceOp.SUM, own, axis=None) > 0)
+        return None
+
+    def on_any(flag: bool) -> bool:
+        own = strategy.experimental_distribute_values_from_function(lambda _: tf.constant(float(flag)))
+        return bool(strategy.reduce(tf.distribute.ReduceOp.SUM, own, axis=None) > 0)
+
+    return on_any
 
 
-def compiled_steps(gan, strategy: tf.distribute.Strategy) -> Callable:
+def share_devices(batch: int, accumulate: int, replicas: int) -> None:
+    """Raises UserError unless a batch can be shared by the replicas in `--accumulate` parts of two images or more."""
+    if batch % (replicas * accumulate) or batch // (replicas * accumulate) < 2:
+        raise UserError(
+            f"--batch={batch} cannot be shared by {replicas} devices in {accumulate} parts each, two images a part at "
+            "least. Fix: a multiple, with --allow_config_change."
+        )
+
+
+def distributed(strategy: tf.distribute.Strategy, batches: Callable[..., tf.data.Dataset]) -> Iterator:
+    """An endless iterator of global batches; `batches` takes the place of the pipeline's reader among the replicas
+    (`replica`, `replicas`, `split_by` of `training_batches`)."""
+    return iter(
+        strategy.distribute_datasets_from_function(
+            lambda place: batches(
+                replica=place.input_pipeline_id,
+                replicas=place.num_input_pipelines,
+                split_by=place.num_replicas_in_sync // place.num_input_pipelines,
+            )
+        )
+    )
+
+
+def compiled_steps(gan: Gan, strategy: tf.distribute.Strategy) -> Callable:
     """A function (iterator of batches, count) → metrics (count, M): `count` training steps on all replicas, the metrics
     averaged over them; one unless `--steps_per_call`. The host is asked for nothing in between; one graph for any count.
 
@@ -62,8 +91,7 @@ def compiled_steps(gan, strategy: tf.distribute.Strategy) -> Callable:
         if strategy.num_replicas_in_sync == 1:
             step = tf.function(step, jit_compile=True)
         else:
-            for name in ("_generate", "_d_gradients", "_g_loss"):
-                setattr(gan, name, tf.function(getattr(gan, name), jit_compile=True))
+            gan.compile_parts()
 
     def on_replica(batch):
         metrics, context = step(batch), tf.distribute.get_replica_context()

@@ -19,9 +19,9 @@ import tensorflow as tf
 from ffgan_tf.data import records
 from ffgan_tf.data.pipeline import Split, centre_images
 from ffgan_tf.models.image_encoder import INCEPTION_SIZE, LOCAL_SHAPE, POOLED_SIZE
-from ffgan_tf.training.gan_step import to_unit
 from ffgan_tf.utils.errors import UserError, report_write_errors
 from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
+from ffgan_tf.utils.pixels import to_unit
 from ffgan_tf.utils.progress import Progress
 from ffgan_tf.utils.reading import read_json
 

@@ -1,5 +1,6 @@
 """FID inside training: how the run stands, and which checkpoint is its best."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ffgan_tf.config import TrainConfig
@@ -8,9 +9,13 @@ from ffgan_tf.evaluation.images import RecordImages
 from ffgan_tf.evaluation.inception.networks import load_network
 from ffgan_tf.evaluation.protocols import get_protocol
 from ffgan_tf.evaluation.report import append_json_line, write_tensorboard
+from ffgan_tf.metrics.seeds import SEED
+from ffgan_tf.models.generator import Generator
+from ffgan_tf.models.text_encoder import TextEncoder
 from ffgan_tf.run.sampler import Run, Sampler
+from ffgan_tf.training.session import Session, say
 
-BATCH, SEED = 32, 2020
+BATCH = 32
 
 
 class Evaluator:
@@ -38,7 +43,7 @@ class Evaluator:
         sampler = Sampler(generator, text_encoder, config.model.z_dim, config.model.c_dim, BATCH)
         self._run = Run(folder, config, vocabulary, 0, sampler, generator, text_encoder)
 
-    def __call__(self, step: int) -> dict:
+    def report(self, step: int) -> dict:
         """The report at a step, appended to `RUN/metrics.jsonl` and to TensorBoard."""
         run = self._run._replace(step=step)
         images = run_images(run, run.config.data, self._protocol, run.config.evaluation.eval_samples, SEED, BATCH)
@@ -48,3 +53,32 @@ class Evaluator:
         append_json_line(run.folder / "metrics.jsonl", report)
         write_tensorboard(run.folder / "tensorboard", report)
         return report
+
+
+class PeriodicFid:
+    """The duty behind `--eval_every`: called with a step, it evaluates and keeps the checkpoint of the lowest FID.
+
+    Workers that do not write the run only bring the generator up to date, by `refresh`, on all at once.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        session: Session,
+        generator: Generator,
+        text_encoder: TextEncoder,
+        refresh: Callable[[Generator], None],
+    ):
+        self._session, self._samples = session, config.evaluation.eval_samples
+        self._refresh = lambda: refresh(generator)
+        self._evaluator = None
+        if config.evaluation.eval_every and session.writes_run:
+            self._evaluator = Evaluator(config, session.run, session.vocabulary, generator, text_encoder)
+
+    def __call__(self, step: int) -> None:
+        self._refresh()
+        if self._evaluator is None:
+            return
+        fid = self._evaluator.report(step)["fid"]
+        best = self._session.checkpoints.mark_best(step, "fid", fid)
+        say(f"step {step:,}: FID {fid:.2f} on {self._samples:,} test captions{', the best so far' if best else ''}")

@@ -11,11 +11,6 @@ GAP = 4
 LINE = 12  # pixels a line of the default font takes
 
 
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Images in [−1, 1] → uint8, rounded to the nearest of 256 levels and clipped."""
-    return np.clip(np.rint((np.asarray(images, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
-
-
 def grid(images: np.ndarray, sentences: Sequence[str] | None = None, columns: int | None = None) -> np.ndarray:
     """(N, S, S, 3) uint8 → one image (H, W, 3) uint8 on white, about as wide as high, row by row.
 

@@ -10,7 +10,7 @@ from ffgan_tf.models import cpu_convolutions
 from ffgan_tf.run.sampler import truncated
 from ffgan_tf.run.text_to_image import TextToImage
 from ffgan_tf.utils.errors import UserError
-from ffgan_tf.utils.grid import to_uint8
+from ffgan_tf.utils.pixels import to_uint8
 
 BATCH = 4  # images at once
 

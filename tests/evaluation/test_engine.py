@@ -11,7 +11,7 @@ from PIL import Image
 from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.evaluation import features as features_module
-from ffgan_tf.evaluation.engine import evaluate_generator, evaluate_images, run_images
+from ffgan_tf.evaluation.engine import evaluate_images, run_images
 from ffgan_tf.evaluation.features import extract
 from ffgan_tf.evaluation.images import FolderImages, GeneratedImages, RecordImages
 from ffgan_tf.evaluation.paper_table import table, why_not
@@ -326,8 +326,9 @@ def test_a_generator_is_evaluated_whatever_the_batch(tmp_path, small_chunks, bat
         seen.extend(indices)
         return images[indices]
 
-    report = evaluate_generator(
-        generate, 33, {"step": 3}, reference, SmallNetwork(), OURS, batch=batch, cache_dir=tmp_path / "cache"
+    generated = GeneratedImages(generate, 33, {"step": 3}, "generated", batch)
+    report = evaluate_images(
+        generated, reference, SmallNetwork(), OURS, batch=batch, cache_dir=tmp_path / "cache"
     )
     assert seen == list(range(33))
     expected = fid(SmallNetwork().features(images)["2048"], SmallNetwork().features(noise_images(30))["2048"])

@@ -275,4 +275,21 @@ def test_batch_norm_starts_and_moves_as_specified(rng):
     x = rng.normal(3, 2, (50, 1))
     layer(x, training=True)
     assert float(layer.moving_mean[0]) == pytest.approx(0.9 * 0 + 0.1 * x.mean(), rel=1e-7)
-    assert float(layer.moving_variance[0]) == pytest.approx(0.9 * 1 + 0.1 * x.var(), rel=1e-7)
+    assert float(layer.moving_variance[0]) == pytest.approx(0.9 * 1 + 0.1 * x.var(ddof=1), rel=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["vectors", "float64", "sync"])
+def test_every_batch_norm_keeps_the_unbiased_variance(rng, kind):
+    """That of TensorFlow's fused kernel, for maps in float32, and NumPy's; the normalised values stay the biased one's."""
+    x = rng.normal(3, 2, (6, 1, 1, 5)).astype(np.float32)
+    fused, layer = (
+        blocks.batch_norm(),
+        blocks.batch_norm(kind == "sync", dtype="float64" if kind == "float64" else None),
+    )
+    given = x[:, 0, 0] if kind == "vectors" else x
+    y = np.reshape(layer(given, training=True), [6, 5])
+    fused(x, training=True)
+    want = 0.9 + 0.1 * x.reshape(6, 5).astype(float).var(axis=0, ddof=1)
+    np.testing.assert_allclose(fused.moving_variance, want, rtol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance, want, rtol=1e-6)
+    np.testing.assert_allclose(((y - layer.beta) / layer.gamma).std(axis=0), np.ones(5), rtol=1e-4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ffgan_tf.training.adam import FusedAdam
+from ffgan_tf.compat import FusedAdam
 
 SETTINGS = dict(learning_rate=1e-2, beta_1=0.5, beta_2=0.99, epsilon=1e-8)
 

@@ -16,7 +16,7 @@ from ffgan_tf.data import pipeline
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.run.checkpoints import Checkpoints
 from ffgan_tf.run.encoder_files import load_image_encoder, load_text_encoder, trained_together
-from ffgan_tf.training.damsm_loop import repair_encoder_pair
+from ffgan_tf.training.damsm_setup import repair_encoder_pair
 from ffgan_tf.training.damsm_step import LOSSES, METRICS, Damsm
 from ffgan_tf.training.damsm_validation import Validation, attention_overlay
 

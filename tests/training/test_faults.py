@@ -21,7 +21,8 @@ from ffgan_tf.data import pipeline, records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.verify import verify
 from ffgan_tf.run.checkpoints import Checkpoints
-from ffgan_tf.training.gan_loop import make_text_encoder, train
+from ffgan_tf.training.gan_loop import train
+from ffgan_tf.training.gan_setup import make_text_encoder
 from ffgan_tf.training.gan_step import METRICS, Gan
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file

@@ -7,8 +7,9 @@ import tensorflow as tf
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.losses import gan as losses
 from ffgan_tf.training.diagnose import check_finite
-from ffgan_tf.training.gan_loop import as_user_errors, excused_non_finite
+from ffgan_tf.training.gan_setup import excused_non_finite
 from ffgan_tf.training.gan_step import METRICS
+from ffgan_tf.training.step_errors import as_user_errors
 from ffgan_tf.utils.errors import UserError
 
 CONFIG = TrainConfig.of(batch=20, data="data/birds")
@@ -18,7 +19,7 @@ def test_float16_may_leave_steps_out_while_its_loss_scale_can_fall():
     metrics = np.ones([3, len(METRICS)], np.float32)
     metrics[:, METRICS.index("grad_norm/g")] = metrics[1, METRICS.index("loss_g/kl")] = np.inf
     metrics[:2, METRICS.index("loss_scale/g")] = 2**15
-    found = excused_non_finite(metrics)
+    found = excused_non_finite(metrics, METRICS)
     assert np.argwhere(found & ~np.isfinite(metrics)).tolist() == [[k, METRICS.index("grad_norm/g")] for k in (0, 1)]
     with pytest.raises(UserError, match="step 2: loss_g/kl is inf"):
         check_finite(metrics, METRICS, 1, None, "fix", excused=found)

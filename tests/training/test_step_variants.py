@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ffgan_tf.compat import all_layers
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.models import build
 from ffgan_tf.training.distribution import compiled_steps
+from ffgan_tf.training.gan_losses import gradient_penalty
 from ffgan_tf.training.gan_step import METRICS, Gan
 
 SMALL = TrainConfig.of(
@@ -59,7 +61,7 @@ def rescale(gan: Gan, name: str, scale: float) -> None:
 
 def freeze_batch_norm(gan: Gan) -> None:
     for network in (gan.generator, gan.discriminator, gan.ema):
-        for layer in network._flatten_layers():
+        for layer in all_layers(network):
             if isinstance(layer, tf.keras.layers.BatchNormalization):
                 layer.trainable = False  # in Keras: its moving statistics are used, not the batch's
 
@@ -109,7 +111,7 @@ def test_the_penalty_is_part_of_the_loss_that_d_follows(kind):
         variable.assign(tf.cast(value, tf.float64))
     for variable, value in zip(probe.text_encoder.variables, plain.text_encoder.variables):
         variable.assign(tf.cast(value, tf.float64))
-    inputs = probe._inputs(make_batch())
+    inputs = probe.inputs(make_batch())
     (with_it, report), (without, plain_report) = moved(penalised, make_batch()), moved(plain, make_batch())
     share = [(old - new).astype(float) for new, old, _ in zip(with_it, without, variables)]
     length = np.sqrt(sum((part**2).sum() for part in share))
@@ -117,7 +119,7 @@ def test_the_penalty_is_part_of_the_loss_that_d_follows(kind):
     for sign in (1, -1):
         for variable, part in zip(variables, share):
             variable.assign_add(sign * 1e-6 / length * part)  # so little that hardly a LeakyReLU's kink lies between
-        found.append(float(probe._penalty(inputs)))
+        found.append(float(gradient_penalty(kind, probe.discriminator, inputs)))
         for variable, part in zip(variables, share):
             variable.assign_sub(sign * 1e-6 / length * part)
 
@@ -134,7 +136,7 @@ def test_the_penalty_is_computed_in_float32_beside_bfloat16():
     mixed = moved(mixed_gan, make_batch())[1]["loss_d/penalty"]
     assert mixed == pytest.approx(exact, rel=1e-5)  # bfloat16 has three digits
     trained = {id(variable) for variable in mixed_gan.discriminator.trainable_variables}
-    assert {id(variable) for variable in mixed_gan._penalty_discriminator.trainable_variables} == trained
+    assert {id(variable) for variable in mixed_gan.penalised_discriminator.trainable_variables} == trained
 
 
 def test_float16_leaves_out_a_step_that_overflows_and_lowers_its_scale():

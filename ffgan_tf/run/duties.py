@@ -1,0 +1,60 @@
+"""`RUN/duties.json`: what follows the newest checkpoint (images, an evaluation), and what of it is done.
+
+A process may be killed between a checkpoint and what was to follow it. What is due is on disk before the checkpoint is,
+and each duty is marked once it is done: so it is done, or the next process finds it still due. At worst it is done twice.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ffgan_tf.utils.errors import report_write_errors
+from ffgan_tf.utils.files import write_json
+
+DUTIES = "duties.json"
+
+
+class Duties:
+    """The file in the folder that this process writes; `read_from` is the run's, where that is another one."""
+
+    def __init__(self, run: str | Path, read_from: str | Path | None = None):
+        self.path, self._read_from = Path(run) / DUTIES, Path(read_from or run) / DUTIES
+        self._step: int | None = None
+        self._due: list[str] = []
+        self._done: list[str] = []
+
+    def begin(self, step: int, due: Iterable[str], done: Iterable[str] = ()) -> None:
+        """What is due after a step whose checkpoint is written next, or is the newest."""
+        self._step, self._due, self._done = step, list(due), list(done)
+        self._write()
+
+    def mark(self, step: int, name: str) -> None:
+        """A duty is done. Those of steps without a checkpoint are not kept: the step itself is done again."""
+        if step == self._step and name not in self._done:
+            self._done.append(name)
+            self._write()
+
+    def resume(self, step: int, scheduled: Sequence[str]) -> list[str]:
+        """What is still due at `step`, the newest checkpoint: what was due when it was written and what the schedule of
+        now says, but for what is done. Nothing for a run that kept no such list, or keeps one of another step."""
+        kept = self._read(step)
+        if kept is None or kept.get("step") != step:
+            return []
+        due = list(dict.fromkeys([*scheduled, *kept.get("due", [])]))
+        self._step, self._due = step, due
+        self._done = [name for name in kept.get("done", []) if name in due]
+        return [name for name in due if name not in self._done]
+
+    def _read(self, step: int) -> dict | None:
+        try:
+            return dict(json.loads(self._read_from.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            print(f"warning: {self._read_from} cannot be read ({error}); what it lists is done again", file=sys.stderr)
+            return {"step": step}
+
+    def _write(self) -> None:
+        with report_write_errors(self.path):
+            write_json(self.path, {"format": 1, "step": self._step, "due": self._due, "done": self._done})

@@ -1,0 +1,147 @@
+"""What DAMSM's loop is made of: cached features, schedule, the validation and the encoders that it leaves, figures."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import tensorflow as tf
+
+from ffgan_tf.config import DamsmConfig
+from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.data.pipeline import Split, load_split, training_batches
+from ffgan_tf.models.image_encoder import InceptionTrunk
+from ffgan_tf.run.checkpoints import Checkpoints
+from ffgan_tf.run.encoder_files import IMAGE, TEXT, save_image_encoder, save_text_encoder, trained_together
+from ffgan_tf.run.log import Log
+from ffgan_tf.training.damsm_step import Damsm
+from ffgan_tf.training.damsm_validation import Validation
+from ffgan_tf.training.feature_cache import Features, cached_features, key_of
+from ffgan_tf.training.schedule import OUT_OF_TIME, Duty, Schedule, total_steps
+from ffgan_tf.training.session import Session, say
+
+ImageAt = Callable[..., tuple[tf.Tensor, tf.Tensor]]
+
+
+def damsm_schedule(config: DamsmConfig, images: int) -> Schedule:
+    """The schedule of a run on so many training images."""
+    schedule = config.schedule
+    return Schedule(
+        total=total_steps(schedule.steps, schedule.epochs, images, schedule.batch),
+        log_every=schedule.log_every,
+        duties=(Duty("validate", schedule.validate_every, at_stop=OUT_OF_TIME, saved=True),),
+    )
+
+
+class DamsmData:
+    """Both splits of the records, in memory, and the colours of the test images where --colour_labels names them."""
+
+    def __init__(self, config: DamsmConfig, max_size: int):
+        self._config, self.max_size = config, max_size
+        self.train, self.test = load_split(config.data, "train"), load_split(config.data, "test")
+        self.images = len(self.train.names)  # for training
+        self.colours = read_colours(config, self.test.names)
+
+    def batches(self, start_step: int, image_at: ImageAt | None) -> Iterator:
+        """Training batches from a step on; `image_at` gives an image's features in place of its pixels."""
+        config = self._config
+        return iter(
+            training_batches(
+                self.train,
+                max_size=self.max_size,
+                image_size=config.images.image_size,
+                batch=config.schedule.batch,
+                max_words=config.text.max_words,
+                noise_dim=0,
+                seed=config.schedule.seed,
+                start_step=start_step,
+                image_at=image_at,
+            )
+        )
+
+    def features(
+        self, trunk: InceptionTrunk | None, weights: Path | None, stopped: Callable[[], bool]
+    ) -> tuple[ImageAt | None, ImageAt | None]:
+        """How to read the frozen trunk's cached features of training images (index, mirrored) and test images (index);
+        (None, None) where images are read instead. Raises Stopped once `stopped()` is true while they are computed."""
+        config = self._config.images
+        if trunk is None or weights is None or not config.cache_features:
+            return None, None
+
+        def cached(name: str, split: Split, views: int) -> Features:
+            key = key_of(self._config.data, name, config.image_size, weights, views)
+            return cached_features(trunk, key, split, self.max_size, config.cache_dir, stopped)
+
+        train, test = cached("train", self.train, 2), cached("test", self.test, 1)
+        return train.tensors, lambda index: test.tensors(index, False)
+
+
+def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None:
+    """The colours of the test images, by name; None without --colour_labels."""
+    if not config.schedule.colour_labels:
+        return None
+    from ffgan_tf.evaluation.colour_probe import labels_of, read_colour_labels
+
+    flag = f"--colour_labels={config.schedule.colour_labels}"
+    labels = read_colour_labels(config.schedule.colour_labels)
+    return dict(zip(names, labels_of(names, labels, flag, "test images")))
+
+
+def save_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, step: int, scores: dict[str, float]) -> None:
+    """RUN/text_encoder, for the GAN's --text_encoder, and its twin RUN/image_encoder."""
+    made_by = {
+        "tool": "train_damsm",
+        "step": step,
+        "seed": damsm.config.schedule.seed,
+        "image_encoder": damsm.config.images.image_encoder,
+        **scores,
+    }
+    save_text_encoder(run / TEXT, damsm.text_encoder, vocabulary, made_by)
+    save_image_encoder(run / IMAGE, damsm.heads, damsm.trunk or damsm.frozen, run / TEXT, made_by)
+
+
+def repair_encoder_pair(run: Path, damsm: Damsm, vocabulary: Vocabulary, checkpoints: Checkpoints) -> None:
+    """Writes the best encoders anew where the two are no pair: a run of before there was an image encoder, or one that
+    was killed between the two. Leaves the best checkpoint in `damsm`."""
+    best = checkpoints.best()
+    if best is None or trained_together(run / TEXT, run / IMAGE) or checkpoints.damage(best["step"]):
+        return
+    checkpoints.restore(damsm.checkpoint(), best["step"])
+    save_encoders(run, damsm, vocabulary, best["step"], {f"validation/{best['metric']}": best["value"]})
+    say(f"wrote {run / TEXT} and {run / IMAGE} from the best checkpoint, step {best['step']:,}")
+
+
+class Validate:
+    """The duty behind `--validate_every`: called with a step, it scores the test split, logs scores and the attention
+    sheet, and where the step is the best so far by `--best_by` it leaves its encoders in the run's folder."""
+
+    def __init__(self, session: Session, damsm: Damsm, data: DamsmData, features: ImageAt | None, log: Log):
+        """`features`: how to read those of test images, where they are cached. UserError for a test split of one class."""
+        self._session, self._damsm, self._log = session, damsm, log
+        sheet = damsm.config.schedule.attention_images
+        self._validation = Validation(
+            damsm, data.test, session.vocabulary, data.max_size, features, data.colours, sheet
+        )
+
+    def __call__(self, step: int) -> None:
+        session, by = self._session, self._damsm.config.schedule.best_by
+        scores, sheet = self._validation(), self._validation.sheet()
+        self._log.scalars(step, scores)
+        self._log.images(step, sheet.tiles, sheet.labels, sheet.columns)
+        best = session.checkpoints.mark_best(step, by, scores[f"validation/{by}"], lower_is_better=by == "loss")
+        if best or not (session.run / TEXT).exists():
+            save_encoders(session.run, self._damsm, session.vocabulary, step, scores)
+        colour = ""
+        if "validation/colour" in scores:
+            colour = f"  colour {scores['validation/colour']:.3f} (chance {scores['validation/colour_blind']:.3f})"
+        say(
+            f"step {step:,}: test loss {scores['validation/loss']:.3f}  R-precision "
+            f"{scores['validation/r_precision']:.3f} (chance {self._validation.chance():.3f}){colour}"
+            f"{'  the best so far' if best else ''}"
+        )
+
+
+def damsm_figures(means: dict[str, float]) -> str:
+    """The status line's figures: the loss, its word and sentence parts both ways, the learning rate."""
+    return (
+        f"loss {means['loss/total']:.3f}  words {means['loss/w0']:.3f} {means['loss/w1']:.3f}  sentence "
+        f"{means['loss/s0']:.3f} {means['loss/s1']:.3f}  lr {means['learning_rate']:.1e}"
+    )

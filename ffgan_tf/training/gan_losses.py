@@ -1,0 +1,91 @@
+"""Eq. 4 and Eq. 5 on a part of a batch, with what a step reports of them (docs/model.md section 5)."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from ffgan_tf.config.train import LossConfig
+from ffgan_tf.losses import damsm
+from ffgan_tf.losses import gan as losses
+from ffgan_tf.models.discriminator import Discriminator
+from ffgan_tf.models.generator import Generated
+from ffgan_tf.training.gan_inputs import Inputs
+
+# What a step reports, in this order. `D/…` are D's mean outputs, as probabilities, on its five inputs.
+TERMS = ("real", "fake", "real_matching", "fake_matching", "real_mismatching")
+D_METRICS = (*(f"loss_d/{term}" for term in TERMS), "loss_d/penalty", "loss_d/total", *(f"D/{term}" for term in TERMS))
+G_METRICS = ("loss_g/fake", "loss_g/fake_matching", "loss_g/kl", "loss_g/damsm", "loss_g/total", "text/mu_spread")
+
+
+def discriminator_part(
+    d: Discriminator, penalised: Discriminator, inputs: Inputs, fake: tf.Tensor, config: LossConfig
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """L_D (Eq. 4) with `--gradient_penalty` of `penalised`, D or its float32 twin; scalar and D_METRICS, float32."""
+    real_features, fake_features = d.features_of_both(inputs.real, fake, training=True)
+    logits = losses.DiscriminatorLogits(
+        d.unconditional(real_features),
+        d.unconditional(fake_features),
+        d.conditional(real_features, inputs.condition, training=True),
+        d.conditional(fake_features, inputs.condition, training=True),
+        d.conditional(real_features, inputs.wrong, training=True),
+    )
+    terms = losses.discriminator_terms(logits)
+    penalty = gradient_penalty(config.gradient_penalty, penalised, inputs)
+    loss = losses.discriminator_loss(terms, config.loss_weights)
+    loss += config.penalty_weight * tf.cast(penalty, loss.dtype)
+    values = [
+        *(terms[term] for term in TERMS),
+        penalty,
+        loss,
+        *(tf.reduce_mean(tf.sigmoid(getattr(logits, term))) for term in TERMS),
+    ]
+    return loss, _report(values)
+
+
+def gradient_penalty(kind: str, d: Discriminator, inputs: Inputs) -> tf.Tensor:
+    """`--gradient_penalty` of D on real images, by this batch's batch-norm statistics; 0 for `none`."""
+    if kind == "none":
+        return tf.constant(0.0)
+    real, condition = (tf.cast(value, d.compute_dtype) for value in (inputs.real, inputs.condition))
+    with tf.GradientTape() as tape:
+        tape.watch([real, condition])
+        features = d.features(real, training=True)
+        logits = d.unconditional(features) if kind == "r1" else d.conditional(features, condition, training=True)
+        score = tf.reduce_sum(logits)
+    if kind == "r1":
+        return losses.r1_penalty(tape.gradient(score, real))
+    return losses.matching_aware_penalty(*tape.gradient(score, [real, condition]))
+
+
+def generator_part(
+    d: Discriminator,
+    inputs: Inputs,
+    generated: Generated,
+    config: LossConfig,
+    step: tf.Variable,
+    image_encoder: Callable | None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """L_G (Eq. 5), with DAMSM's loss of the fakes where there is an image encoder; scalar and G_METRICS, float32."""
+    features = d.features(generated.image, training=True)
+    terms = losses.generator_terms(d.unconditional(features), d.conditional(features, inputs.condition, training=True))
+    kl = losses.kl_divergence(generated.mu, generated.log_var)
+    loss = losses.generator_loss(terms, kl, kl_weight(config, step, kl.dtype))
+    matching = tf.zeros([], loss.dtype)
+    if image_encoder:
+        regions, codes = image_encoder(tf.cast(generated.image, tf.float32))
+        four = damsm.damsm_losses(regions, codes, inputs.words, inputs.sentence, inputs.mask, inputs.classes)
+        matching = tf.cast(tf.add_n(list(four.values())), loss.dtype)
+        loss += config.damsm_weight * matching
+    spread = tf.reduce_mean(tf.math.reduce_std(generated.mu, axis=0))
+    return loss, _report([terms["fake"], terms["fake_matching"], kl, matching, loss, spread])
+
+
+def kl_weight(config: LossConfig, step: tf.Variable, dtype: tf.DType) -> tf.Tensor | float:
+    """λ_KL, rising linearly from 0 over `--kl_warmup` steps."""
+    if not config.kl_warmup:
+        return config.kl_weight
+    return config.kl_weight * tf.minimum(tf.cast(step, dtype) / config.kl_warmup, 1.0)
+
+
+def _report(values: list[tf.Tensor]) -> tf.Tensor:
+    return tf.stack([tf.cast(value, tf.float32) for value in values])

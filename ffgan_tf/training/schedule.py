@@ -1,0 +1,66 @@
+"""What is due at which step, as pure functions of the settings and the step."""
+
+from typing import NamedTuple
+
+
+class Stop(NamedTuple):
+    """Why training stops before its last step: `kind` is `signal`, `time` or `worker`."""
+
+    kind: str
+    reason: str  # for the closing line
+
+
+ALWAYS, OUT_OF_TIME = ("signal", "time", "worker"), ("time",)  # kinds of Stop
+
+
+class Duty(NamedTuple):
+    """Work every so many steps and after the last one: a grid of images, an evaluation, a validation."""
+
+    name: str
+    every: int  # steps between; 0: never, not even after the last step
+    at_stop: tuple[str, ...] = ()  # kinds of Stop at which it is due, too: after a signal there may be no time
+    saved: bool = False  # its result belongs to a checkpoint, so one is saved before it
+
+
+class Due(NamedTuple):
+    """What follows a step, in this order."""
+
+    report: bool  # read the metrics, log them, print the status line
+    save: bool  # write a checkpoint
+    duties: tuple[str, ...]  # names of Duty, in the order of the schedule
+
+
+class Schedule(NamedTuple):
+    """The schedule of a run of `total` steps. `checkpoint_every` 0: only with duties, at a stop and after the last."""
+
+    total: int
+    log_every: int
+    duties: tuple[Duty, ...]
+    checkpoint_every: int = 0
+    steps_per_call: int = 1
+
+    def at(self, step: int, stop: Stop | None = None) -> Due:
+        """What is due after a step, at which training stops or not."""
+        last = step == self.total
+
+        def falls(every: int) -> bool:
+            return bool(every) and step % every == 0
+
+        due = [
+            duty
+            for duty in self.duties
+            if duty.every and (last or falls(duty.every) or (stop is not None and stop.kind in duty.at_stop))
+        ]
+        save = last or stop is not None or falls(self.checkpoint_every) or any(duty.saved for duty in due)
+        report = save or bool(due) or falls(self.log_every)
+        return Due(report, save, tuple(duty.name for duty in due))
+
+    def count(self, step: int) -> int:
+        """Steps that the next call may take after `step`: it goes beyond none at which something is due."""
+        intervals = [self.log_every, self.checkpoint_every, *(duty.every for duty in self.duties)]
+        return min(self.steps_per_call, self.total - step, *(every - step % every for every in intervals if every))
+
+
+def total_steps(steps: int, epochs: int, images: int, batch: int) -> int:
+    """--steps, or where it is 0 the steps in which every image is seen `epochs` times: ⌈epochs · images / batch⌉."""
+    return steps or -(-epochs * images // batch)
