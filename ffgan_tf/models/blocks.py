@@ -1,7 +1,7 @@
 """Building blocks of both networks (docs/model.md section 3, after AttnGAN). All maps are NHWC.
 
-Layers that convolve a map beside a vector tiled over space, or after nearest ×2, do so by `fast_ops`. `sync`: batch norm's
-statistics are those of all replicas' samples instead of each one's own.
+Layers that convolve a map beside a vector tiled over space, or after nearest ×2, do so by `fast_ops`. `sync`: batch
+norm's statistics are those of all replicas' samples instead of each one's own.
 """
 
 import contextlib
@@ -34,9 +34,9 @@ def blank_weights(on: bool = True) -> Iterator[None]:
 class UnitOrthogonal(tf.keras.initializers.Initializer):
     """Orthogonal matrix, gain 1, computed in float32 and cast: LAPACK has no bfloat16.
 
-    The Q of a Gaussian A = QR, R's diagonal positive. For a long A, which is well conditioned, Q = A·L⁻ᵀ with L·Lᵀ = AᵀA
-    has full accuracy: matrix products, ten times faster than Householder's QR, which took the larger part of a start.
-    Inside `blank_weights` zeros.
+    The Q of a Gaussian A = QR, R's diagonal positive. For a long A, which is well conditioned, Q = A·L⁻ᵀ with L·Lᵀ =
+    AᵀA has full accuracy: matrix products, ten times faster than Householder's QR, which took the larger part of a
+    start. Inside `blank_weights` zeros.
     """
 
     def __call__(self, shape, dtype=None, **kwargs):
@@ -199,8 +199,8 @@ class VectorConv(tf.keras.layers.Layer):
 class DenseBlock(tf.keras.layers.Layer):
     """H_dense: `depth` layers conv3×3 → BN → GLU of `growth` channels, each on the concatenation of all before it.
 
-    A 1×1 convolution, no bias, brings the whole concatenation back to the input's width, so that it can be added (Eq. 7,
-    8). The input is a map (B, H, W, C) beside a vector (B, V) tiled over space; returns (B, H, W, C + V), or, with
+    A 1×1 convolution, no bias, brings the whole concatenation back to the input's width, so that it can be added (Eq.
+    7, 8). The input is a map (B, H, W, C) beside a vector (B, V) tiled over space; returns (B, H, W, C + V), or, with
     `join` false, the concatenation (B, H, W, C + depth·growth) that `residual_matrix` takes on from there.
     """
 

@@ -52,8 +52,8 @@ def up_conv_of_joined(x: tf.Tensor, vector: tf.Tensor, matrix: tf.Tensor, kernel
     """`up_conv` by `kernel` of the 1×1 convolution [x, tile(v)]·matrix: x (B, H, W, N), v (B, V), `matrix` (N + V, C),
     `kernel` (3, 3, C, O) → (B, 2H, 2W, O).
 
-    Two linear maps are one: only the small kernels are multiplied, and neither the tiled vector nor the C-channel map is
-    ever made.
+    Two linear maps are one: only the small kernels are multiplied, and neither the tiled vector nor the C-channel map
+    is ever made.
     """
     channels, (height, width) = x.shape[-1], x.shape[1:3]
     own = tf.transpose(tf.tensordot(matrix[:channels], kernel, [[1], [2]]), [1, 2, 0, 3])
@@ -90,8 +90,8 @@ def conv_of_tiled(vector: tf.Tensor, kernel: tf.Tensor, height: int, width: int)
 
 
 def conv_beside_vector(x: tf.Tensor, vector: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Zero-padded convolution of [x, tile(v)] without tiling: x (B, H, W, C), v (B, V), `kernel` (k, k, C + V, O) in x's
-    type → (B, H, W, O)."""
+    """Zero-padded convolution of [x, tile(v)] without tiling: x (B, H, W, C), v (B, V), `kernel` (k, k, C + V, O) in
+    x's type → (B, H, W, O)."""
     own, of_vector = kernel[:, :, : x.shape[-1]], kernel[:, :, x.shape[-1] :]
     return tf.nn.conv2d(x, own, 1, "SAME") + conv_of_tiled(vector, of_vector, *x.shape[1:3])
 

@@ -83,10 +83,10 @@ class Lateral(tf.keras.layers.Layer):
 class Generator(tf.keras.Model):
     """s, e, z, ε → one image.
 
-    `sentence` s (B, d), `words` e (B, T, d), `mask` (B, T) bool, `noise` z (B, z_dim), `epsilon` ε (B, c); `sync`: see `blocks`.
+    `sentence` s (B, d), `words` e (B, T, d), `mask` (B, T) bool, `noise` z (B, z_dim), `epsilon` ε (B, c).
     F_2f = F2 + F1′ (Eq. 7), F_3f = F3 + F2′ + F1″ (Eq. 9). H_L2 is one layer, hence F2′ + F1″ = H_L2(F2 + F1′)
     = H_L2(F_2f): computed once (Eq. 10). With learned coefficients a, b, c: F_2f = F2 + a·F1′ and
-    F_3f = F3 + b·F2′ + c·F1″ = F3 + H_L2(b·F2 + c·F1′).
+    F_3f = F3 + b·F2′ + c·F1″ = F3 + H_L2(b·F2 + c·F1′). `sync`: see `blocks`.
     """
 
     def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):

@@ -1,7 +1,8 @@
 """`RUN/duties.json`: what follows the newest checkpoint (images, an evaluation), and what of it is done.
 
 A process may be killed between a checkpoint and what was to follow it. What is due is on disk before the checkpoint is,
-and each duty is marked once it is done: so it is done, or the next process finds it still due. At worst it is done twice.
+and each duty is marked once it is done: so it is done, or the next process finds it still due. At worst it is done
+twice.
 """
 
 import json
@@ -39,21 +40,26 @@ class Duties:
         """What is still due at `step`, the newest checkpoint: what was due when it was written and what the schedule of
         now says, but for what is done. Nothing for a run that kept no such list, or keeps one of another step."""
         kept = self._read(step)
-        if kept is None or kept.get("step") != step:
+        if kept is None or kept[0] != step:
             return []
-        due = list(dict.fromkeys([*scheduled, *kept.get("due", [])]))
-        self._step, self._due = step, due
-        self._done = [name for name in kept.get("done", []) if name in due]
-        return [name for name in due if name not in self._done]
+        _, due, done = kept
+        self._step, self._due = step, list(dict.fromkeys([*scheduled, *due]))
+        self._done = [name for name in done if name in self._due]
+        return [name for name in self._due if name not in self._done]
 
-    def _read(self, step: int) -> dict | None:
+    def _read(self, step: int) -> tuple[int, list[str], list[str]] | None:
+        """Step, due, done; None where there is no file. Of one that cannot be read, nothing counts as done."""
         try:
-            return dict(json.loads(self._read_from.read_text(encoding="utf-8")))
+            kept = json.loads(self._read_from.read_text(encoding="utf-8"))
+            lists = kept["due"], kept["done"]
+            if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists):
+                raise ValueError("its lists are not lists of names")
+            return int(kept["step"]), *lists
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             print(f"warning: {self._read_from} cannot be read ({error}); what it lists is done again", file=sys.stderr)
-            return {"step": step}
+            return step, [], []
 
     def _write(self) -> None:
         with report_write_errors(self.path):

@@ -11,8 +11,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class StopRequest:
     """Context in which SIGINT, SIGTERM and SIGHUP set `asked` to the signal's name; a second Ctrl-C interrupts at once.
 
-    SIGHUP stays ignored where it was (nohup). Once the terminal is gone, output goes nowhere instead of raising EIO, for
-    the checkpoint comes after the status line.
+    SIGHUP stays ignored where it was (nohup). Once the terminal is gone, output goes nowhere instead of raising EIO,
+    for the checkpoint comes after the status line.
     """
 
     def __init__(self):

@@ -7,9 +7,10 @@ RUN_VOCABULARY = "vocabulary.json"  # in a run's folder
 
 
 def check_same_vocabulary(one: Vocabulary, one_name: str, other: Vocabulary, other_name: str, fix: str) -> None:
-    """Raises UserError, with `fix`, where the two differ; the names say whose they are: `--data=DIR`, `the run in DIR`."""
+    """Raises UserError, with `fix`, where the two differ; the names say whose they are: `--data=DIR`, `the run in
+    DIR`."""
     if one.hash != other.hash:
         raise UserError(
-            f"{one_name} has another vocabulary ({len(one):,} words) than {other_name} ({len(other):,} words): token ids "
-            f"would mean other words. Fix: {fix}"
+            f"{one_name} has another vocabulary ({len(one):,} words) than {other_name} ({len(other):,} words): token "
+            f"ids would mean other words. Fix: {fix}"
         )

@@ -1,4 +1,5 @@
-"""Which of several workers this process is. Apart from `distribution`, so that it is known before TensorFlow is loaded."""
+"""Which of several workers this process is. Apart from `distribution`, so that it is known before TensorFlow is
+loaded."""
 
 import json
 import os

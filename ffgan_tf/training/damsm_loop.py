@@ -49,7 +49,8 @@ def train(config: DamsmConfig, run: str | Path) -> int:
 
         # ------------------------------------------------------------ what the run shows of itself
         log = session.open_log()
-        duties = {"validate": Validate(session, damsm, data, test_features, log)}
+        validation = data.validation(damsm, session.vocabulary, test_features)
+        duties = {"validate": Validate(session, damsm, validation, log)}
         counts = f"{data.images:,} images, {len(session.vocabulary):,} words, {schedule.total:,} steps"
         say(f"{counts} of {config.schedule.batch}; TensorBoard: tensorboard --logdir={session.run}")
 

@@ -73,6 +73,12 @@ class DamsmData:
         train, test = cached("train", self.train, 2), cached("test", self.test, 1)
         return train.tensors, lambda index: test.tensors(index, False)
 
+    def validation(self, damsm: Damsm, vocabulary: Vocabulary, features: ImageAt | None) -> Validation:
+        """On the test split; `features`: how to read those of its images, where they are cached. Raises UserError for a
+        split of one class."""
+        sheet = self._config.schedule.attention_images
+        return Validation(damsm, self.test, vocabulary, self.max_size, features, self.colours, sheet)
+
 
 def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None:
     """The colours of the test images, by name; None without --colour_labels."""
@@ -113,13 +119,8 @@ class Validate:
     """The duty behind `--validate_every`: called with a step, it scores the test split, logs scores and the attention
     sheet, and where the step is the best so far by `--best_by` it leaves its encoders in the run's folder."""
 
-    def __init__(self, session: Session, damsm: Damsm, data: DamsmData, features: ImageAt | None, log: Log):
-        """`features`: how to read those of test images, where they are cached. UserError for a test split of one class."""
-        self._session, self._damsm, self._log = session, damsm, log
-        sheet = damsm.config.schedule.attention_images
-        self._validation = Validation(
-            damsm, data.test, session.vocabulary, data.max_size, features, data.colours, sheet
-        )
+    def __init__(self, session: Session, damsm: Damsm, validation: Validation, log: Log):
+        self._session, self._damsm, self._validation, self._log = session, damsm, validation, log
 
     def __call__(self, step: int) -> None:
         session, by = self._session, self._damsm.config.schedule.best_by

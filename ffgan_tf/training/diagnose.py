@@ -131,7 +131,8 @@ def check_finite(
 ) -> None:
     """Raises UserError naming the first step and term that is not finite, and by `locate_non_finite` the layer.
 
-    `metrics` (steps, len(names)), the first row that of `first_step`; `excused`, of their shape: those that need not be.
+    `metrics` (steps, len(names)), the first row that of `first_step`; `excused`, of their shape: those that need not
+    be.
     """
     wrong = ~np.isfinite(metrics)
     if excused is not None:

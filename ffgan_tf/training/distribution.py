@@ -16,8 +16,8 @@ from ffgan_tf.utils.errors import UserError
 def make_strategy(name: str) -> tf.distribute.Strategy:
     """The strategy behind `--strategy`. Before anything else is computed: multi_worker meets the other workers here.
 
-    `one`: TensorFlow's default, the first GPU or the CPU. `mirrored`: all GPUs of this machine, or all logical CPUs where
-    there is none. `multi_worker`: all workers of TF_CONFIG with all their GPUs.
+    `one`: TensorFlow's default, the first GPU or the CPU. `mirrored`: all GPUs of this machine, or all logical CPUs
+    where there is none. `multi_worker`: all workers of TF_CONFIG with all their GPUs.
     """
     if name == "one":
         return tf.distribute.get_strategy()
@@ -81,7 +81,8 @@ def distributed(strategy: tf.distribute.Strategy, batches: Callable[..., tf.data
 
 def compiled_steps(gan: Gan, strategy: tf.distribute.Strategy) -> Callable:
     """A function (iterator of batches, count) → metrics (count, M): `count` training steps on all replicas, the metrics
-    averaged over them; one unless `--steps_per_call`. The host is asked for nothing in between; one graph for any count.
+    averaged over them; one unless `--steps_per_call`. The host is asked for nothing in between; one graph for any
+    count.
 
     With `--jit_compile`, XLA compiles the whole step on one device. Replicas must leave the compiled code to meet each
     other, so there it compiles the networks and their losses.

@@ -29,7 +29,7 @@ from ffgan_tf.training.gan_setup import (
 )
 from ffgan_tf.training.gan_step import METRICS, Gan
 from ffgan_tf.training.meter import Meter, status_line
-from ffgan_tf.training.periodic_fid import PeriodicFid
+from ffgan_tf.training.periodic_fid import PeriodicFid, make_evaluator
 from ffgan_tf.training.session import Session, say, stored_size
 from ffgan_tf.training.step_errors import as_user_errors
 from ffgan_tf.training.stopping import Stopping
@@ -61,8 +61,10 @@ def train(config: TrainConfig, run: str | Path) -> int:
     # ---------------------------------------------------------------- what the run shows of itself
     log = session.open_log()
     shown = gan.sampling_generator()
-    sample = SampleGrid(config, data, shown, gan.text_encoder, log, gan.refresh)
-    evaluate = PeriodicFid(config, session, shown, gan.text_encoder, gan.refresh)
+    refresh = functools.partial(gan.refresh, shown)
+    sample = SampleGrid(config, data, shown, gan.text_encoder, log, refresh)
+    evaluator = make_evaluator(config, session, shown, gan.text_encoder)
+    evaluate = PeriodicFid(session, evaluator, config.evaluation.eval_samples, refresh)
     duties = {"sample": sample, "evaluate": evaluate}
     sample.tell_sentences(step)
     say(first_line(config, data.images, schedule.total, replicas, session.run))
@@ -108,8 +110,8 @@ def first_line(config: TrainConfig, images: int, total: int, replicas: int, run:
     """What is trained, on what, and how to watch it."""
     device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     return (
-        f"{images:,} images, {total:,} steps of {config.schedule.batch}, {config.devices.precision} on {replicas} {device}"
-        f"{'s' if replicas > 1 else ''}; TensorBoard: tensorboard --logdir={run}"
+        f"{images:,} images, {total:,} steps of {config.schedule.batch}, {config.devices.precision} on {replicas} "
+        f"{device}{'s' if replicas > 1 else ''}; TensorBoard: tensorboard --logdir={run}"
     )
 
 

@@ -81,8 +81,8 @@ def make_image_encoder(config: TrainConfig) -> ImageEncoder | None:
     if not trained_together(config.text.text_encoder, config.losses.image_encoder):
         raise UserError(
             f"--image_encoder={config.losses.image_encoder} was not trained with "
-            f"--text_encoder={config.text.text_encoder}: their features do not compare. Fix: both folders of one run of "
-            "train_damsm."
+            f"--text_encoder={config.text.text_encoder}: their features do not compare. Fix: both folders of one run "
+            "of train_damsm."
         )
     return load_image_encoder(config.losses.image_encoder, config.losses.inception_weights, "--inception_weights")
 
@@ -115,14 +115,14 @@ class SampleGrid:
         generator: Generator,
         text_encoder: TextEncoder,
         log: Log,
-        refresh: Callable[[Generator], None],
+        refresh: Callable[[], None],
     ):
         test, self._seed, self._log = data.test, config.schedule.seed, log
         chosen = np.linspace(0, len(test.names) - 1, min(config.schedule.grid_captions, len(test.names))).astype(int)
         self.sentences = [test.texts[i][0] for i in chosen]
         self._ids = [test.tokens[i, 0, : test.lengths[i, 0]] for i in chosen]
         self._sampler = Sampler(generator, text_encoder, config.model.z_dim, config.model.c_dim, len(chosen))
-        self._refresh = lambda: refresh(generator)
+        self._refresh = refresh
 
     def tell_sentences(self, step: int) -> None:
         """The sentences, to TensorBoard and RUN/samples."""

@@ -1,6 +1,7 @@
 """The GAN's training state and one step of it (docs/model.md sections 5 and 6).
 
-`gan_inputs` makes what both networks see, `gan_losses` has Eq. 4 and 5, `gradients` moves the weights, `ema` averages them.
+`gan_inputs` makes what both networks see, `gan_losses` has Eq. 4 and 5, `gradients` moves the weights, `ema` averages
+them.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,8 @@ METRICS = (*D_METRICS, *G_METRICS, "grad_norm/d", "grad_norm/g", "loss_scale/d",
 
 
 class Parts(NamedTuple):
-    """What of a step is computed inside one replica, without meeting others: what XLA may compile where there are some."""
+    """What of a step is computed inside one replica, without meeting others: what XLA may compile where there are
+    some."""
 
     generate: Callable[[Inputs], Generated]
     d_gradients: Callable[[Inputs, tf.Tensor], tuple[list[tf.Tensor], tf.Tensor]]
@@ -31,7 +33,8 @@ class Parts(NamedTuple):
 
 
 class Gan:
-    """Everything a run's checkpoint holds: frozen text encoder, both networks, both Adams, the generator's EMA, the step.
+    """Everything a run's checkpoint holds: frozen text encoder, both networks, both Adams, the generator's EMA, the
+    step.
 
     `image_encoder`: images in [−1, 1] → regions, codes (DAMSM's), where `--damsm_weight` is not 0. Make it inside the
     scope of the strategy that is to run it.
@@ -85,7 +88,8 @@ class Gan:
 
     def sampling_generator(self) -> Generator:
         """The EMA generator, for images: itself on one device. To read the statistics that several replicas keep, all
-        workers must take part; so there it is a copy which one worker can use alone, of when `refresh` was last called."""
+        workers must take part; so there it is a copy which one worker can use alone, of when `refresh` was last
+        called."""
         if self._strategy.num_replicas_in_sync == 1:
             return self.ema
         return build.build_generator(self.config.model, self.config.devices.precision)
@@ -124,8 +128,8 @@ class Gan:
         return tf.concat([d_values, g_values], 0), (d_norm, g_norm)
 
     def _accumulated(self, inputs: Inputs):
-        """The share in `--accumulate` parts, one after the other: the same gradients (batch norm aside, which sees a part
-        at a time) in a part's memory. The fakes are made twice, as no part's activations can wait for D's step."""
+        """The share in `--accumulate` parts, one after the other: the same gradients (batch norm aside, which sees a
+        part at a time) in a part's memory. The fakes are made twice, as no part's activations can wait for D's step."""
         count = self.config.devices.accumulate
         split = inputs.parts(count)
 

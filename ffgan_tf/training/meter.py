@@ -21,8 +21,8 @@ class Meter:
     """Metrics and speed of the steps alone: reports, checkpoints, samples and evaluations are not counted.
 
     Nor is the first call, which compiles (tens of seconds): the meter waits for it, so that the ETA starts from steps.
-    `names` are those of the metrics, `check(values, first_step)` raises where values (n, len(names)) mean divergence, and
-    `clock` gives seconds.
+    `names` are those of the metrics, `check(values, first_step)` raises where values (n, len(names)) mean divergence,
+    and `clock` gives seconds.
     """
 
     def __init__(
@@ -49,7 +49,8 @@ class Meter:
             self._interval = self._clock()
 
     def read(self, step: int) -> Reading:
-        """The steps up to `step` since the last reading. Waits for the device; what comes until `resume` is not counted."""
+        """The steps up to `step` since the last reading. Waits for the device; what comes until `resume` is not
+        counted."""
         values = np.concatenate([np.asarray(metrics) for metrics in self._pending])
         seconds, counted = self._clock() - self._interval, len(values) - self._uncounted
         self._check(values, step - len(values) + 1)

@@ -55,25 +55,23 @@ class Evaluator:
         return report
 
 
+def make_evaluator(
+    config: TrainConfig, session: Session, generator: Generator, text_encoder: TextEncoder
+) -> Evaluator | None:
+    """None without `--eval_every`, and on workers that do not write the run."""
+    if not config.evaluation.eval_every or not session.writes_run:
+        return None
+    return Evaluator(config, session.run, session.vocabulary, generator, text_encoder)
+
+
 class PeriodicFid:
     """The duty behind `--eval_every`: called with a step, it evaluates and keeps the checkpoint of the lowest FID.
 
-    Workers that do not write the run only bring the generator up to date, by `refresh`, on all at once.
+    `refresh` brings the generator up to date, on all workers at once; those without an evaluator do no more.
     """
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        session: Session,
-        generator: Generator,
-        text_encoder: TextEncoder,
-        refresh: Callable[[Generator], None],
-    ):
-        self._session, self._samples = session, config.evaluation.eval_samples
-        self._refresh = lambda: refresh(generator)
-        self._evaluator = None
-        if config.evaluation.eval_every and session.writes_run:
-            self._evaluator = Evaluator(config, session.run, session.vocabulary, generator, text_encoder)
+    def __init__(self, session: Session, evaluator: Evaluator | None, samples: int, refresh: Callable[[], None]):
+        self._session, self._evaluator, self._samples, self._refresh = session, evaluator, samples, refresh
 
     def __call__(self, step: int) -> None:
         self._refresh()

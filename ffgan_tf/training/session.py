@@ -1,7 +1,7 @@
 """One training in a run's folder, over all the processes that work on it: what both loops share.
 
-A process opens the session, resumes from the newest whole checkpoint, does what was still due after it, and takes steps;
-`settle` saves and does what is due after a step. docs/architecture.md has the order.
+A process opens the session, resumes from the newest whole checkpoint, does what was still due after it, and takes
+steps; `settle` saves and does what is due after a step. docs/architecture.md has the order.
 """
 
 import os
@@ -35,7 +35,8 @@ def stored_size(data_dir: str, image_size: int) -> int:
 
 
 def say(line: str) -> None:
-    """Prints a line at once. A reader that is gone (a closed pipe) does not stop a training: log.jsonl has the figures."""
+    """Prints a line at once. A reader that is gone (a closed pipe) does not stop a training: log.jsonl has the
+    figures."""
     try:
         print(line, flush=True)
     except BrokenPipeError:
@@ -47,8 +48,8 @@ def say(line: str) -> None:
 class Session:
     """A run's folder while one process trains in it.
 
-    `command` is named in the closing line; `config` has `data` and a `schedule`. `output`: where this process writes, if
-    that is not the run's folder: workers after the first take part in saving, but their files are not the run's.
+    `command` is named in the closing line; `config` has `data` and a `schedule`. `output`: where this process writes,
+    if that is not the run's folder: workers after the first take part in saving, but their files are not the run's.
     Raises UserError where the records' vocabulary is not the run's, or no checkpoint of several is whole.
     """
 
@@ -91,8 +92,8 @@ class Session:
         return self.resume_step or 0
 
     def accept(self) -> None:
-        """Settings and vocabulary become the run's. Once they are known to fit: a run that refused new settings goes on by
-        its old ones."""
+        """Settings and vocabulary become the run's. Once they are known to fit: a run that refused new settings goes on
+        by its old ones."""
         write_atomic(self.run / RUN_VOCABULARY, self._vocabulary_file.read_bytes())
         settings.save(self.config, self.run)
 

@@ -15,7 +15,8 @@ from ffgan_tf.utils.errors import UserError
 
 
 def define_flags(config_class: type) -> None:
-    """--run, --allow_config_change and one flag for each setting: not at import, because several commands share names."""
+    """--run, --allow_config_change and one flag for each setting: not at import, because several commands share
+    names."""
     flags.DEFINE_string("run", "", "Folder of the run: made by the first command, continued by the next.")
     flags.DEFINE_boolean(
         "allow_config_change", False, "Continue the run with settings other than those it was started with."
@@ -27,7 +28,8 @@ def define_flags(config_class: type) -> None:
 def opened_run(
     argv: list[str], config_class: type, command: str, example: str, recipe: str
 ) -> Iterator[tuple[Any, str]]:
-    """Yields the resolved settings and the run's folder, locked; a mistake in a flag is told before TensorFlow is loaded.
+    """Yields the resolved settings and the run's folder, locked; a mistake in a flag is told before TensorFlow is
+    loaded.
 
     `command`, `example` (a folder) and `recipe` (a flag file) are for messages.
     """

@@ -19,7 +19,12 @@ from runs import command, state
 HERE = Path(__file__).resolve().parent
 ARCHIVE, FIGURES, SAMPLES = HERE / "runs.zip", HERE / "figures.json", HERE / "samples"
 STEPS = {"gan": 40, "damsm": 20}  # at which the runs were left
-RESUME = {"gan": ("train", 3), "damsm": ("train_damsm", 3)}  # the command, and how many steps further
+# The command, how many steps further, and what else is said: the run was trained with MA-GP, whose formula is another
+# one since (DF-GAN's code's instead of its paper's), so it goes on with R1, which reaches the same code.
+RESUME = {
+    "gan": ("train", 3, ("--gradient_penalty=r1", "--allow_config_change")),
+    "damsm": ("train_damsm", 3, ()),
+}
 SENTENCES = ("a small red bird with a blue wing", "this is a big white bird on the green ground")
 SCORES = ("fid", "kid", "is", "precision", "recall", "density", "coverage", "r_precision")
 LOSSES = {
@@ -89,11 +94,11 @@ def evaluate(package: Path, folder: Path) -> dict[str, float]:
 
 
 def resume(package: Path, folder: Path, name: str) -> dict[str, np.ndarray]:
-    """Trains the run `name` a few steps further; the state that it then saves. Nothing but --run and --steps is said,
-    so every setting comes from the old config.json."""
-    module, further = RESUME[name]
+    """Trains the run `name` a few steps further; the state that it then saves. Little but --run and --steps is said
+    (RESUME), so the settings come from the old config.json."""
+    module, further, flags = RESUME[name]
     goal = STEPS[name] + further
-    run(package, folder, module, f"--run={name}", f"--steps={goal}", "--log_every=1")
+    run(package, folder, module, f"--run={name}", f"--steps={goal}", "--log_every=1", *flags)
     return state(folder / name, goal)
 
 

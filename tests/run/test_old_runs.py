@@ -51,12 +51,16 @@ def test_the_same_scores(folder):
 @pytest.mark.parametrize("name, tolerance", [("gan", 0.02), ("damsm", 0.04)])
 def test_training_goes_on_the_same_way(folder, name, tolerance):
     """`tolerance` is of the length of each variable's way (weights, both moments, EMA, statistics): a variable that did
-    not move must not move."""
+    not move must not move. Two did by intent: `fc_norm` kept the batch's own variance, and keeps the unbiased one now,
+    as all other layers."""
     step = measure.STEPS[name]
     before = measure.state(folder / name, step)
     after = measure.resume(ROOT, folder, name)
     found, expected = measure.movement(before, after), FIGURES[name]["movement"]
     assert after.keys() == before.keys() and found.keys() == expected.keys()
+    found = {key: value for key, value in found.items() if not key.endswith("fc_norm/moving_variance")}
+    assert len(found) == len(expected) - (2 if name == "gan" else 0)  # the generator's and its average's
+    expected = {key: expected[key] for key in found}
     apart = {
         key: max(abs(one - other) for one, other in zip(found[key], expected[key])) / max(expected[key][0], 1e-12)
         for key in expected
@@ -67,5 +71,5 @@ def test_training_goes_on_the_same_way(folder, name, tolerance):
     assert [line["step"] for line in log] == [line["step"] for line in FIGURES[name]["losses"]]
     for line, expected_line in zip(log, FIGURES[name]["losses"]):
         assert line == pytest.approx(expected_line, rel=0.01)
-    if EXACT:
+    if EXACT and name == "damsm":
         assert measure.digest(after) == FIGURES[name]["sha256"]
