@@ -327,9 +327,7 @@ def test_a_generator_is_evaluated_whatever_the_batch(tmp_path, small_chunks, bat
         return images[indices]
 
     generated = GeneratedImages(generate, 33, {"step": 3}, "generated", batch)
-    report = evaluate_images(
-        generated, reference, SmallNetwork(), OURS, batch=batch, cache_dir=tmp_path / "cache"
-    )
+    report = evaluate_images(generated, reference, SmallNetwork(), OURS, batch=batch, cache_dir=tmp_path / "cache")
     assert seen == list(range(33))
     expected = fid(SmallNetwork().features(images)["2048"], SmallNetwork().features(noise_images(30))["2048"])
     assert report["fid"] == pytest.approx(expected, rel=1e-9)

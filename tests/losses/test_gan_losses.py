@@ -144,3 +144,13 @@ def test_a_batch_of_one_class_is_an_error_that_says_so(classes):
     for function in (gan.mismatch_index, tf.function(gan.mismatch_index)):
         with pytest.raises(tf.errors.InvalidArgumentError, match="one class only"):
             function(tf.constant(classes))
+
+
+def test_gradient_penalties_of_given_gradients():
+    """By hand: squared norms 25 and 0 by the images, 4 and 1 by the condition."""
+    images, condition = tf.constant([[3.0, 4.0], [0.0, 0.0]]), tf.constant([[0.0, 2.0], [-1.0, 0.0]])
+    assert float(gan.r1_penalty(images)) == 25 / 2
+    assert float(gan.matching_aware_penalty(images, condition)) == ((25 + 4) ** 3 + (0 + 1) ** 3) / 2
+    maps = tf.reshape(images, [2, 1, 1, 2])  # images have more axes than conditions
+    assert float(gan.r1_penalty(maps)) == 25 / 2
+    assert float(gan.matching_aware_penalty(maps, condition)) == (29**3 + 1) / 2

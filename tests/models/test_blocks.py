@@ -280,7 +280,7 @@ def test_batch_norm_starts_and_moves_as_specified(rng):
 
 @pytest.mark.parametrize("kind", ["vectors", "float64", "sync"])
 def test_every_batch_norm_keeps_the_unbiased_variance(rng, kind):
-    """That of TensorFlow's fused kernel, for maps in float32, and NumPy's; the normalised values stay the biased one's."""
+    """That of TensorFlow's fused kernel, for float32 maps, and NumPy's; the normalised values stay the biased one's."""
     x = rng.normal(3, 2, (6, 1, 1, 5)).astype(np.float32)
     fused, layer = (
         blocks.batch_norm(),

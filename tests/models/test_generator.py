@@ -236,3 +236,22 @@ def test_mixed_precision_returns_float32_close_to_float64():
         *(maps.dtype for maps in out.attention),
     } == {tf.float32}
     assert np.abs(out.image.numpy() - exact(**inputs).image.numpy()).mean() < 0.03  # bfloat16 has eight bits
+
+
+def test_learned_coefficients_stand_where_equations_7_and_9_have_them():
+    """F_2f = F2 + a·F1′ and F_3f = F3 + H_L2(b·F2 + c·F1′): F3 depends on F_2f alone, so differences show b and c."""
+    model, inputs = generator(tiny(fusion="learned")), generator_inputs(tiny())
+    a, b, c = model.fuse
+
+    def features(*coefficients):
+        for variable, value in zip(model.fuse, coefficients):
+            variable.assign(value)
+        return model(**inputs).features
+
+    plain = features(0.0, 1.0, 1.0)
+    f1_up, f2 = model.lateral1(plain["F1"]), plain["F2f"]
+    np.testing.assert_allclose(features(0.3, 1.0, 1.0)["F2f"], f2 + 0.3 * f1_up, rtol=0, atol=1e-10)
+    for changed, want in (((0.0, 1.7, 1.0), 0.7 * f2), ((0.0, 1.0, -0.4), -1.4 * f1_up)):
+        found = features(*changed)
+        np.testing.assert_allclose(found["F2f"], f2, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(found["F3f"] - plain["F3f"], model.lateral2(want), rtol=0, atol=1e-9)

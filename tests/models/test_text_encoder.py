@@ -103,3 +103,26 @@ def test_dropout_is_on_in_training_only(small):
     dropped = small.dropout(np.ones((4, 7, 300)), training=True).numpy()
     assert set(np.unique(dropped)) == {0.0, 2.0}
     assert np.mean(dropped == 0) == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_forget_bias_makes_the_first_word_remembered():
+    """With gates that never forget, the first of twelve words still shows in both directions' last states; with gates
+    that admit, or show, everything it does not. All other gates' biases stay as they are drawn."""
+    plain, keeping = (build.build_text_encoder(WORDS, 1.0, 3, bias) for bias in (0.0, 20.0))
+    tokens = np.random.default_rng(1).integers(1, WORDS, (1, 12)).astype(np.int32)
+    first, last = tokens.copy(), tokens.copy()
+    first[0, 0], last[0, -1] = tokens[0, 0] % (WORDS - 1) + 1, tokens[0, -1] % (WORDS - 1) + 1
+    shares = []
+    for model in (plain, keeping):
+        sentence, of_first, of_last = (model(each, [12])[0].numpy()[0] for each in (tokens, first, last))
+        ahead, behind = (
+            slice(128),
+            slice(128, None),
+        )  # the first word is furthest from the one's end, the last from the other's
+        shares.append(
+            [np.abs(of_first - sentence)[ahead].mean(), np.abs(of_last - sentence)[behind].mean()],
+        )
+    assert min(shares[1]) > 0.05 > 20 * max(shares[0]), shares
+    for one, other in zip((plain.forward, plain.backward), (keeping.forward, keeping.backward)):
+        moved = (other.cell.bias - one.cell.bias).numpy().reshape(4, 128)  # i, f, c, o
+        np.testing.assert_allclose(moved, np.array([0, 20, 0, 0])[:, None] * np.ones(128), atol=1e-5)
