@@ -15,7 +15,6 @@ import numpy as np
 from absl import flags
 
 from ffgan_tf.config.commands import run_command
-from ffgan_tf.utils.errors import UserError
 
 
 def define_flags() -> None:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+
 class DiscriminatorLogits(NamedTuple):
     """D's logits on its five inputs, each (B,)."""
 

@@ -20,8 +20,8 @@ EVERY_STEP = (*SETTINGS, "--checkpoint_every=1", "--batch=7", f"--steps={STEPS}"
 
 
 class Moment(NamedTuple):
-    """When to kill: `seconds` after the process began (start), made `checkpoints` more (training), or after the write of
-    the next one began (writing)."""
+    """When to kill: `seconds` after the process began (start), made `checkpoints` more (training), or after the write
+    of the next one began (writing)."""
 
     kind: str
     checkpoints: int
@@ -120,9 +120,8 @@ class Story:
             self.words.append(last.words.read_text())
         finally:
             straight.process.kill()
-        print(
-            f"{len(self.kills)} kills, {sum(bool(kill.half_written) for kill in self.kills)} inside a checkpoint's write"
-        )
+        inside = sum(bool(kill.half_written) for kill in self.kills)
+        print(f"{len(self.kills)} kills, {inside} inside a checkpoint's write")
 
 
 @pytest.fixture(scope="module")
