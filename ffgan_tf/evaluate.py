@@ -54,10 +54,10 @@ def define_flags() -> None:
         "encoders: TEXT_ENCODER,IMAGE_ENCODER.",
     )
     flags.DEFINE_string(
-        "damsm_inception_weights",
+        "damsm_trunk_weights",
         "",
         "The Inception weights that it was trained on; default: those in "
-        "Keras's cache. One with --image_encoder=small needs none.",
+        "Keras's cache. One with --image_trunk=small needs none.",
     )
     flags.DEFINE_enum(
         "precision", "float32", ("float32", "bfloat16", "float64"), "Arithmetic of the Inception networks."
@@ -132,8 +132,8 @@ def _check(given: flags.FlagValues, protocol: Protocol) -> None:
         raise UserError("--step or --steps, not both.")
     if given.damsm and not given.run:
         raise UserError("--damsm needs --run: R-precision asks for the captions that images were made from.")
-    if given.damsm_inception_weights and not given.damsm:
-        raise UserError("--damsm_inception_weights without --damsm: name the DAMSM that was trained on them.")
+    if given.damsm_trunk_weights and not given.damsm:
+        raise UserError("--damsm_trunk_weights without --damsm: name the DAMSM that was trained on them.")
     if not (given.inception or protocol.network):
         raise UserError(
             f"--protocol={protocol.name} needs a network: --inception=stackgan_birds (CUB) or "
@@ -182,7 +182,7 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: Sequence[int |
         from ffgan_tf.evaluation.retrieval import Damsm, retrieval_of
 
         retrieval = retrieval_of(
-            Damsm(given.damsm, given.damsm_inception_weights), data, protocol, given.num_samples, given.seed
+            Damsm(given.damsm, given.damsm_trunk_weights), data, protocol, given.num_samples, given.seed
         )
 
     def load(name, weights, preprocessing, *flag_names):

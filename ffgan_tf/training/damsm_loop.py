@@ -45,7 +45,7 @@ def save_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, step: int, fo
         "tool": "train_damsm",
         "step": step,
         "seed": config.schedule.seed,
-        "image_encoder": config.images.image_encoder,
+        "image_encoder": config.images.image_trunk,
         **found,
     }
     save_text_encoder(run / TEXT, damsm.text_encoder, vocabulary, made_by)
@@ -68,9 +68,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
     run = Path(run)
     max_size = records.read_manifest(config.data)["image"]["max_size"]
     size_ratio(max_size, config.images.image_size, config.data)
-    weights = (
-        inception_weights_path(config.images.inception_weights) if config.images.image_encoder == "inception" else None
-    )
+    weights = inception_weights_path(config.images.trunk_weights) if config.images.image_trunk == "inception" else None
     vocabulary = Vocabulary.load(Path(config.data) / records.VOCABULARY)
     checkpoints = Checkpoints(run / "checkpoints", config.schedule.keep_checkpoints)
     resume_step = checkpoints.latest()

@@ -60,7 +60,7 @@ def make_image_encoder(config: TrainConfig):
             f"--image_encoder={config.losses.image_encoder} was not trained with --text_encoder={config.text.text_encoder}: "
             "their features do not compare. Fix: both folders of one run of train_damsm."
         )
-    return load_image_encoder(config.losses.image_encoder, config.losses.inception_weights, "--inception_weights")
+    return load_image_encoder(config.losses.image_encoder, config.losses.trunk_weights, "--trunk_weights")
 
 
 def excused_non_finite(metrics: np.ndarray) -> np.ndarray:
