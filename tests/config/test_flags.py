@@ -11,7 +11,8 @@ from absl import flags
 
 from ffgan_tf.config import DamsmConfig, TrainConfig, checks
 from ffgan_tf.config import flags as settings_flags
-from ffgan_tf.config.flag_files import expanded, recipe_names
+from ffgan_tf.config.flag_files import expanded
+from ffgan_tf.config.recipes import packaged_recipes
 from ffgan_tf.run import settings as run_settings
 from ffgan_tf.utils.errors import UserError
 
@@ -157,8 +158,8 @@ def test_a_path_of_ones_own_is_no_recipe(tmp_path, monkeypatch):
 def test_a_missing_flag_file_names_the_recipes():
     with pytest.raises(UserError) as error:
         parsed("--flagfile=nowhere.cfg")
-    assert len(RECIPES) < len(recipe_names())  # train's, and train_damsm's
-    assert all(f"experiments/{name}" in str(error.value) for name in recipe_names())
+    assert len(RECIPES) < len(packaged_recipes())  # train's, and train_damsm's
+    assert all(f"experiments/{name}" in str(error.value) for name in packaged_recipes())
 
 
 @pytest.mark.parametrize(
