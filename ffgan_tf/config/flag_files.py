@@ -17,7 +17,7 @@ class Argument(NamedTuple):
 
 
 def find_flagfile(name: str) -> Path:
-    """The flag file `name`, or the recipe of that name that comes with the package; a note on stderr says if it is that.
+    """The flag file `name`, or the recipe of that name that comes with the package, of which a note on stderr tells.
 
     Raises UserError, with the recipes there are, where there is neither.
     """

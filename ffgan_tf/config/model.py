@@ -7,7 +7,10 @@ from ffgan_tf.config.fields import setting
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """What the networks are: image size, widths, noise, pyramid, dense blocks, attention, condition. Part of `TrainConfig`."""
+    """What the networks are: image size, widths, noise, pyramid, dense blocks, attention, condition.
+
+    Part of `TrainConfig`.
+    """
 
     image_size: int = setting(256, "Side S of the generated image in pixels.", choices=(64, 128, 256))
     ngf: int = setting(32, "Generator's width: F1, F2 and F3 have so many channels.", low=4, high=1024)
