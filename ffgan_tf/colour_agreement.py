@@ -15,6 +15,7 @@ import numpy as np
 from absl import flags
 
 from ffgan_tf.config.commands import run_command
+from ffgan_tf.config.shared import INT32
 
 
 def define_flags() -> None:
@@ -23,9 +24,9 @@ def define_flags() -> None:
     flags.DEFINE_string("labels", "", "CSV with the columns image and colour.")
     flags.DEFINE_string("data", "", "Folder of the converted data set; default: the run's own.")
     flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
-    flags.DEFINE_integer("num_samples", 0, "Images to draw; 0: one for each test image.", lower_bound=0)
-    flags.DEFINE_integer("seed", 1, "Of the noise and the choice of captions.", lower_bound=0)
-    flags.DEFINE_integer("batch", 32, "Images at once.", lower_bound=1)
+    flags.DEFINE_integer("num_samples", 0, "Images to draw; 0: one for each test image.", 0, INT32)
+    flags.DEFINE_integer("seed", 1, "Seed of the noise and of the choice of captions.", 0, INT32)
+    flags.DEFINE_integer("batch", 32, "Images that are computed at once.", 1, 65536)
     flags.DEFINE_string("sheet", "", "PNG of images sorted by the colour wanted; default RUN/samples/colours.png.")
 
 

@@ -20,7 +20,9 @@ from pathlib import Path
 
 from absl import flags
 
+from ffgan_tf.config import flags as settings_flags
 from ffgan_tf.config.commands import run_command
+from ffgan_tf.config.shared import INT32
 from ffgan_tf.evaluation.engine import CACHE, evaluate_images, run_images
 from ffgan_tf.evaluation.images import FolderImages, Images, RecordImages
 from ffgan_tf.evaluation.paper_table import DATASETS, table
@@ -43,11 +45,13 @@ def define_flags() -> None:
         "",
         "Folder of a converted data set whose images are the reference; default with --run: the run's own.",
     )
-    flags.DEFINE_enum("protocol", "ffgan", [*PROTOCOLS, *OLD_NAMES], "Evaluation protocol: docs/evaluation.md.")
+    flags.DEFINE_enum(
+        "protocol", "ffgan", [*PROTOCOLS, *OLD_NAMES], "Evaluation protocol, as docs/evaluation.md describes it."
+    )
     flags.DEFINE_enum("inception", None, NETWORKS, "Network of the features; default: the protocol's.")
-    flags.DEFINE_string("inception_weights", None, "Its weights file.")
+    flags.DEFINE_string("inception_weights", None, "Weights file of the network of --inception.")
     flags.DEFINE_enum("is_inception", None, NETWORKS, "Network of the Inception Score; default: --inception.")
-    flags.DEFINE_string("is_weights", None, "Its weights file.")
+    flags.DEFINE_string("is_weights", None, "Weights file of the network of --is_inception.")
     flags.DEFINE_string(
         "damsm",
         "",
@@ -55,11 +59,12 @@ def define_flags() -> None:
         "encoders: TEXT_ENCODER,IMAGE_ENCODER.",
     )
     flags.DEFINE_string(
-        "damsm_inception_weights",
+        "damsm_trunk_weights",
         "",
-        "The Inception weights that it was trained on; default: those in "
-        "Keras's cache. One with --image_encoder=small needs none.",
+        "Weights of Keras's InceptionV3 without its top that --damsm's image encoder was trained on; default: those in "
+        "Keras's cache. A DAMSM with --image_trunk=small needs none.",
     )
+    settings_flags.renamed("damsm_inception_weights", "damsm_trunk_weights")
     flags.DEFINE_enum(
         "precision", "float32", ("float32", "bfloat16", "float64"), "Arithmetic of the Inception networks."
     )
@@ -68,18 +73,19 @@ def define_flags() -> None:
         0,
         "Images to generate, or to take of --images; 0: the protocol's count, or all.",
         lower_bound=0,
+        upper_bound=INT32,
     )
     flags.DEFINE_integer(
-        "image_size", 0, "S of --data's crops; default: the size of the run's, or of --images' images.", lower_bound=0
+        "image_size", 0, "Side S of --data's crops; default: that of the run's images, or of --images.", 0, 4096
     )
-    flags.DEFINE_integer("batch", 32, "Images at once.", lower_bound=1)
-    flags.DEFINE_integer("seed", SEED, "Of the noise, and of every random choice that the scores make.", lower_bound=0)
-    flags.DEFINE_string("cache_dir", CACHE, "Where features are kept, under digests of what they were made from.")
+    flags.DEFINE_integer("batch", 32, "Images that are computed at once.", 1, 65536)
+    flags.DEFINE_integer("seed", SEED, "Seed of the noise and of every random choice of the scores.", 0, INT32)
+    flags.DEFINE_string("cache_dir", CACHE, "Folder for features, under digests of what they were made from.")
     flags.DEFINE_string("output", "", "File that the JSON line is appended to; default: RUN/metrics.jsonl.")
     flags.DEFINE_enum("format", "text", ("text", "md", "latex"), "Form of the tables.")
     flags.DEFINE_boolean("compare_to_paper", False, "Print the paper's Table 2 with this evaluation's row.")
     flags.DEFINE_enum(
-        "dataset", None, list(DATASETS), "Which column of Table 2 is ours; default: what --data says it is."
+        "dataset", None, list(DATASETS), "Column of Table 2 to compare with; default: the data set that --data names."
     )
 
 
@@ -133,8 +139,8 @@ def _check(given: flags.FlagValues, protocol: Protocol) -> None:
         raise UserError("--step or --steps, not both.")
     if given.damsm and not given.run:
         raise UserError("--damsm needs --run: R-precision asks for the captions that images were made from.")
-    if given.damsm_inception_weights and not given.damsm:
-        raise UserError("--damsm_inception_weights without --damsm: name the DAMSM that was trained on them.")
+    if given.damsm_trunk_weights and not given.damsm:
+        raise UserError("--damsm_trunk_weights without --damsm: name the DAMSM that was trained on them.")
     if not (given.inception or protocol.network):
         raise UserError(
             f"--protocol={protocol.name} needs a network: --inception=stackgan_birds (CUB) or "
@@ -183,7 +189,7 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: Sequence[int |
         from ffgan_tf.evaluation.retrieval import Damsm, retrieval_of
 
         retrieval = retrieval_of(
-            Damsm(given.damsm, given.damsm_inception_weights), data, protocol, given.num_samples, given.seed
+            Damsm(given.damsm, given.damsm_trunk_weights), data, protocol, given.num_samples, given.seed
         )
 
     def load(name, weights, preprocessing, *flag_names):

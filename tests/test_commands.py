@@ -92,7 +92,7 @@ def test_help_shows_the_command_s_own_flags_and_its_docstring(program, start):
     """An installed script imports the command, as the second way does."""
     _, stdout, _ = program("--help", start=start)
     assert "A made-up command.   python -m program --size=3" in stdout
-    assert "--name: Whose it is." in stdout and "--size: How large." in stdout
+    assert "--name=TEXT\n      Whose it is.\n  --size=N\n      How large." in stdout
     assert "--verbosity" not in stdout  # absl's own
 
 

@@ -52,7 +52,7 @@ def folders(tmp_path_factory):
         (["--run=r", "--steps=1,x"], "not numbers"),
         (["--run=r", "--steps=1,2"], r"no checkpoint of 1, 2 \(it has none\)"),
         (["--images=i", "--damsm=d"], "--damsm needs --run"),
-        (["--run=r", "--damsm_inception_weights=w"], "without --damsm"),
+        (["--run=r", "--damsm_trunk_weights=w"], "without --damsm"),
         (["--images=i", "--protocol=stackgan_is"], "--inception=stackgan_birds"),
         (["--images=i", "--is_weights=w"], "--is_weights without --is_inception"),
     ],

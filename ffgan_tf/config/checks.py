@@ -1,4 +1,4 @@
-"""Which values are allowed, and which settings contradict each other. All mistakes are UserErrors that name the flag."""
+"""Which values are allowed, and which settings contradict each other. All mistakes are UserErrors naming the flag."""
 
 import dataclasses
 import math
@@ -44,6 +44,13 @@ def check_model(config: ModelConfig) -> None:
             f"--pyramid_kernels={config.pyramid_kernels}: one to four kernels (16x16 halves four "
             "times), each at least 1."
         )
+    if max(kernels) > 64:
+        raise UserError(f"--pyramid_kernels={config.pyramid_kernels}: each must be at most 64; the map is 16x16.")
+    if config.pyramid_reduction > 4 * config.ngf:
+        raise UserError(
+            f"--pyramid_reduction={config.pyramid_reduction}: must be at most 4*ngf, which is {4 * config.ngf} at "
+            f"--ngf={config.ngf}; no channel would be left."
+        )
     if config.pyramid != "fpam" and config.pyramid_kernels != ModelConfig().pyramid_kernels:
         raise UserError(
             f"--pyramid_kernels={config.pyramid_kernels} contradicts --pyramid={config.pyramid}: only "
@@ -55,13 +62,13 @@ def check_training(config: TrainConfig) -> None:
     """Raises a UserError where two settings of the training contradict each other."""
     if config.schedule.batch % config.devices.accumulate or config.schedule.batch == config.devices.accumulate > 1:
         raise UserError(
-            f"--accumulate={config.devices.accumulate}: --batch={config.schedule.batch} must be a multiple of it, of two "
-            "images a part at least, over which batch norm works."
+            f"--accumulate={config.devices.accumulate}: --batch={config.schedule.batch} must be a multiple of it, of "
+            "two images a part at least, over which batch norm works."
         )
     if bool(config.losses.damsm_weight) != bool(config.losses.image_encoder):
         raise UserError(
-            f"--damsm_weight={config.losses.damsm_weight:g} and --image_encoder={config.losses.image_encoder!r} need each "
-            "other. Fix: give both, or neither."
+            f"--damsm_weight={config.losses.damsm_weight:g} and --image_encoder={config.losses.image_encoder!r} need "
+            "each other. Fix: give both, or neither."
         )
     if config.losses.damsm_weight and not config.text.text_encoder:
         raise UserError(
@@ -75,7 +82,8 @@ def check_training(config: TrainConfig) -> None:
         )
     if config.devices.strategy == "multi_worker" and config.devices.steps_per_call > 1:
         raise UserError(
-            f"--steps_per_call={config.devices.steps_per_call} is for one machine; leave it out with --strategy=multi_worker."
+            f"--steps_per_call={config.devices.steps_per_call} is for one machine. Fix: leave it out "
+            "with --strategy=multi_worker."
         )
     for name in ("text_init_range", "text_forget_bias") if config.text.text_encoder else ():
         if getattr(config.text, name) != getattr(TextConfig(), name):

@@ -1,96 +1,109 @@
 """Settings of the text encoder's training, DAMSM (docs/model.md section 9)."""
 
 import dataclasses
+from typing import ClassVar
 
 from ffgan_tf.config.fields import Settings, group, setting
-from ffgan_tf.config.shared import AdamConfig, ScheduleConfig
+from ffgan_tf.config.shared import INT32, LARGEST_RATE, AdamConfig, CaptionConfig, ScheduleConfig
 
 
 @dataclasses.dataclass(frozen=True)
 class DamsmImageConfig:
     """The image encoder and its images."""
 
-    image_encoder: str = setting(
+    image_trunk: str = setting(
         "inception",
-        "The image encoder's trunk: Inception-v3, frozen, as published; or a "
+        "Trunk of the image encoder: Inception-v3, frozen, as published; or a "
         "small network trained with the rest, which needs no weights file.",
         choices=("inception", "small"),
+        old_name="image_encoder",
     )
-    inception_weights: str = setting(
+    trunk_weights: str = setting(
         "imagenet",
-        "Weights of Keras's InceptionV3 without its top (…_notop.h5): a file, or imagenet, the one in Keras's cache.",
+        "Weights of Keras's InceptionV3 without its top (..._notop.h5), for --image_trunk=inception: a file, or "
+        "imagenet for the one in Keras's cache.",
         resumable=True,
+        old_name="inception_weights",
     )
-    image_size: int = setting(256, "S, the side of the images' crops in pixels.", choices=(64, 128, 256))
+    image_size: int = setting(256, "Side S of the images' crops in pixels.", choices=(64, 128, 256))
     cache_features: bool = setting(
         True,
-        "Run Inception once, over every image's centre crop and its mirror image, "
-        "and keep what it says on disk; an epoch then costs the heads and the LSTM alone. "
-        "Off: run it every step, on random crops.",
+        "Run Inception once, over every image's centre crop and its mirror image, and keep its features on disk; an "
+        "epoch then costs the heads and the LSTM alone. Off runs it every step, on random crops.",
     )
     cache_dir: str = setting(
-        "~/.cache/ffgan_tf/damsm", "Where those features are kept: 0.9 MB a training image.", resumable=True
+        "~/.cache/ffgan_tf/damsm",
+        "Folder for the features that --cache_features keeps: 0.9 MB a training image.",
+        resumable=True,
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class DamsmTextConfig:
+class DamsmTextConfig(CaptionConfig):
     """The text encoder and its captions."""
 
-    max_words: int = setting(
-        18, "Words T a training caption may have; a longer one keeps a random subset in order.", low=1
-    )
-    text_init_range: float = setting(0.1, "Range of the first embeddings, U(-r, r).", low=0)
+    text_init_range: float = setting(0.1, "Range r of the text encoder's first embeddings, U(-r, r).", low=0, high=1000)
 
 
 @dataclasses.dataclass(frozen=True)
 class DamsmOptimiserConfig(AdamConfig):
     """Adam, and its learning rate by epoch."""
 
-    lr: float = setting(2e-3, "Adam's learning rate at the start.", low=0)
-    lr_decay: float = setting(0.98, "What it is multiplied by after every epoch.", low=0, high=1)
-    lr_floor: float = setting(0.1, "It falls no further than to this share of --lr.", low=0, high=1)
-    rnn_clip: float = setting(0.25, "Largest norm of the text encoder's gradient.", low=0)
+    lr: float = setting(2e-3, "Adam's learning rate in the first epoch.", low=0, high=LARGEST_RATE)
+    lr_decay: float = setting(0.98, "Factor of the learning rate after every epoch.", low=0, high=1)
+    lr_floor: float = setting(0.1, "Share of --lr below which the learning rate does not fall.", low=0, high=1)
+    rnn_clip: float = setting(0.25, "Largest norm of the text encoder's gradient.", low=0, high=LARGEST_RATE)
 
 
 @dataclasses.dataclass(frozen=True)
 class DamsmLossConfig:
     """The four matching losses."""
 
-    gamma1: float = setting(4.0, "Sharpness of a word's attention over regions.", low=0)
-    gamma2: float = setting(5.0, "Weight of the best words in an image-caption score.", low=0)
-    gamma3: float = setting(10.0, "Sharpness of the batch's cross-entropies.", low=0)
+    gamma1: float = setting(4.0, "Sharpness of a word's attention over the image's regions.", low=0, high=10_000)
+    gamma2: float = setting(5.0, "Weight of the best words in an image-caption score.", low=0, high=10_000)
+    gamma3: float = setting(10.0, "Sharpness of the cross-entropies over a batch.", low=0, high=10_000)
 
 
 @dataclasses.dataclass(frozen=True)
 class DamsmScheduleConfig(ScheduleConfig):
     """How long to train, and what is due when."""
 
-    batch: int = setting(48, "Pairs a step.", low=2)
+    batch: int = setting(48, "Image-caption pairs in a step.", low=2, high=65536)
     validate_every: int = setting(
         200,
-        "Steps between validations on the test split; each saves a checkpoint, and the best encoders are kept.",
+        "Steps between two validations on the test split; each saves a checkpoint, and the best encoders are kept.",
         low=1,
+        high=INT32,
         resumable=True,
     )
     best_by: str = setting(
         "r_precision",
-        "What makes a validation the best. The loss where captions fit their images "
+        "Figure by which a validation is the best. Take loss where captions fit their images "
         "loosely, so that R-precision stays near chance.",
         choices=("r_precision", "loss"),
         resumable=True,
     )
     colour_labels: str = setting(
-        "", "CSV of the images' colours: validation then measures colour retrieval, too.", resumable=True
+        "",
+        "CSV file of the test images' colours, with which validation measures colour retrieval; empty does without.",
+        resumable=True,
     )
     attention_images: int = setting(
-        6, "Test images in the attention sheet.", low=1, high=32, resumable=True, old_name="attention_pictures"
+        6,
+        "Test images in the sheet that shows where words look.",
+        low=1,
+        high=32,
+        resumable=True,
+        old_name="attention_pictures",
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class DamsmConfig(Settings):
     """The settings of one training run of DAMSM, the text and image encoders, in groups: `DamsmConfig.of(batch=48)`."""
+
+    kind: ClassVar[str] = "damsm"
+    command: ClassVar[str] = "ffgan_tf.train_damsm"
 
     data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", resumable=True)
     images: DamsmImageConfig = group(DamsmImageConfig, "image encoder")

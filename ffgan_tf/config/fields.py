@@ -1,13 +1,13 @@
 """How settings are declared: dataclass fields in groups, each with its help, its bounds, and what it may do on resume.
 
 A command's settings are one frozen dataclass whose fields are settings or groups (frozen dataclasses of settings). Code
-reads them by group (`config.losses.kl_weight`); flags, flag files and a run's config.json know them by the setting's name
-alone, which is unique in a command.
+reads them by group (`config.losses.kl_weight`); flags, flag files and a run's config.json know them by the
+setting's name alone, which is unique in a command.
 """
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 T = TypeVar("T", bound="Settings")
 
@@ -50,6 +50,9 @@ def group(group_class: type, title: str) -> Any:
 class Settings:
     """Base of a command's settings: made from, and read as, one flat mapping of names to values."""
 
+    kind: ClassVar[str] = ""  # what a run of them is, in config.json
+    command: ClassVar[str] = ""  # the module that trains it
+
     @classmethod
     def fields(cls) -> Iterator[tuple[str, dataclasses.Field]]:
         """(name of the group or "", field) of every setting, in the order of declaration."""
@@ -59,6 +62,11 @@ class Settings:
                     yield field.name, inner
             else:
                 yield "", field
+
+    @classmethod
+    def title(cls, place: str) -> str:
+        """The title of a group, by its name; "" for the settings in no group."""
+        return next((field.metadata["title"] for field in dataclasses.fields(cls) if field.name == place and place), "")
 
     @classmethod
     def of(cls: type[T], **values: Any) -> T:

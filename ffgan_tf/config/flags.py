@@ -1,56 +1,104 @@
-"""Settings as absl flags: `--help`, `--flagfile` and the command line.
+"""Settings as absl flags, and how every command reads its command line.
 
-Command-line flags beat the flag file wherever they stand (`flagfile_first`).
+Command-line flags beat flag files wherever they stand; former names of flags are understood and named; `--help` shows
+flags in groups (`ffgan_tf.config.help`).
 """
 
+import contextlib
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from absl import flags
 
 from ffgan_tf.config.fields import Settings
-from ffgan_tf.config.recipes import find_recipe
+from ffgan_tf.config.flag_files import expanded, find_flagfile, origin_of
+from ffgan_tf.config.help import CHOICES, HIDDEN, TITLES, define_help_flags
 from ffgan_tf.utils.errors import UserError
+
+__all__ = ["define_flags", "find_flagfile", "parse", "parse_flags", "renamed", "section"]
+
+
+@contextlib.contextmanager
+def section(title: str, flag_values: flags.FlagValues = flags.FLAGS) -> Iterator[None]:
+    """Flags that are defined inside stand under this title in `--help`; a title may come again."""
+    before = set(flag_values)
+    yield
+    for name in set(flag_values) - before:
+        TITLES[flag_values[name]] = title
 
 
 def define_flags(config_class: type[Settings], flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one absl flag for each field of `config_class`."""
-    for _, field in config_class.fields():
-        meta, kwargs = field.metadata, {"flag_values": flag_values}
+    """Defines one absl flag for each field of `config_class`, under its group's title, and for its former names."""
+    for place, field in config_class.fields():
+        meta, name = field.metadata, field.name
+        bounds: dict[str, Any] = {"lower_bound": meta["low"], "upper_bound": meta["high"], "flag_values": flag_values}
         if meta["choices"] is not None and field.type is str:
-            flags.DEFINE_enum(field.name, field.default, list(meta["choices"]), meta["help"], **kwargs)
+            flags.DEFINE_enum(name, field.default, list(meta["choices"]), meta["help"], flag_values=flag_values)
         elif field.type is bool:
-            flags.DEFINE_boolean(field.name, field.default, meta["help"], **kwargs)
+            flags.DEFINE_boolean(name, field.default, meta["help"], flag_values=flag_values)
         elif field.type is int:
-            flags.DEFINE_integer(field.name, field.default, meta["help"], **kwargs)
+            flags.DEFINE_integer(name, field.default, meta["help"], **bounds)
         elif field.type is float:
-            flags.DEFINE_float(field.name, field.default, meta["help"], **kwargs)
+            flags.DEFINE_float(name, field.default, meta["help"], **bounds)
         else:
-            flags.DEFINE_string(field.name, field.default, meta["help"], **kwargs)
+            flags.DEFINE_string(name, field.default, meta["help"], flag_values=flag_values)
+        if place:
+            TITLES[flag_values[name]] = config_class.title(place)
+        if meta["choices"] is not None:
+            CHOICES[flag_values[name]] = tuple(meta["choices"])
+        if meta["old_name"]:
+            renamed(meta["old_name"], name, flag_values)
 
 
-def flagfile_first(argv: Sequence[str]) -> list[str]:
-    """Moves every --flagfile behind the program's name, so that what the command line says comes later and wins."""
+class _Renamed(flags.Flag):
+    """A flag by its former name: sets today's flag and says so on stderr."""
+
+    def __init__(self, old: str, flag: flags.Flag):
+        self._flag = flag
+        super().__init__(flag.parser, None, old, None, f"Now --{flag.name}.", boolean=flag.boolean)
+
+    def parse(self, argument: Any) -> None:
+        """absl's hook for a flag that is met on the command line or in a flag file."""
+        if not self.present:
+            print(f"--{self.name} is now --{self._flag.name}", file=sys.stderr)
+        self.present += 1
+        self._flag.parse(argument)
+
+
+def renamed(old: str, new: str, flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Makes the flag `new`, which is defined already, answer to its former name as well."""
+    flag = _Renamed(old, flag_values[new])
+    HIDDEN[flag] = new
+    flags.DEFINE_flag(flag, flag_values)
+
+
+def parse(argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS) -> list[str]:
+    """Reads a command line, program first, into `flag_values`; returns the program and what is no flag.
+
+    Raises UserError for what absl refuses, with the line of the flag file that it stands in, and for floats that are no
+    finite numbers.
+    """
     program, *rest = argv
-    files, others = [], []
-    while rest:
-        argument = rest.pop(0)
-        if argument == "--":
-            others += [argument, *rest]
-            break
-        if argument in ("--flagfile", "-flagfile") and rest:
-            files.append(f"--flagfile={rest.pop(0)}")
-        elif argument.startswith(("--flagfile=", "-flagfile=")):
-            files.append(argument)
-        else:
-            others.append(argument)
-    return [program, *(f"--flagfile={find_recipe(argument.split('=', 1)[1])}" for argument in files), *others]
+    arguments = expanded(rest)
+    try:
+        left = flag_values([program, *(argument.text for argument in arguments)])
+    except flags.Error as error:
+        origin = origin_of(str(error), getattr(error, "flagname", ""), arguments)
+        raise UserError(f"{origin}: {error}" if origin else str(error)) from None
+    for name in flag_values:
+        value = flag_values[name].value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"--{name}={value}: must be a finite number.")
+    return left
 
 
 def parse_flags(argv: Sequence[str]) -> list[str]:
-    """absl's parser for `app.run(flags_parser=…)`, with `flagfile_first`; unknown flags end with exit code 2."""
+    """`parse` for `app.run(flags_parser=...)`, with our help; a mistake ends the command with exit code 2."""
+    define_help_flags()
     try:
-        return flags.FLAGS(flagfile_first(argv))
-    except (flags.Error, UserError) as error:
+        return parse(argv)
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

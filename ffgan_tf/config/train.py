@@ -1,30 +1,33 @@
 """Settings of the GAN's training (docs/model.md sections 1 to 6)."""
 
 import dataclasses
+from typing import ClassVar
 
 from ffgan_tf.config.fields import Settings, group, setting
 from ffgan_tf.config.model import ModelConfig
-from ffgan_tf.config.shared import AdamConfig, ScheduleConfig
+from ffgan_tf.config.shared import INT32, LARGEST_RATE, AdamConfig, CaptionConfig, ScheduleConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class TextConfig:
+class TextConfig(CaptionConfig):
     """The frozen text encoder and its captions."""
 
-    text_encoder: str = setting("", "Folder of a trained text encoder; empty: an untrained one, drawn from the seed.")
+    text_encoder: str = setting(
+        "", "Folder of a trained text encoder; empty takes an untrained, frozen one, drawn from --seed."
+    )
     text_init_range: float = setting(
         1.0,
-        "Range of the embeddings of an untrained encoder, U(-r, r). (AttnGAN starts "
-        "its training from 0.1; frozen there, sentences would be nearly alike.)",
+        "Range r of an untrained text encoder's embeddings, U(-r, r). AttnGAN starts its training from 0.1; "
+        "frozen there, sentences would be nearly alike.",
         low=0,
+        high=1000,
     )
     text_forget_bias: float = setting(
         2.0,
-        "Added to the untrained encoder's forget gates, so that its sentence vector "
+        "Bias added to an untrained text encoder's forget gates, so that its sentence vector "
         "remembers more than the last few words (ours).",
-    )
-    max_words: int = setting(
-        18, "Words T a training caption may have; a longer one keeps a random subset in order.", low=1
+        low=-100,
+        high=100,
     )
 
 
@@ -32,14 +35,18 @@ class TextConfig:
 class OptimiserConfig(AdamConfig):
     """Both networks' optimisers, and the generator's moving average."""
 
-    lr_g: float = setting(2e-4, "Adam's learning rate of the generator.", low=0)
-    lr_d: float = setting(2e-4, "Adam's learning rate of the discriminator.", low=0)
-    clip_norm: float = setting(0.0, "Largest norm of either network's gradient; 0: unbounded.", low=0)
-    ema_decay: float = setting(0.999, "Decay of the generator's moving average.", low=0, high=1)
+    lr_g: float = setting(2e-4, "Adam's learning rate of the generator.", low=0, high=LARGEST_RATE)
+    lr_d: float = setting(2e-4, "Adam's learning rate of the discriminator.", low=0, high=LARGEST_RATE)
+    clip_norm: float = setting(
+        0.0, "Largest norm of either network's gradient; 0 leaves them unbounded.", low=0, high=LARGEST_RATE
+    )
+    ema_decay: float = setting(
+        0.999, "Decay of the generator's exponential moving average (EMA), which samples are drawn by.", low=0, high=1
+    )
     ema_warmup: bool = setting(
         True,
-        "Cap the decay at (1+t)/(10+t) after t steps, so that a short run's average does "
-        "not keep the initial weights. Without effect after 9,000 steps at 0.999.",
+        "Cap the EMA's decay at (1+t)/(10+t) after t steps, so that a short run's average does "
+        "not keep the initial weights. Without effect after 9,000 steps at --ema_decay=0.999.",
     )
 
 
@@ -48,28 +55,47 @@ class LossConfig:
     """Eq. 4 and 5, and what may be added to them."""
 
     loss_weights: str = setting(
-        "paper", "Grouping of D's five terms: Eq. 4's 1/2 and 1/3 (paper), or AttnGAN's.", choices=("paper", "attngan")
+        "paper",
+        "Weights of the discriminator's five loss terms: Eq. 4's 1/2 and 1/3 (paper), or AttnGAN's.",
+        choices=("paper", "attngan"),
     )
-    kl_weight: float = setting(1.0, "Weight of the conditioning augmentation's KL term; 0 is the literal Eq. 5.", low=0)
-    kl_warmup: int = setting(0, "Steps over which --kl_weight rises from 0 (ours); 0: none.", low=0)
+    kl_weight: float = setting(
+        1.0, "Weight of the conditioning augmentation's KL term; 0 is the literal Eq. 5.", low=0, high=1e6
+    )
+    kl_warmup: int = setting(
+        0,
+        "Steps over which the weight of the KL term rises to --kl_weight (ours); 0: no rise.",
+        low=0,
+        high=INT32,
+    )
     gradient_penalty: str = setting(
         "none",
-        "Of D on real images, in float32 (the paper has none): R1's squared "
+        "Gradient penalty of the discriminator on real images, in float32 (the paper has none): r1, the squared "
         "gradient of D(t), or magp, DF-GAN's matching-aware one.",
         choices=("none", "r1", "magp"),
     )
-    penalty_weight: float = setting(2.0, "Its weight: DF-GAN's 2 for magp; for r1, gamma/2, often 5.", low=0)
+    penalty_weight: float = setting(
+        2.0,
+        "Weight of --gradient_penalty: DF-GAN's 2 for magp; for r1, gamma/2, often 5.",
+        low=0,
+        high=1e6,
+    )
     damsm_weight: float = setting(
         0.0,
-        "Weight of DAMSM's matching loss of the generated images in G's loss; 0, as in "
+        "Weight of DAMSM's matching loss of the generated images in the generator's loss; 0, as in "
         "Eq. 5, or AttnGAN's 5 for birds. Needs --image_encoder.",
         low=0,
+        high=1e6,
     )
     image_encoder: str = setting(
-        "", "Folder of a trained image encoder (train_damsm's RUN/image_encoder), for --damsm_weight."
+        "", "Folder of a trained image encoder (RUN/image_encoder of train_damsm), which --damsm_weight needs."
     )
-    inception_weights: str = setting(
-        "imagenet", "Weights under that image encoder: a file, or imagenet, the one in Keras's cache.", resumable=True
+    trunk_weights: str = setting(
+        "imagenet",
+        "Weights of Keras's InceptionV3 without its top (..._notop.h5), the trunk under --image_encoder: a file, or "
+        "imagenet for the one in Keras's cache.",
+        resumable=True,
+        old_name="inception_weights",
     )
 
 
@@ -77,9 +103,15 @@ class LossConfig:
 class GanScheduleConfig(ScheduleConfig):
     """How long to train, and what is due when."""
 
-    sample_every: int = setting(500, "Steps between sample grids.", low=1, resumable=True)
-    checkpoint_every: int = setting(500, "Steps between checkpoints.", low=1, resumable=True)
-    grid_captions: int = setting(16, "Test sentences in the fixed-noise sample grid.", low=1, high=64, resumable=True)
+    sample_every: int = setting(500, "Steps between two sample grids.", low=1, high=INT32, resumable=True)
+    checkpoint_every: int = setting(500, "Steps between two checkpoints.", low=1, high=INT32, resumable=True)
+    grid_captions: int = setting(
+        16,
+        "Test captions in the sample grid; captions and noise are the same at every step.",
+        low=1,
+        high=64,
+        resumable=True,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,22 +126,29 @@ class DeviceConfig:
     )
     accumulate: int = setting(
         1,
-        "Parts in which each replica works its share of the batch off, one after the other: the "
-        "whole batch's gradients (batch norm sees a part) in a part's memory.",
+        "Gradient accumulation: split each replica's batch into this many parts to save memory. Batch norm sees one "
+        "part at a time.",
         low=1,
+        high=65536,
     )
     strategy: str = setting(
         "one",
-        "Devices: one; all GPUs of this machine (mirrored); several machines by TF_CONFIG "
+        "Devices to train on: one, all GPUs of this machine (mirrored), or several machines by TF_CONFIG "
         "(multi_worker). --batch is over all of them.",
         choices=("one", "mirrored", "multi_worker"),
     )
-    sync_batch_norm: bool = setting(False, "Batch-norm statistics over all replicas instead of each one's own.")
+    sync_batch_norm: bool = setting(
+        False, "Compute batch-norm statistics over all replicas instead of each replica's own."
+    )
     jit_compile: bool = setting(
         False, "Compile with XLA: the whole step on one device, the networks on several.", resumable=True
     )
     steps_per_call: int = setting(
-        1, "Steps in one call of the compiled function; a signal waits for them.", low=1, resumable=True
+        1,
+        "Steps in one call of the compiled function; Ctrl-C and SIGTERM wait for all of them.",
+        low=1,
+        high=1_000_000,
+        resumable=True,
     )
 
 
@@ -119,18 +158,39 @@ class PeriodicFidConfig:
 
     eval_every: int = setting(
         0,
-        "Steps between evaluations inside training; the checkpoint with the lowest FID is kept as the best. 0: none.",
+        "Steps between two FID evaluations inside training, which keep the checkpoint with the lowest FID as the best; "
+        "0 evaluates never.",
         low=0,
+        high=INT32,
         resumable=True,
     )
-    eval_samples: int = setting(2048, "Test captions of such an evaluation.", low=2, resumable=True)
-    eval_inception: str = setting("fid2015", "Its network.", choices=("fid2015", "keras"), resumable=True)
-    eval_inception_weights: str = setting("", "Its weights file.", resumable=True)
+    eval_samples: int = setting(
+        2048,
+        "Test captions to generate images of in an evaluation inside training.",
+        low=2,
+        high=10_000_000,
+        resumable=True,
+    )
+    eval_inception: str = setting(
+        "fid2015",
+        "Network of the features in an evaluation inside training: the one FID was published with (fid2015), or "
+        "Keras's InceptionV3.",
+        choices=("fid2015", "keras"),
+        resumable=True,
+    )
+    eval_inception_weights: str = setting(
+        "",
+        "Weights file of the network of --eval_inception; keras alone can do without: Keras's cache has it.",
+        resumable=True,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(Settings):
     """The settings of one training run of the GAN, in groups: `TrainConfig.of(batch=8).schedule.batch`."""
+
+    kind: ClassVar[str] = "gan"
+    command: ClassVar[str] = "ffgan_tf.train"
 
     data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", resumable=True)
     model: ModelConfig = group(ModelConfig, "networks")

@@ -100,7 +100,7 @@ class InceptionTrunk:
             weights,
             "Keras's InceptionV3 without its top",
             f"Fix: {NOTOP} from {ORIGIN}",
-            "--inception_weights",
+            "--trunk_weights",
         )
         self.weights_file, self.weights_sha256 = Path(weights).name, sha256_file(weights)
         if note := publication_note(weights):
@@ -127,8 +127,8 @@ class ImageEncoder:
         return self._heads(*self._trunk(tf.cast(images, tf.float32)))
 
 
-def inception_weights_path(given: str, flag: str = "--inception_weights") -> Path:
-    """The file behind `--inception_weights`, or another `flag`: a path, or `imagenet`, which is Keras's in its cache.
+def inception_weights_path(given: str, flag: str = "--trunk_weights") -> Path:
+    """The file behind `--trunk_weights`, or another `flag`: a path, or `imagenet`, which is Keras's in its cache.
 
     Raises UserError that says what to fetch and where to put it. Nothing is downloaded unasked.
     """
@@ -138,6 +138,6 @@ def inception_weights_path(given: str, flag: str = "--inception_weights") -> Pat
         raise UserError(
             f"{flag}={given}: {path} is missing; the image encoder needs Inception-v3's ImageNet weights, "
             f"and nothing is downloaded unasked. Fix: fetch {ORIGIN}{NOTOP} and put it there, or name its "
-            f"place with {flag}=PATH; one trained with train_damsm --image_encoder=small needs none."
+            f"place with {flag}=PATH; one trained with train_damsm --image_trunk=small needs none."
         )
     return path

@@ -157,7 +157,7 @@ def trained_together(text_encoder: str | Path, image_encoder: str | Path) -> boo
 
 
 def load_image_encoder(
-    folder: str | Path, inception_weights: str = "", flag: str = "--damsm_inception_weights"
+    folder: str | Path, inception_weights: str = "", flag: str = "--damsm_trunk_weights"
 ) -> ImageEncoder:
     """Reads an image encoder's folder: a function of images that is differentiable by them, frozen.
 

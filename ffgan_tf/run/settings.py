@@ -1,20 +1,30 @@
-"""A run's settings in its folder: `config.json`, flat, by the settings' names.
+"""A run's settings in its folder: `config.json`, flat, by the settings' names, with the run's kind and a digest.
 
 `resolve` starts from them when the folder has them, so that `--run=DIR` alone continues.
+
+The digest (SHA-256 of kind and settings) tells a damaged file, and one edited by hand, from what was written. To edit
+on purpose: edit, then continue with --allow_config_change, which signs the file anew; or remove its line "sha256".
 """
 
+import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
 from absl import flags
 
+from ffgan_tf.config import DamsmConfig, TrainConfig
 from ffgan_tf.config.checks import check
 from ffgan_tf.config.fields import Settings
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_json
 
 T = TypeVar("T", bound=Settings)
+KIND, DIGEST, MARKS = "kind", "sha256", "sha256_by_setting"  # keys of config.json beside the settings
+MARK = 4  # hex digits of each setting's own digest, to name what has changed
+KINDS: tuple[type[Settings], ...] = (TrainConfig, DamsmConfig)
+WHAT = {"gan": "a GAN's run", "damsm": "a text encoder's run (DAMSM)"}
 
 
 def config_path(run: str | Path) -> Path:
@@ -23,31 +33,110 @@ def config_path(run: str | Path) -> Path:
 
 
 def save(config: Settings, run: str | Path) -> None:
-    """Writes the full resolved settings into the run's folder."""
-    write_json(config_path(run), config.flat())
+    """Writes the full resolved settings into the run's folder, with their kind and digests."""
+    values = {KIND: config.kind, **config.flat()}
+    write_json(config_path(run), {**values, **digests(values)})
 
 
-def load(config_class: type[T], run: str | Path) -> T:
-    """Reads a run's settings. Raises UserError where the folder is none of a run, or its settings are not ours."""
+def digests(values: dict[str, Any]) -> dict[str, str]:
+    """The digest of settings as JSON keeps them, whatever their order and layout, and a mark for each, by name."""
+
+    def sha256(value: Any) -> str:
+        return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+    return {DIGEST: sha256(values), MARKS: "".join(sha256([name, values[name]])[:MARK] for name in sorted(values))}
+
+
+def load(config_class: type[T], run: str | Path, accept_edits: bool = False) -> T:
+    """Reads a run's settings.
+
+    Raises UserError where the folder is no run's or one of another command, where the settings are not ours, and where
+    they are not as they were written, unless `accept_edits`.
+    """
     path = config_path(run)
     if not path.is_file():
         raise UserError(
             f"{path} is missing: --run={run} is not the folder of a run. Train one first: "
-            "python -m ffgan_tf.train --flagfile=experiments/demo.cfg"
+            f"python -m {config_class.command} --flagfile=experiments/"
+            f"{'demo' if config_class is TrainConfig else 'damsm_demo'}.cfg"
         )
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        values = {}
-        for _, field in config_class.fields():
-            legacy = kept.pop(field.metadata["old_name"], field.metadata["legacy_default"])
-            values[field.name] = value = kept.pop(field.name, legacy)
-            if type(value) not in ((int, float) if field.type is float else (field.type,)):
-                raise TypeError(f"{field.name}: {value!r}")
-        return config_class.of(**values, **kept)
-    except (ValueError, TypeError, AttributeError) as error:
+        if not isinstance(kept, dict):
+            raise TypeError("no JSON object")
+        _check_kind(config_class, kept, run)
+        _check_digest(config_class, kept, run, accept_edits)
+        return _from_json(config_class, kept)
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         raise UserError(
             f"{path} is damaged or of another version ({error}). Fix: put the run's own file back."
         ) from None
+
+
+def _from_json(config_class: type[T], kept: dict[str, Any]) -> T:
+    """The settings in a parsed config.json, by their names of today or before. TypeError for what is none of ours."""
+    values = {}
+    rest = {name: value for name, value in kept.items() if name not in (KIND, DIGEST, MARKS)}
+    for _, field in config_class.fields():
+        legacy = rest.pop(field.metadata["old_name"], field.metadata["legacy_default"])
+        values[field.name] = value = rest.pop(field.name, legacy)
+        if type(value) not in ((int, float) if field.type is float else (field.type,)):
+            raise TypeError(f"{field.name}: {value!r}")
+    return config_class.of(**values, **rest)
+
+
+def _names(config_class: type[Settings]) -> set[str]:
+    """All names that a kind's config.json may hold, former ones too."""
+    fields = [field for _, field in config_class.fields()]
+    return {KIND, DIGEST, MARKS, *(field.name for field in fields), *(field.metadata["old_name"] for field in fields)}
+
+
+def _check_kind(config_class: type[Settings], kept: dict[str, Any], run: str | Path) -> None:
+    """UserError where the settings are another command's: by their kind, or, in older runs, by their names."""
+    for other in KINDS:
+        if other is config_class:
+            continue
+        by_name = KIND not in kept and set(kept) <= _names(other) and not set(kept) <= _names(config_class)
+        if kept.get(KIND) == other.kind or by_name:
+            encoder = Path(run) / "text_encoder"
+            use = f", and a GAN takes its encoder with --text_encoder={encoder}" if other is DamsmConfig else ""
+            raise UserError(
+                f"--run={run} is {WHAT[other.kind]}, made by {other.command}; {WHAT[config_class.kind]} is wanted "
+                f"here. Fix: name another folder. (python -m {other.command} --run={run} continues it{use}.)"
+            )
+
+
+def _check_digest(config_class: type[Settings], kept: dict[str, Any], run: str | Path, accept_edits: bool) -> None:
+    """UserError, or with `accept_edits` a note, where the settings are not those that were written. Runs from before
+    there were digests have none."""
+    if DIGEST not in kept:
+        return
+    values = {name: value for name, value in kept.items() if name not in (DIGEST, MARKS)}
+    now = digests(values)
+    if now[DIGEST] == kept[DIGEST]:
+        return
+    problem = f"{config_path(run)} is not as it was written: {_changed(values, str(kept.get(MARKS)), now[MARKS])}"
+    if not accept_edits:
+        command = f"python -m {config_class.command} --run={run} --allow_config_change"
+        raise UserError(
+            f"{problem}. Fix: put the run's own file back; if this was edited on purpose, {command} takes it as it is "
+            f'now, as does removing its line "{DIGEST}".'
+        )
+    print(f"note: {problem}; taken as it is (--allow_config_change)", file=sys.stderr)
+
+
+def _changed(values: dict[str, Any], before: str, now: str) -> str:
+    """Which settings have changed, as far as their marks tell."""
+    if len(before) != len(now):
+        return "settings were added or removed"
+    changed = [
+        f"{name}={values[name]!r}"
+        for i, name in enumerate(sorted(values))
+        if before[MARK * i : MARK * i + MARK] != now[MARK * i : MARK * i + MARK]
+    ]
+    if not changed:
+        return "its digest has changed, its settings have not"
+    return f"changed: {', '.join(changed)}" if len(changed) <= 5 else f"{len(changed)} settings have changed"
 
 
 def differences(old: Settings, new: Settings) -> dict[str, tuple[Any, Any]]:
@@ -61,8 +150,8 @@ def resolve(
 ) -> tuple[T, dict[str, tuple[Any, Any]]]:
     """The settings of a run: its folder's if it has some, under whatever flags were given; checked.
 
-    Returns the settings and what they change in the folder's. Raises UserError where a changed setting is not resumable
-    and `allow_change` is false.
+    Returns the settings and what they change in the folder's. `allow_change` takes changed settings that are not
+    resumable, and a config.json that was edited; otherwise either raises UserError.
     """
     names = [field.name for _, field in config_class.fields()]
     given = {name: flag_values[name].value for name in names if flag_values[name].present}
@@ -70,7 +159,7 @@ def resolve(
         config = config_class.of(**given)
         check(config)
         return config, {}
-    old = load(config_class, run)
+    old = load(config_class, run, accept_edits=allow_change)
     config = old.replace(**given)
     check(config)
     changed = differences(old, config)

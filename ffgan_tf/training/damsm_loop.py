@@ -24,8 +24,8 @@ def train(config: DamsmConfig, run: str | Path) -> int:
     """Trains, or continues to train, in the folder `run`. Returns the exit code: 0 when done or stopped by a signal."""
     # ---------------------------------------------------------------- the run's folder, data
     max_size = stored_size(config.data, config.images.image_size)
-    inception = config.images.image_encoder == "inception"
-    weights = inception_weights_path(config.images.inception_weights) if inception else None
+    inception = config.images.image_trunk == "inception"
+    weights = inception_weights_path(config.images.trunk_weights) if inception else None
     session = Session("ffgan_tf.train_damsm", config, run)
     say(f"reading {config.data}")
     data = DamsmData(config, max_size)

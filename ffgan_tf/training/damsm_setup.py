@@ -97,7 +97,7 @@ def save_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, step: int, sc
         "tool": "train_damsm",
         "step": step,
         "seed": damsm.config.schedule.seed,
-        "image_encoder": damsm.config.images.image_encoder,
+        "image_encoder": damsm.config.images.image_trunk,
         **scores,
     }
     save_text_encoder(run / TEXT, damsm.text_encoder, vocabulary, made_by)

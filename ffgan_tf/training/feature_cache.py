@@ -118,7 +118,7 @@ def cached_features(
                         if not np.abs(value).max() < np.finfo(np.float16).max:
                             raise UserError(
                                 "Inception's features do not fit float16: are these its weights? Fix: "
-                                "other --inception_weights, or --nocache_features."
+                                "other --trunk_weights, or --nocache_features."
                             )
                         target[place : place + len(value), view] = value
                 place += len(images)

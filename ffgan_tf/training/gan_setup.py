@@ -84,7 +84,7 @@ def make_image_encoder(config: TrainConfig) -> ImageEncoder | None:
             f"--text_encoder={config.text.text_encoder}: their features do not compare. Fix: both folders of one run "
             "of train_damsm."
         )
-    return load_image_encoder(config.losses.image_encoder, config.losses.inception_weights, "--inception_weights")
+    return load_image_encoder(config.losses.image_encoder, config.losses.trunk_weights, "--trunk_weights")
 
 
 def gan_schedule(config: TrainConfig, images: int) -> Schedule:

@@ -19,7 +19,9 @@ def define_flags(config_class: type) -> None:
     names."""
     flags.DEFINE_string("run", "", "Folder of the run: made by the first command, continued by the next.")
     flags.DEFINE_boolean(
-        "allow_config_change", False, "Continue the run with settings other than those it was started with."
+        "allow_config_change",
+        False,
+        "Continue the run with settings other than those it was started with, or as its edited config.json says.",
     )
     settings_flags.define_flags(config_class)
 

@@ -41,7 +41,7 @@ def test_missing_weights_say_what_to_fetch_and_where_to_put_it(tmp_path, monkeyp
     for part in (
         "https://",
         "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
-        "--inception_weights=PATH",
+        "--trunk_weights=PATH",
         str(tmp_path / "keras" / "models"),
     ):
         assert part in str(error.value)

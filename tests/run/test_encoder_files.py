@@ -116,5 +116,5 @@ def test_inception_is_known_by_its_hash_and_differentiable(text_folder, tmp_path
     with pytest.raises(UserError, match="other_notop.h5: not the Inception weights .* one_notop.h5"):
         load_image_encoder(tmp_path / "image_encoder", str(paths[1]))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    with pytest.raises(UserError, match="--damsm_inception_weights=imagenet: .* is missing"):
+    with pytest.raises(UserError, match="--damsm_trunk_weights=imagenet: .* is missing"):
         load_image_encoder(tmp_path / "image_encoder")

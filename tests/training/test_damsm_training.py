@@ -21,7 +21,7 @@ from ffgan_tf.training.damsm_step import LOSSES, METRICS, Damsm
 from ffgan_tf.training.damsm_validation import Validation, attention_overlay
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = DamsmConfig.of(image_encoder="small", image_size=64, batch=8, max_words=9, lr=1e-3)
+CONFIG = DamsmConfig.of(image_trunk="small", image_size=64, batch=8, max_words=9, lr=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +184,7 @@ def test_the_command_trains_continues_and_leaves_an_encoder(tiny_records, vocabu
     flags = [
         f"--run={folder}",
         f"--data={tiny_records}",
-        "--image_encoder=small",
+        "--image_trunk=small",
         "--image_size=64",
         "--batch=8",
         "--validate_every=2",
@@ -216,5 +216,5 @@ def test_the_command_trains_continues_and_leaves_an_encoder(tiny_records, vocabu
     about = json.loads((folder / "text_encoder" / "encoder.json").read_text())["made_by"]
     assert best["metric"] == "r_precision" and about["step"] == best["step"]
     missing = run(f"--run={tmp_path / 'other'}", f"--data={tiny_records}", "--image_size=64")
-    assert missing.returncode == 2 and "notop.h5" in missing.stderr and "--inception_weights" in missing.stderr
+    assert missing.returncode == 2 and "notop.h5" in missing.stderr and "--trunk_weights" in missing.stderr
     assert missing.stderr.count("error:") == 1 and "Traceback" not in missing.stderr

@@ -13,6 +13,7 @@ def define(name: str) -> None:
         256,
         "Largest image side S to train on; images keep a shorter side of S*76/64 pixels.",
         lower_bound=8,
+        upper_bound=4096,
     )
     flags.DEFINE_integer(
         "quality",
@@ -25,9 +26,9 @@ def define(name: str) -> None:
         "skip_bad", False, "Leave out what is unusable and say how many, instead of failing with the report."
     )
     flags.DEFINE_integer(
-        "workers", 0, "Processes that decode and encode; 0: one a core. The result is the same.", lower_bound=0
+        "workers", 0, "Processes that decode and encode; 0: one a core. The result is the same.", 0, 1024
     )
-    flags.DEFINE_integer("images_per_shard", 1000, "Images in one TFRecord file.", lower_bound=1)
+    flags.DEFINE_integer("images_per_shard", 1000, "Images in one TFRecord file.", 1, 1_000_000)
     flags.DEFINE_bool("overwrite", False, "Replace --out where it exists, once the new one is whole.")
 
 

@@ -1,0 +1,55 @@
+"""Which values are allowed, and which settings contradict each other."""
+
+import math
+
+import pytest
+
+from ffgan_tf.config import DamsmConfig, ModelConfig, TrainConfig, checks
+from ffgan_tf.utils.errors import UserError
+
+
+@pytest.mark.parametrize(
+    "settings,named",
+    [
+        ({"image_size": 96}, "--image_size=96: must be one of 64, 128, 256"),
+        ({"ngf": 0}, "--ngf=0: must be at least 4"),
+        ({"beta1": 1.5}, "--beta1=1.5: must be at most 1"),
+        ({"lr_g": float("nan")}, "--lr_g=nan"),
+        ({"kl_weight": float("inf")}, "--kl_weight=inf"),
+        ({"condition": "s"}, "--condition=s: must be one of ca, mu, sentence"),
+        ({"pyramid_kernels": "7,five"}, "--pyramid_kernels=7,five"),
+        ({"pyramid_kernels": "7,5,3,1,1"}, "--pyramid_kernels=7,5,3,1,1"),
+        ({"pyramid_kernels": "3,0"}, "--pyramid_kernels=3,0"),
+        ({"pyramid": "spp", "pyramid_kernels": "3"}, "--pyramid_kernels=3 contradicts --pyramid=spp"),
+        ({"pyramid_kernels": "99"}, "--pyramid_kernels=99: each must be at most 64"),
+        ({"ngf": 4, "pyramid_reduction": 17}, "--pyramid_reduction=17: must be at most 4*ngf, which is 16"),
+        ({"seed": 2**31}, "--seed=2147483648: must be at most 2147483647"),
+        ({"batch": 10**9}, "--batch=1000000000: must be at most 65536"),
+        ({"max_words": 10**9}, "--max_words=1000000000: must be at most 1000"),
+        ({"c_dim": 10**9}, "--c_dim=1000000000: must be at most 65536"),
+        ({"text_encoder": "damsm", "text_init_range": 0.5}, "--text_init_range=0.5 contradicts --text_encoder=damsm"),
+    ],
+)
+def test_check_names_the_setting(settings, named):
+    with pytest.raises(UserError) as error:
+        checks.check(TrainConfig.of(**settings))
+    assert named in str(error.value)
+
+
+def test_kernels_are_read():
+    assert ModelConfig(pyramid_kernels="5, 3").kernels == (5, 3)
+
+
+@pytest.mark.parametrize("config_class", [TrainConfig, DamsmConfig])
+def test_every_number_is_bounded(config_class):
+    """A default inside its bounds, and one beyond either refused by the flag's name."""
+    numbers = [field for _, field in config_class.fields() if field.type in (int, float)]
+    assert len(numbers) > 15
+    for field in numbers:
+        low, high = field.metadata["low"], field.metadata["high"]
+        if field.metadata["choices"] is not None:
+            continue
+        assert low <= field.default <= high and math.isfinite(high), field.name
+        for value in (low - 1, high * 10 + 10):
+            with pytest.raises(UserError, match=f"^--{field.name}=.*: must be at "):
+                checks.check_value(field, field.type(value))
