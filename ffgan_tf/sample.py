@@ -2,8 +2,8 @@
 
 Several: --text again, or --text_file with a sentence a line. Writes single PNGs and grid.png with the sentences beneath
 into --out (default RUN/samples/own). Same run, sentence, seed: same image, and the same as
-`ffgan_tf.load(RUN).generate` makes in Python. Words that the run's vocabulary does not have are named in a warning and left out; a sentence without
-any known word is an error.
+`ffgan_tf.load(RUN).generate` makes in Python. Words that the run's vocabulary does not have are named in a warning and
+left out; a sentence without any known word is an error.
 """
 
 import re
