@@ -123,7 +123,7 @@ class Checkpoints:
             ) from error
 
     def mark_best(self, step: int, metric: str, value: float, lower_is_better: bool = True) -> bool:
-        """Records a step as the best by `metric` if it is, and says whether; the best checkpoint is never removed."""
+        """Records a step as the best by `metric` if it is; the best checkpoint is never removed. Returns whether it is."""
         before = self.best()
         if before and before["metric"] == metric and before["step"] in self.steps():
             if (value >= before["value"]) if lower_is_better else (value <= before["value"]):

@@ -145,9 +145,7 @@ def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, An
     out = Path(out)
     if out.exists() and not settings.overwrite:
         raise UserError(f"{out} exists. Fix: choose another --out, or replace it with --overwrite.")
-    problems = list(source.problems)
-    notes: collections.Counter[str] = collections.Counter()
-    mentions: collections.Counter[str] = collections.Counter()
+    problems, notes, mentions = list(source.problems), collections.Counter(), collections.Counter()
     prepare = functools.partial(
         _prepare,
         image_size=settings.image_size,
