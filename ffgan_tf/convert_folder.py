@@ -4,7 +4,8 @@
 
 Each image has its captions beside it in a text file of the same name, one a line: the first ten are used, or
 --captions_per_image. Subfolders are classes; images in ROOT itself are a class each. The test split is given by
---test_list (a file of names relative to ROOT, one a line) or drawn by --test_ratio and --seed. Exit codes: 0 done, 2 something is for you to fix.
+--test_list (a file of names relative to ROOT, one a line) or drawn by --test_ratio and --seed. Exit codes: 0 done, 2
+something is for you to fix.
 """
 
 from absl import flags

@@ -1,10 +1,10 @@
 """Do the tests notice faults?   python tools/mutate.py ffgan_tf/losses ffgan_tf/run/checkpoints.py --sample=40
 
 Puts one small fault at a time into a module (another operator, comparison, number or default, a condition turned round,
-a statement left out), runs the tests that import the module, and lists the faults that no test noticed. The file on disk
-is never touched: the fault lives in the memory of a forked process, which inherits TensorFlow's import from its parent.
-Messages, docstrings and type hints get no faults. Exit code 0: all noticed, 1: some lived, 2: a mistake in the arguments,
-or tests that fail without any fault.
+a statement left out), runs the tests that import the module, and lists the faults that no test noticed. The file on
+disk is never touched: the fault lives in the memory of a forked process, which inherits TensorFlow's import from its
+parent. Messages, docstrings and type hints get no faults. Exit code 0: all noticed, 1: some lived, 2: a mistake in the
+arguments, or tests that fail without any fault.
 """
 
 import argparse

@@ -128,7 +128,8 @@ def encode_image(source: str | Path | bytes, image_size: int, quality: int, box:
                 several = bool(getattr(opened, "is_animated", False))
                 opened.load()
                 orientation = _orientation(opened)
-                image = opened if box is None else opened.crop(crop_region(*opened.size, box))
+                width, height = opened.size
+                image = opened if box is None else opened.crop(crop_region(width, height, box))
                 image, notes = to_rgb(image)
                 if several and opened.format != "MPO":  # a camera's JPEG with its preview
                     notes.append("the first of several frames or pages taken")
@@ -177,7 +178,8 @@ def _words(error: Exception) -> str:
 def _resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:
     if max(size) > MAX_ASPECT * min(size):
         raise Unusable(f"a strip of {size[0]}x{size[1]} pixels", "crop the image, or leave it out")
-    return tuple(max(shorter, round(side * shorter / min(size))) for side in size)
+    width, height = (max(shorter, round(side * shorter / min(size))) for side in size)
+    return width, height
 
 
 def _orientation(image: Image.Image) -> int:

@@ -9,7 +9,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -86,7 +86,7 @@ class FolderImages:
 
     def read(self, start: int, stop: int) -> Iterator[np.ndarray]:
         with ThreadPoolExecutor(_THREADS) as pool:
-            waiting = deque()
+            waiting: deque[Future[np.ndarray]] = deque()
             for path in self.paths[start:stop]:
                 waiting.append(pool.submit(read_image, path))
                 if len(waiting) > 2 * _THREADS:  # a window, so that a folder of large photographs fits the memory

@@ -8,6 +8,7 @@ Inception is a file of its own, of which `encoder.json` holds name and SHA-256.
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -177,6 +178,7 @@ def load_image_encoder(
         raise UserError(f"{folder / ABOUT} is not that of an image encoder. {IMAGE_FIX}")
     with build.precision_scope("float32"):
         heads = Heads(about["d"], name="heads")
+        trunk: SmallTrunk | InceptionTrunk
         if about["trunk"] == "small":
             trunk = SmallTrunk(about["image_size"], name="trunk")
         else:
@@ -189,7 +191,7 @@ def load_image_encoder(
                 )
             trunk = InceptionTrunk(path)
         heads(*trunk(tf.zeros([1, about["image_size"], about["image_size"], 3])))
-    models = {"heads/": heads} | ({"trunk/": trunk} if about["trunk"] == "small" else {})
+    models: dict[str, Any] = {"heads/": heads} | ({"trunk/": trunk} if about["trunk"] == "small" else {})
     _fill(folder, models, "this image encoder", IMAGE_FIX)
     for model in models.values():
         model.trainable = False

@@ -29,9 +29,10 @@ def cannot_write(path: str | os.PathLike, error: Exception, besides: str = "") -
 def report_write_errors(path: str | os.PathLike) -> Iterator[None]:
     """What goes wrong inside while `path` is written, as a UserError that names it: a full disk, say."""
     tensorflow = sys.modules.get("tensorflow")  # not imported for this: commands check their flags before
+    faults: tuple[type[Exception], ...] = (OSError, tensorflow.errors.OpError) if tensorflow else (OSError,)
     try:
         yield
-    except (OSError, *([tensorflow.errors.OpError] if tensorflow else [])) as error:
+    except faults as error:
         raise cannot_write(path, error) from error
 
 

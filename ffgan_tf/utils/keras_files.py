@@ -21,8 +21,9 @@ MAX_LAYERS = 10_000
 
 
 def publication_note(path: str | os.PathLike) -> str | None:
-    """None where an Inception-v3 weights file is byte for byte the published one, or that one's digest is not known (the
-    2015 GraphDef, TF-slim checkpoints); else a note that says it is another: `.h5` by Keras's MD5, `.pth` by its SHA-256.
+    """A note where an Inception-v3 weights file is not the published one: `.h5` by Keras's MD5, `.pth` by its SHA-256.
+
+    None where it is, byte for byte, and where no digest is known (the 2015 GraphDef, TF-slim checkpoints).
     """
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     with as_unreadable(path, "Fix: make it readable."), open(path, "rb") as file:
@@ -40,8 +41,8 @@ def publication_note(path: str | os.PathLike) -> str | None:
     if known:
         return None
     return (
-        f"{Path(path).name} is not a file that {whose} (SHA-256 {sha256.hexdigest()[:12]}…): figures made with it compare "
-        "with nobody's, unless its weights are the same"
+        f"{Path(path).name} is not a file that {whose} (SHA-256 {sha256.hexdigest()[:12]}…): figures made with it "
+        "compare with nobody's, unless its weights are the same"
     )
 
 

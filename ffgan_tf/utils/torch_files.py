@@ -172,7 +172,7 @@ def load_torch_file(path: str) -> Any:
     fix = "Fix: name the publisher's file; fetch it again and compare its size where it is damaged."
     content = io.BytesIO(read_bytes(path, LIMITS["arrays"], fix=fix))
     try:
-        is_zip = content.getbuffer()[:4] == b"PK\x03\x04"
+        is_zip = bytes(content.getbuffer()[:4]) == b"PK\x03\x04"
         return _read_zip(content, str(path)) if is_zip else _read_legacy(content, str(path))
     except (pickle.UnpicklingError, struct.error, *BROKEN) as error:
         reason = (str(error).splitlines() or [""])[0][:300]

@@ -122,12 +122,13 @@ _LEAVES = {  # whatever pushes one thing that holds nothing: numbers, texts, glo
     for operation in pickletools.opcodes
     if not operation.stack_before and len(operation.stack_after) == 1
 } - (_EMPTY | _SPECIAL)
+_BY_CODE = {operation.code: operation for operation in pickletools.opcodes}
 
 
 def _operations(file: BinaryIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
     """`pickletools.genops` without its ASCII: Python 2's byte strings have any bytes. Their texts are passed over."""
     while True:
-        operation = pickletools.code2op.get(file.read(1).decode("latin-1"))
+        operation = _BY_CODE.get(file.read(1).decode("latin-1"))
         if operation is None:
             raise pickle.UnpicklingError("no operation, or no end")
         argument = None

@@ -1,4 +1,4 @@
-"""Files by other people that mean harm, or are damaged: refused with one error that names them, in little time and memory.
+"""Other people's files that mean harm, or are damaged: refused by name, soon and in little memory.
 
 Each test draws its own files; `--cases=1000` draws that many of each kind. What ends the process, or never ends, is
 tried in a process of its own with a bound on both.

@@ -85,7 +85,9 @@ class _Prepared:
 
 def _prepare(item: Item, image_size: int, quality: int, least: int, most: int) -> _Prepared:
     """Everything that one image needs, in a worker process. Both of its files are checked even if the first fails."""
-    encoded, width, height, texts, notes = b"", 0, 0, [], []
+    encoded, width, height = b"", 0, 0
+    texts: list[str] = []
+    notes: list[str] = []
     problems = [item.fault] if item.fault else []
     if item.name != user_path(item.name):
         problems.append(Problem(user_path(item.name), "its name is not UTF-8", "rename the image and its captions"))
@@ -107,7 +109,7 @@ def _prepare(item: Item, image_size: int, quality: int, least: int, most: int) -
 def _disagreement(item: Item, prepared: _Prepared, vocabulary: Vocabulary | None) -> Sequence[Problem]:
     """The problem, if any, of imported token ids that are not those of the caption file."""
     try:
-        if item.token_ids is not None:
+        if item.token_ids is not None and vocabulary is not None:
             check_agreement(item.token_ids, prepared.texts, vocabulary)
         return ()
     except Unusable as error:

@@ -51,7 +51,7 @@ class _Array(np.ndarray):
 def _reconstruct(*arguments) -> np.ndarray:
     """Stands for NumPy's own, whose home moved (numpy.core → numpy._core): an empty array, then given its state."""
     del arguments
-    return _Array.__new__(_Array, (0,), "b")
+    return np.ndarray.__new__(_Array, (0,), "b")
 
 
 def _scalar(kind: _Dtype, content: Any = b"") -> Any:
@@ -90,7 +90,7 @@ def _ordered(items=()) -> collections.OrderedDict:
 
 
 def _defaultdict(factory: _Name | None = None) -> collections.defaultdict:
-    return collections.defaultdict(factory and factory.kind)
+    return collections.defaultdict(factory.kind if factory else None)
 
 
 _TYPES = (bool, int, float, str, list, tuple, dict)

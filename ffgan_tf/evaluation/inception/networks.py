@@ -28,8 +28,8 @@ DTYPES = ("float32", "bfloat16", "float64")
 
 def _read_fid2015(path: str) -> InceptionWeights:
     fix = (
-        "Fix: give the 2015 network's own file, classify_image_graph_def.pb or the .pth of torch-fidelity or pytorch-fid; "
-        "Keras's is --inception=keras (in training: --eval_inception=keras)."
+        "Fix: give the 2015 network's own file, classify_image_graph_def.pb or the .pth of torch-fidelity or "
+        "pytorch-fid; Keras's is --inception=keras (in training: --eval_inception=keras)."
     )
     check_file(path, LIMITS["arrays"], fix=fix)
     with as_unreadable(path, fix), open(path, "rb") as file:
