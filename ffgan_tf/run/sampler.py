@@ -1,8 +1,7 @@
 """A trained run as a function from token ids to images; what the front door, `evaluate` and the training loop share."""
 
 import contextlib
-import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -99,6 +98,10 @@ class Sampler:
             images.append(to_uint8(self._images(*inputs).numpy()[: len(tokens[part])]))
         return np.concatenate(images)
 
+    def trace(self) -> None:
+        """Makes the graph now that the first images would make."""
+        self._images.get_concrete_function()
+
     def explain(self, tokens: Sequence[int], seed: int, number: int = 0, truncation: float = 0.0) -> Generated:
         """All that the generator returns (`Generated`) for one token list, as arrays of a batch of one, T = 25."""
         if self._everything is None:
@@ -164,18 +167,6 @@ def choose_step(run: str | Path, step: int | None = None) -> int:
     return step
 
 
-@contextlib.contextmanager
-def paused_garbage_collection() -> Iterator[None]:
-    """No search for garbage inside: for code that makes very many objects which stay, as building and tracing do."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def load_run(
     run: str | Path, *, step: int | None = None, ema: bool = True, batch: int = 32, precision: str | None = None
 ) -> Run:
@@ -187,7 +178,7 @@ def load_run(
     config = settings.load(TrainConfig, run)
     vocabulary = Vocabulary.load(run / "vocabulary.json")
     # The checkpoint's checksum takes a while (it holds the discriminator and Adam's moments, too), and no Python.
-    with paused_garbage_collection(), ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool:
         chosen = pool.submit(choose_step, run, step)
         with blocks.blank_weights():
             generator = build.build_generator(config.model, precision or config.devices.precision)

@@ -12,6 +12,7 @@ from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.run import settings
 from ffgan_tf.run.reading import Reading, UnknownWords, read_sentence
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.garbage import paused_garbage_collection
 
 if TYPE_CHECKING:
     from ffgan_tf.models.generator import Generator
@@ -41,7 +42,7 @@ class TextToImage:
     `config` its settings (`TrainConfig`), `step` of its weights, `ema` whether they are the moving average,
     `vocabulary`, `image_size` S in pixels, `folder`; `generator` and `text_encoder`, the networks; `sampler`, from
     token ids to images.
-    The first image takes seconds (one graph is traced), later ones do not. For one thread at a time.
+    The first image takes a second longer than later ones (TensorFlow prepares its graph). For one thread at a time.
     """
 
     def __init__(self, run: "Run", ema: bool = True):
@@ -165,6 +166,9 @@ def load(run: str | Path, step: int | None = None, ema: bool = True, *, batch: i
     if batch < 1:
         raise UserError(f"batch {batch}: at least 1 image at once.")
     settings.load(TrainConfig, run)  # a folder that is no run is told before TensorFlow loads
-    from ffgan_tf.run.sampler import load_run
+    with paused_garbage_collection():
+        from ffgan_tf.run.sampler import load_run
 
-    return TextToImage(load_run(run, step=step, ema=ema, batch=batch), ema)
+        loaded = load_run(run, step=step, ema=ema, batch=batch)
+        loaded.sampler.trace()
+    return TextToImage(loaded, ema)
