@@ -127,7 +127,7 @@ def write_split(folder: Path, split: str, records: Iterable[Record], count: int,
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Writes `manifest.json` and its digest (in `sha256sum -c` form)."""
-    content = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+    content = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
     (folder / MANIFEST).write_bytes(content)
     (folder / DIGEST).write_text(digest_line(content), encoding="ascii", newline="")
 
