@@ -48,14 +48,14 @@ def check_counts(classes: np.ndarray, caption_classes: np.ndarray, wrong: int, g
     of other classes among those of `caption_classes` [M]."""
     if len(classes) < groups:
         raise UserError(
-            f"R-precision in {groups} groups needs at least {groups} images, there are {len(classes)}. Fix: more images."
+            f"R-precision in {groups} groups needs at least {groups} images, there are {len(classes)}. Fix: more."
         )
     for label in np.unique(classes):
         others = int((np.asarray(caption_classes) != label).sum())
         if others < wrong:
             raise UserError(
-                f"R-precision: class {label} has only {others} captions of other classes, {wrong} are needed. Fix: a test "
-                "split of more classes or captions."
+                f"R-precision: class {label} has only {others} captions of other classes, {wrong} are needed. Fix: a "
+                "test split of more classes or captions."
             )
 
 

@@ -141,8 +141,8 @@ def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, An
     Every image is decoded once: the encoded bytes wait in an unnamed file beside `out` until all are known to be good.
     Raises UserError with one report of everything unusable, before anything is written; with `skip_bad` those are left
     out and counted. A report beyond `LINES` of a kind is whole in `OUT.problems.txt`. UserError, too, where `out`
-    cannot be written, or another process is at it. The shards' bytes depend on the input and the settings only, not on the
-    number of workers.
+    cannot be written, or another process is at it. The shards' bytes depend on the input and the settings only, not on
+    the number of workers.
     """
     out = Path(out)
     _check_out(out, settings.overwrite)
