@@ -7,6 +7,7 @@ missing or not listed. Exit codes: 0 as written, 2 not.
 from absl import flags
 
 from ffgan_tf.config.commands import run_command
+from ffgan_tf.data.problems import capped
 from ffgan_tf.data.records import read_manifest
 from ffgan_tf.data.verify import verify
 from ffgan_tf.utils.errors import UserError
@@ -25,7 +26,7 @@ def main(argv: list[str]) -> int:
     if faults:
         raise UserError(
             f"{data} is not as it was written:\n  "
-            + "\n  ".join(faults)
+            + "\n  ".join(capped(faults, 50))
             + "\nFix: convert the data again, or copy the named files again from where they were made."
         )
     splits = read_manifest(data)["splits"]

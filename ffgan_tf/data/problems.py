@@ -21,13 +21,23 @@ class Unusable(Exception):
         self.reason, self.fix = reason, fix
 
 
-def format_report(problems: Sequence[Problem]) -> str:
-    """All problems, one line a file, those with the same fix under one heading, in order of first appearance."""
+def format_report(problems: Sequence[Problem], most: int | None = None) -> str:
+    """Problems, one line a file, those with the same fix under one heading, in order of first appearance.
+
+    `most` lines under each heading, and how many more there are; None: all.
+    """
     by_fix: dict[str, list[Problem]] = {}
     for problem in problems:
         by_fix.setdefault(problem.fix, []).append(problem)
     lines = [f"{len(problems)} unusable:"]
     for fix, group in by_fix.items():
         lines.append(f"  Fix ({len(group)}): {fix}")
-        lines += [f"    {problem.file}: {problem.reason}" for problem in group]
+        lines += capped([f"    {problem.file}: {problem.reason}" for problem in group], most, "    ")
     return "\n".join(lines)
+
+
+def capped(lines: Sequence[str], most: int | None, indent: str = "") -> list[str]:
+    """The first `most` lines, and a last one that counts the others; all of them for None."""
+    if most is None or len(lines) <= most:
+        return list(lines)
+    return [*lines[:most], f"{indent}… and {len(lines) - most:,} more"]

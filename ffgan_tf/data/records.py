@@ -127,7 +127,7 @@ def write_split(folder: Path, split: str, records: Iterable[Record], count: int,
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Writes `manifest.json` and its digest (in `sha256sum -c` form)."""
-    content = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+    content = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
     (folder / MANIFEST).write_bytes(content)
     (folder / DIGEST).write_text(digest_line(content), encoding="ascii", newline="")
 
@@ -173,8 +173,9 @@ def read_manifest(data_dir: str | Path) -> dict[str, Any]:
     return manifest
 
 
-def check_manifest(manifest: dict[str, Any]) -> None:
-    """Raises where a field that is read elsewhere is missing or of another type, or a file lies in another folder."""
+def check_manifest(manifest: dict[str, Any], whole: bool = False) -> None:
+    """Raises where a field that training reads is missing or of another type, or a file lies in another folder; with
+    `whole`, where one is that a converter writes besides."""
     for split in SPLITS:
         part = manifest["splits"][split]
         counts = [part["images"], part["captions"], part["classes"]]
@@ -184,11 +185,16 @@ def check_manifest(manifest: dict[str, Any]) -> None:
                 raise ValueError(f"shard {shard['file']!r}")
         if not all(type(count) is int and count >= 0 for count in counts):
             raise ValueError(f"the counts of the {split} split")
-    image, vocabulary = manifest["image"], manifest["vocabulary"]
-    if not all(type(image[name]) is int and image[name] > 0 for name in ("max_size", "shorter_side")):
+    image = manifest["image"]
+    if not all(type(image[name]) is int and image[name] > 0 for name in ("max_size", "shorter_side")[: 1 + whole]):
         raise ValueError("the images' sizes")
-    if not all(isinstance(value, str) for value in (manifest["name"], vocabulary["hash"], vocabulary["sha256"])):
-        raise TypeError("name, or the vocabulary's digests")
+    if not isinstance(manifest["name"], str):
+        raise TypeError("its name")
+    if not whole:
+        return
+    vocabulary = manifest["vocabulary"]
+    if not all(isinstance(value, str) for value in (vocabulary["hash"], vocabulary["sha256"])):
+        raise TypeError("the vocabulary's digests")
     if Path(vocabulary["file"]).name != vocabulary["file"]:
         raise ValueError(f"vocabulary {vocabulary['file']!r}")
     {int(number): name.encode("utf-8") for number, name in manifest["class_names"].items()}

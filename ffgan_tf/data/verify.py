@@ -28,7 +28,7 @@ def verify(data_dir: str | Path) -> list[str]:
         return [fault]  # its digests cannot be trusted
     manifest = read_json(folder / records.MANIFEST, fix="Fix: convert the data again.", what="a manifest")
     try:
-        records.check_manifest(manifest)
+        records.check_manifest(manifest, whole=True)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return [f"{records.MANIFEST}: not the manifest of a converted data set ({error!r})"]
     entry = manifest["vocabulary"]

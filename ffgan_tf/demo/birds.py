@@ -24,7 +24,7 @@ from ffgan_tf.demo import captions as demo_captions
 from ffgan_tf.demo import rendering as demo_rendering
 from ffgan_tf.demo.geometry import PALETTE
 from ffgan_tf.demo.species import FAMILIES, Scene, Species, choose_scene, choose_species
-from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.errors import UserError, report_write_errors
 from ffgan_tf.utils.files import directory_atomic
 from ffgan_tf.utils.progress import Progress
 
@@ -116,7 +116,7 @@ def make_demo_dataset(
     Raises UserError where `out` exists and may not be replaced.
     """
     out = Path(out)
-    if out.exists() and not (overwrite and (out / "rendered.json").is_file()):
+    if os.path.lexists(out) and not (overwrite and (out / "rendered.json").is_file()):
         raise UserError(
             f"--out={out} exists"
             + (
@@ -128,7 +128,10 @@ def make_demo_dataset(
     species = choose_species(seed, train_classes, test_classes)
     jobs = [(k * images_per_class + n, s, n) for k, s in enumerate(species) for n in range(1, images_per_class + 1)]
     workers = min(workers or os.cpu_count() or 1, len(jobs))
-    with directory_atomic(out, replace=overwrite) as root:
+    with (
+        report_write_errors(f"--out={out}"),
+        directory_atomic(out, replace=overwrite, exclusive=True) as root,
+    ):
         for kind in ("CUB_200_2011/images", "text"):
             for s in species:
                 (root / kind / s.folder).mkdir(parents=True)

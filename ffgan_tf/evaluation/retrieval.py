@@ -10,7 +10,7 @@ import tensorflow as tf
 from ffgan_tf.data import pipeline, records
 from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
 from ffgan_tf.evaluation.protocols import Protocol, caption_plan
-from ffgan_tf.metrics.r_precision import GROUPS, WRONG, r_precision
+from ffgan_tf.metrics.r_precision import GROUPS, WRONG, check_counts, r_precision
 from ffgan_tf.run.encoder_files import IMAGE, TEXT, load_image_encoder, load_text_encoder, trained_together
 from ffgan_tf.run.vocabulary import check_same_vocabulary
 from ffgan_tf.utils.errors import UserError
@@ -126,4 +126,9 @@ def retrieval_of(damsm: Damsm, data_dir: str, protocol: Protocol, num_samples: i
     captions = [split.tokens[pair][: split.lengths[pair]].tolist() for pair in every]
     plan = caption_plan(split.caption_counts, protocol, num_samples, seed)
     first = np.cumsum(split.caption_counts) - split.caption_counts  # an image's first caption in `every`
-    return Retrieval(damsm, captions, np.repeat(split.classes, split.caption_counts), first[plan[:, 0]] + plan[:, 1])
+    classes, made_from = np.repeat(split.classes, split.caption_counts), first[plan[:, 0]] + plan[:, 1]
+    try:
+        check_counts(classes[made_from], classes, WRONG, GROUPS)  # now, not after all images are generated
+    except UserError as error:
+        raise UserError(f"--damsm={damsm.given}, --data={data_dir}: {error} Or leave --damsm out.") from None
+    return Retrieval(damsm, captions, classes, made_from)

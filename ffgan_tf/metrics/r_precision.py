@@ -32,14 +32,8 @@ def r_precision(
     classes, caption_classes = np.asarray(classes), np.asarray(caption_classes)
     if not len(image_codes) == len(sentence_codes) == len(classes) or len(caption_codes) != len(caption_classes):
         raise ValueError("codes and classes differ in length")
-    if len(image_codes) < groups:
-        raise UserError(f"R-precision in {groups} groups needs at least {groups} images, there are {len(image_codes)}.")
+    check_counts(classes, caption_classes, wrong, groups)
     others = {label: np.flatnonzero(caption_classes != label) for label in np.unique(classes)}
-    for label, candidates in others.items():
-        if len(candidates) < wrong:
-            raise UserError(
-                f"R-precision: class {label} has only {len(candidates)} captions of other classes, {wrong} are needed."
-            )
     random = np.random.default_rng(seed)
     hits = np.empty(len(image_codes))
     for index, label in enumerate(classes):
@@ -50,6 +44,22 @@ def r_precision(
     # At random: images come in the order of their classes, and the groups' spread must not be that of the classes.
     shares = [group.mean() for group in np.array_split(random.permutation(hits), groups)]
     return float(np.mean(shares)), float(np.std(shares))
+
+
+def check_counts(classes: np.ndarray, caption_classes: np.ndarray, wrong: int, groups: int) -> None:
+    """Raises UserError where images of the classes [N] are fewer than `groups`, or one has fewer than `wrong` captions
+    of other classes among those of `caption_classes` [M]."""
+    if len(classes) < groups:
+        raise UserError(
+            f"R-precision in {groups} groups needs at least {groups} images, there are {len(classes)}. Fix: more."
+        )
+    for label in np.unique(classes):
+        others = int((np.asarray(caption_classes) != label).sum())
+        if others < wrong:
+            raise UserError(
+                f"R-precision: class {label} has only {others} captions of other classes, {wrong} are needed. Fix: a "
+                "test split of more classes or captions."
+            )
 
 
 def _unit(codes: np.ndarray) -> np.ndarray:

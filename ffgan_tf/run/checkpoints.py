@@ -1,10 +1,13 @@
 """Checkpoints that are whole or not there: a folder each, written beside and renamed, with the sha256 of its files."""
 
+import contextlib
+import fcntl
 import math
 import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
@@ -19,6 +22,10 @@ BEST_FIX = (
     '{"step": 500, "metric": "fid", "value": 42.5}, or remove it: the next evaluation then makes another, and the '
     "checkpoint that was the best is removed in its turn."
 )
+
+
+class CheckpointGone(UserError):
+    """A checkpoint was removed between being chosen and being read: training keeps the newest only."""
 
 
 class Checkpoints:
@@ -60,8 +67,37 @@ class Checkpoints:
         earlier = [old for old in self.steps() if old <= step]
         for old in self.steps():
             if old not in earlier[-self.keep :] and old != (best and best["step"]):
-                shutil.rmtree(self.path(old))
+                self._remove(old)
         return self.path(step)
+
+    def _remove(self, step: int) -> None:
+        """Removes a step's folder; one that is being read stays until the next time."""
+        with self._locked(step, fcntl.LOCK_EX | fcntl.LOCK_NB) as ours:
+            if ours:
+                shutil.rmtree(self.path(step))
+
+    @contextlib.contextmanager
+    def _locked(self, step: int, kind: int) -> Iterator[bool]:
+        """Holds the lock of a step's folder inside; false where there is no such folder, or (LOCK_NB) others hold it.
+
+        Readers share it, so that training does not remove what `sample` reads. The kernel drops it with its process.
+        """
+        try:
+            fd = os.open(self.path(step), os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            yield False
+            return
+        try:
+            held = True
+            try:
+                fcntl.flock(fd, kind)
+            except BlockingIOError:
+                held = False
+            except OSError:
+                pass  # a file system without locks
+            yield held and self.path(step).is_dir()  # it may have been removed while we waited
+        finally:
+            os.close(fd)
 
     def remove_leftovers(self) -> None:
         """Removes what a killed process left half-written. Only for the one process that writes here, and before it has
@@ -74,6 +110,10 @@ class Checkpoints:
 
     def damage(self, step: int) -> str | None:
         """What is wrong with a step's checkpoint; None where every file is as it was written."""
+        with self._locked(step, fcntl.LOCK_SH):
+            return self._damage(step)
+
+    def _damage(self, step: int) -> str | None:
         folder = self.path(step)
         try:
             meta = read_json(folder / META)
@@ -98,6 +138,8 @@ class Checkpoints:
             damage = self.damage(step)
             if damage is None:
                 return step
+            if not self.path(step).exists():  # removed meanwhile by the training process, which has newer ones
+                return self.latest()
             print(
                 f"warning: checkpoint of step {step} is damaged: {damage}; trying the one before",
                 file=sys.stderr,
@@ -111,7 +153,16 @@ class Checkpoints:
         return None
 
     def restore(self, checkpoint: tf.train.Checkpoint, step: int, partial: bool = False) -> None:
-        """Loads a step into `checkpoint`; with `partial`, the file may hold more than is asked for."""
+        """Loads a step into `checkpoint`; with `partial`, the file may hold more than is asked for.
+
+        Raises CheckpointGone where the training process has removed it, UserError where it does not fit.
+        """
+        with self._locked(step, fcntl.LOCK_SH) as there:
+            if not there:
+                raise CheckpointGone(f"{self.path(step)}: no such checkpoint any more. Fix: take another step.")
+            self._restore(checkpoint, step, partial)
+
+    def _restore(self, checkpoint: tf.train.Checkpoint, step: int, partial: bool) -> None:
         try:
             status = checkpoint.read(str(self.path(step) / "state"))
             status.assert_existing_objects_matched()

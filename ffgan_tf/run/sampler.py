@@ -16,7 +16,7 @@ from ffgan_tf.models import blocks, build, cpu_convolutions
 from ffgan_tf.models.generator import Generated, Generator
 from ffgan_tf.models.text_encoder import TextEncoder
 from ffgan_tf.run import settings
-from ffgan_tf.run.checkpoints import Checkpoints
+from ffgan_tf.run.checkpoints import CheckpointGone, Checkpoints
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.pixels import to_uint8
 from ffgan_tf.utils.seeds import check_seed
@@ -167,6 +167,19 @@ def choose_step(run: str | Path, step: int | None = None) -> int:
     return step
 
 
+def restore_chosen(checkpoint: tf.train.Checkpoint, run: Path, step: int, newest: bool) -> int:
+    """Restores a step, or, with `newest`, the one that is the newest by now where training has removed it meanwhile."""
+    for _ in range(10):
+        try:
+            Checkpoints(run / "checkpoints").restore(checkpoint, step, partial=True)
+            return step
+        except CheckpointGone:
+            if not newest:
+                raise
+            step = choose_step(run, None)
+    raise CheckpointGone(f"{run / 'checkpoints'}: checkpoints come and go too fast. Fix: more --keep_checkpoints.")
+
+
 def load_run(
     run: str | Path, *, step: int | None = None, ema: bool = True, batch: int = 32, precision: str | None = None
 ) -> Run:
@@ -174,7 +187,7 @@ def load_run(
 
     Raises UserError where the folder is no run, has no checkpoint, or not that step's.
     """
-    run = Path(run)
+    run, wanted = Path(run), step
     config = settings.load(TrainConfig, run)
     vocabulary = Vocabulary.load(run / "vocabulary.json")
     # The checkpoint's checksum takes a while (it holds the discriminator and Adam's moments, too), and no Python.
@@ -185,6 +198,6 @@ def load_run(
             encoder = build.build_text_encoder(len(vocabulary))
         step = chosen.result()
         checkpoint = tf.train.Checkpoint(text_encoder=encoder, **{"ema" if ema else "generator": generator})
-        Checkpoints(run / "checkpoints").restore(checkpoint, step, partial=True)
+        step = restore_chosen(checkpoint, run, step, newest=wanted is None)
     sampler = Sampler(generator, encoder, config.model.z_dim, config.model.c_dim, batch)
     return Run(run, config, vocabulary, step, sampler, generator, encoder)

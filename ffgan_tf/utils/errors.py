@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import functools
+import io
 import os
 import re
 import sys
@@ -13,15 +14,30 @@ class UserError(Exception):
     """Something the user can put right. The message names the file or flag, what is wrong, and the fix."""
 
 
+_WRITE_FIXES = (
+    ((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room on that disk"),
+    ((errno.EEXIST, errno.ENOTEMPTY), "something else was made there meanwhile; name another place"),
+    ((errno.EISDIR, errno.ENAMETOOLONG), "name another place"),
+)
+
+
 def cannot_write(path: str | os.PathLike, error: Exception, besides: str = "") -> UserError:
     """The error for a file or folder that could not be written, Python's or TensorFlow's; `besides` is said before the
     fix."""
-    # TensorFlow: `{{function_node …}} PATH; No space left on device [Op:SaveV2]`, and lines of where it was.
-    reason = re.sub(r"\{\{.*?\}\} ?| \[Op:.*", "", (str(error).splitlines() or [""])[0]) or type(error).__name__
-    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
-        os.strerror(number) in reason for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if isinstance(error, OSError) and error.strerror:  # without the path: that of a hidden file beside
+        reason = f"[Errno {error.errno}] {error.strerror}"
+    else:
+        # TensorFlow: `{{function_node …}} PATH; No space left on device [Op:SaveV2]`, and lines of where it was.
+        reason = re.sub(r"\{\{.*?\}\} ?| \[Op:.*", "", (str(error).splitlines() or [""])[0]) or type(error).__name__
+    number = getattr(error, "errno", None)
+    fix = next(
+        (
+            fix
+            for numbers, fix in _WRITE_FIXES
+            if number in numbers or (not number and any(os.strerror(each) in reason for each in numbers))
+        ),
+        "make the folder one that can be written to",
     )
-    fix = "make room on that disk" if full else "make the folder one that can be written to"
     return UserError(f"{path}: cannot be written ({reason}). {besides}Fix: {fix}, then run the same command again.")
 
 
@@ -41,23 +57,41 @@ def _say(message: str) -> None:
     print(("\r\033[K" if sys.stderr.isatty() else "") + message, file=sys.stderr, flush=True)
 
 
+def _of_the_system(error: OSError) -> str | None:
+    """The message for a file that the system refused; None for other errors of the system (a socket's, say)."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return str(cannot_write(error.filename or "a file", error))
+    if not isinstance(error.filename, (str, bytes)):
+        return None
+    name = os.fsencode(error.filename).decode("utf-8", "backslashreplace")
+    return f"{name}: {error.strerror}. Fix: make it one that can be read and written, or name another."
+
+
 def exit_code_main(main: Callable[[list], int]) -> Callable[[list], int]:
     """Wraps an absl main: a UserError becomes `error: …` on stderr and exit code 2, Ctrl-C exit code 130.
 
-    A full disk is for the user to fix too, wherever it is met.
+    What the system refuses to do with a file is for the user to fix too, wherever it is met: a full disk, a folder that
+    may not be written to, a name that is none. So is a reader of our output that went away (`… | head`): exit code 141,
+    without a word. Names that are not UTF-8 are printed with `\\x…` for their stray bytes.
     """
 
     @functools.wraps(main)
     def wrapped(argv):
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
             code = main(argv)
         except UserError as error:
             _say(f"error: {error}")
             code = 2
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
+            code = 141
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if (message := _of_the_system(error)) is None:
                 raise
-            _say(f"error: {cannot_write(error.filename or 'a file', error)}")
+            _say(f"error: {message}")
             code = 2
         except KeyboardInterrupt:
             _say("interrupted")

@@ -1,14 +1,22 @@
 """Files that are whole or not there: written beside their place, flushed to disk, then renamed."""
 
 import contextlib
+import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from ffgan_tf.utils.errors import UserError, report_write_errors
+
+FRESH = 60  # seconds: a folder this young may be one whose process has not locked it yet
 
 
 def fsync_dir(path: Path) -> None:
@@ -24,6 +32,48 @@ def _beside(path: Path, ending: str) -> Path:
     """A hidden name in `path`'s folder that nobody uses; the folder is made where it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.{ending}")
+
+
+def _remove_leftovers(path: Path, exclusive: bool) -> None:
+    """Removes the folders that killed processes left half-made for `path`. A living one holds its own locked: UserError
+    where `exclusive`."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 12}.tmp"):
+        with contextlib.suppress(OSError), _locked(leftover) as ours:
+            if ours and time.time() - leftover.stat().st_mtime > FRESH:
+                shutil.rmtree(leftover, ignore_errors=True)
+            elif not ours and exclusive:
+                raise UserError(
+                    f"{path}: another process is writing it (to {leftover.name}). Fix: wait for it, or name another "
+                    "folder."
+                )
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Holds the folder's lock inside, which the kernel drops with its process; false where another process has it."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)
+
+
+def check_writable(path: str | os.PathLike, flag: str = "") -> None:
+    """UserError unless a file can be made at `path`, or is there and can be appended to: before hours of work, not
+    after. Makes its folder where that is missing, and leaves nothing else behind."""
+    path, name = Path(path), f"{flag}={path}" if flag else path
+    with report_write_errors(name):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        there = os.path.lexists(path)
+        with open(path, "ab"):
+            pass
+        if not there:
+            path.unlink()
 
 
 def write_atomic(path: str | os.PathLike, content: bytes | str) -> None:
@@ -50,25 +100,29 @@ def write_atomic(path: str | os.PathLike, content: bytes | str) -> None:
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Writes `value` as indented JSON, atomically."""
-    write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Writes `value` as indented JSON, atomically; stray bytes of file names as JSON's escapes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    write_atomic(path, text.encode("utf-8", "backslashreplace"))
 
 
 @contextlib.contextmanager
-def directory_atomic(path: str | os.PathLike, replace: bool = False) -> Iterator[Path]:
+def directory_atomic(path: str | os.PathLike, replace: bool = False, exclusive: bool = False) -> Iterator[Path]:
     """Yields a new directory beside `path`; on success its files are flushed and it is renamed to `path`.
 
-    On an exception it is removed and `path` is as before. `replace=True` swaps an existing `path` out: a crash of the
-    machine between the two renames leaves the old one beside it, named `.NAME.….old`.
+    On an exception it is removed and `path` is as before; what a killed process left is removed by the next one.
+    `exclusive`: UserError where another process is at the same. `replace=True` swaps an existing `path` out: a crash of
+    the machine between the two renames leaves the old one beside it, named `.NAME.….old`.
     Raises FileExistsError where `path` exists and `replace` is false.
     """
     path = Path(path)
     if os.path.lexists(path) and not replace:
-        raise FileExistsError(path)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     temporary = _beside(path, "tmp")
+    _remove_leftovers(path, exclusive)
     temporary.mkdir()
     try:
-        yield temporary
+        with _locked(temporary):
+            yield temporary
         for folder, _, names in os.walk(temporary):
             for name in names:
                 with open(os.path.join(folder, name), "rb") as file:
@@ -87,7 +141,7 @@ def _swap_in(new: Path, path: Path, replace: bool) -> None:
         fsync_dir(path.parent)
         return
     if not replace:  # somebody made it while we were writing
-        raise FileExistsError(path)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     old = _beside(path, "old")
     os.rename(path, old)
     try:

@@ -61,8 +61,27 @@ def test_a_full_disk_is_the_users_to_mend_wherever_it_is_met(tmp_path):
     )
     named = run(f"raise OSError(28, 'No space left on device', {str(tmp_path / 'x')!r})")
     assert named.returncode == 2 and named.stderr.startswith(f"error: {tmp_path / 'x'}: cannot be written")
+
+
+def test_a_file_that_the_system_refuses_is_the_users_to_fix_wherever_it_is_met():
     other = run("open('/no/such/file')")
-    assert other.returncode == 1 and "Traceback" in other.stderr
+    assert (other.returncode, other.stderr) == (
+        2,
+        "error: /no/such/file: No such file or directory. Fix: make it one that can be read and written, or name "
+        "another.\n",
+    )
+    nameless = run("raise OSError(111, 'Connection refused')")
+    assert nameless.returncode == 1 and "Traceback" in nameless.stderr
+
+
+def test_a_name_that_is_not_utf8_can_be_told():
+    result = run(r"raise UserError('caf\udce9: no such file')", encoding="utf-8")
+    assert (result.returncode, result.stderr) == (2, "error: caf\\udce9: no such file\n")
+
+
+def test_output_that_nobody_reads_any_more_is_no_error():
+    result = run("os = __import__('os'); r, w = os.pipe(); os.close(r); os.dup2(w, 1); print('x' * 10, flush=True)")
+    assert (result.returncode, result.stderr) == (141, "")
 
 
 def test_what_cannot_be_written_is_named_with_its_mend(tmp_path):

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import PIL
 
@@ -25,10 +25,12 @@ from ffgan_tf.data.captions import CAPTIONS_PER_IMAGE, Vocabulary, read_captions
 from ffgan_tf.data.convert.attngan_captions import check_agreement
 from ffgan_tf.data.images import FILTER, Box, encode_image, shorter_side
 from ffgan_tf.data.problems import Problem, Unusable, format_report
-from ffgan_tf.utils.errors import UserError
-from ffgan_tf.utils.files import directory_atomic, sha256_file
+from ffgan_tf.utils.errors import UserError, report_write_errors
+from ffgan_tf.utils.files import directory_atomic, sha256_file, write_atomic
 from ffgan_tf.utils.progress import Progress
 from ffgan_tf.utils.reading import user_path
+
+LINES = 20  # of a report, for each kind of problem; the whole list goes into a file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,11 +142,45 @@ def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, An
 
     Every image is decoded once: the encoded bytes wait in an unnamed file beside `out` until all are known to be good.
     Raises UserError with one report of everything unusable, before anything is written; with `skip_bad` those are left
-    out and counted. The shards' bytes depend on the input and the settings only, not on the number of workers.
+    out and counted. A report beyond `LINES` of a kind is whole in `OUT.problems.txt`. UserError, too, where `out`
+    cannot be written, or another process is at it. The shards' bytes depend on the input and the settings only, not on
+    the number of workers.
     """
     out = Path(out)
-    if out.exists() and not settings.overwrite:
-        raise UserError(f"{out} exists. Fix: choose another --out, or replace it with --overwrite.")
+    _check_out(out, settings.overwrite)
+    with report_write_errors(f"--out={user_path(out)}"):
+        with (
+            directory_atomic(out, replace=settings.overwrite, exclusive=True) as folder,
+            tempfile.TemporaryFile(dir=out.parent) as spill,
+        ):
+            kept, problems, notes, mentions = _prepared_items(source, settings, spill)
+            _say_notes(source, notes, mentions)
+            _report(source, problems, kept, settings, out)
+            vocabulary = source.vocabulary or Vocabulary.from_captions(
+                text for _, prepared, _ in kept for text in prepared.texts
+            )
+            return _write(folder, source, settings, vocabulary, kept, notes, spill)
+
+
+def _check_out(out: Path, overwrite: bool) -> None:
+    """Raises UserError where something is at `out` that may not be replaced."""
+    if not os.path.lexists(out):
+        return
+    if not overwrite:
+        raise UserError(f"--out={user_path(out)} exists. Fix: choose another --out, or replace it with --overwrite.")
+    ours = (out / records.MANIFEST).is_file() or (out.is_dir() and not any(out.iterdir()))
+    if not ours:
+        raise UserError(
+            f"--out={user_path(out)} is no converted data set (it has no {records.MANIFEST}), so --overwrite spares "
+            "it. Fix: choose another --out."
+        )
+
+
+def _prepared_items(
+    source: Source, settings: Settings, spill: BinaryIO
+) -> tuple[list[tuple[Item, _Prepared, int]], list[Problem], collections.Counter, collections.Counter]:
+    """Every usable item, its encoded bytes (written to `spill`) replaced by their number; what is unusable; each note's
+    count of images, and of lines or words."""
     problems, notes, mentions = list(source.problems), collections.Counter(), collections.Counter()
     prepare = functools.partial(
         _prepare,
@@ -153,29 +189,20 @@ def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, An
         least=source.least_captions,
         most=source.most_captions,
     )
-    kept: list[tuple[Item, _Prepared, int]] = []  # the encoded bytes replaced by their number
-    out.parent.mkdir(parents=True, exist_ok=True)
+    kept: list[tuple[Item, _Prepared, int]] = []
     progress = Progress("converting", len(source.items), "images")
-    with tempfile.TemporaryFile(dir=out.parent) as spill:
-        with _mapper(settings.workers or os.cpu_count() or 1) as parallel_map:
-            for done, (item, prepared) in enumerate(zip(source.items, parallel_map(prepare, source.items)), 1):
-                found = prepared.problems or _disagreement(item, prepared, source.vocabulary)
-                problems += found
-                if not found:
-                    notes.update(set(prepared.notes))
-                    mentions.update(prepared.notes)
-                    kept.append((item, dataclasses.replace(prepared, encoded=b""), len(prepared.encoded)))
-                    spill.write(prepared.encoded)
-                progress.update(done)
-        progress.close()
-        _say_notes(source, notes, mentions)
-        _report(source, problems, kept, settings)
-        vocabulary = source.vocabulary or Vocabulary.from_captions(
-            text for _, prepared, _ in kept for text in prepared.texts
-        )
-        with directory_atomic(out, replace=settings.overwrite) as folder:
-            manifest = _write(folder, source, settings, vocabulary, kept, notes, spill)
-    return manifest
+    with _mapper(settings.workers or os.cpu_count() or 1) as parallel_map:
+        for done, (item, prepared) in enumerate(zip(source.items, parallel_map(prepare, source.items)), 1):
+            found = prepared.problems or _disagreement(item, prepared, source.vocabulary)
+            problems += found
+            if not found:
+                notes.update(set(prepared.notes))
+                mentions.update(prepared.notes)
+                kept.append((item, dataclasses.replace(prepared, encoded=b""), len(prepared.encoded)))
+                spill.write(prepared.encoded)
+            progress.update(done)
+    progress.close()
+    return kept, problems, notes, mentions
 
 
 def _say_notes(source: Source, notes: collections.Counter, mentions: collections.Counter) -> None:
@@ -187,7 +214,7 @@ def _say_notes(source: Source, notes: collections.Counter, mentions: collections
         print(f"note: {images:,} × {note}{more}", file=sys.stderr)
 
 
-def _report(source: Source, problems: Sequence[Problem], kept: Sequence, settings: Settings) -> None:
+def _report(source: Source, problems: Sequence[Problem], kept: Sequence, settings: Settings, out: Path) -> None:
     """Says what is unusable; raises UserError unless that is to be left out, and where a split would be empty."""
     full, left = {item.class_id for item in source.items}, {item.class_id for item, _, _ in kept}
     empty = [
@@ -199,13 +226,16 @@ def _report(source: Source, problems: Sequence[Problem], kept: Sequence, setting
         for class_id in sorted(full - left)
     ]
     problems = [*problems, *empty]
+    report = format_report(problems, LINES)
+    if report != (whole := format_report(problems)):
+        list_file = out.with_name(f"{out.name}.problems.txt")
+        write_atomic(list_file, whole.encode("utf-8", "backslashreplace") + b"\n")
+        report += f"\nThe whole list: {user_path(list_file)}"
     if problems and not settings.skip_bad:
-        raise UserError(
-            f"nothing was written.\n{format_report(problems)}\nFix the files above, or leave them out with --skip_bad."
-        )
+        raise UserError(f"nothing was written.\n{report}\nFix the files above, or leave them out with --skip_bad.")
     if problems:
         print(
-            f"{format_report(problems)}\n--skip_bad: left out {len(source.items) - len(kept):,} of "
+            f"{report}\n--skip_bad: left out {len(source.items) - len(kept):,} of "
             f"{len(source.items):,} listed images ({len(problems):,} problems)",
             file=sys.stderr,
         )
@@ -270,11 +300,11 @@ def _write(
             "source": vocabulary.source,
         },
         "made_by": {
-            "command": shlex.join(sys.argv),
+            "command": user_path(shlex.join(sys.argv)),
             "version": __version__,
             "python": platform.python_version(),
             "pillow": PIL.__version__,
-            "source": source.location,
+            "source": user_path(source.location),
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "left_out": len(source.items) - len(kept),
             "normalised": dict(sorted(notes.items())),
