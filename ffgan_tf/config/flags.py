@@ -33,17 +33,18 @@ def define_flags(config_class: type[Settings], flag_values: flags.FlagValues = f
     """Defines one absl flag for each field of `config_class`, under its group's title, and for its former names."""
     for place, field in config_class.fields():
         meta, name = field.metadata, field.name
+        default: Any = field.default
         bounds: dict[str, Any] = {"lower_bound": meta["low"], "upper_bound": meta["high"], "flag_values": flag_values}
         if meta["choices"] is not None and field.type is str:
-            flags.DEFINE_enum(name, field.default, list(meta["choices"]), meta["help"], flag_values=flag_values)
+            flags.DEFINE_enum(name, default, list(meta["choices"]), meta["help"], flag_values=flag_values)
         elif field.type is bool:
-            flags.DEFINE_boolean(name, field.default, meta["help"], flag_values=flag_values)
+            flags.DEFINE_boolean(name, default, meta["help"], flag_values=flag_values)
         elif field.type is int:
-            flags.DEFINE_integer(name, field.default, meta["help"], **bounds)
+            flags.DEFINE_integer(name, default, meta["help"], **bounds)
         elif field.type is float:
-            flags.DEFINE_float(name, field.default, meta["help"], **bounds)
+            flags.DEFINE_float(name, default, meta["help"], **bounds)
         else:
-            flags.DEFINE_string(name, field.default, meta["help"], flag_values=flag_values)
+            flags.DEFINE_string(name, default, meta["help"], flag_values=flag_values)
         if place:
             TITLES[flag_values[name]] = config_class.title(place)
         if meta["choices"] is not None:
