@@ -1,7 +1,7 @@
 """Flags of DAMSM's training, each by its effect: on one step, and on what trainings leave in their folders."""
 
+import functools
 import json
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +13,10 @@ from ffgan_tf.data import pipeline
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.losses.damsm import damsm_losses
 from ffgan_tf.run.checkpoints import Checkpoints
+from ffgan_tf.training import damsm_loop
 from ffgan_tf.training.damsm_loop import train
 from ffgan_tf.training.damsm_step import METRICS, Damsm
+from ffgan_tf.training.stopping import Stopping
 
 TINY = DamsmConfig.of(image_trunk="small", image_size=64, batch=8, max_words=7)
 
@@ -133,7 +135,7 @@ def by_r_precision(tiny_records, tmp_path_factory):
         return 7.0 * sum('"loss/total"' in line for line in log.read_text().splitlines()) if log.exists() else 0.0
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time, "monotonic", clock)
+        patch.setattr(damsm_loop, "Stopping", functools.partial(Stopping, clock=clock))
         return training(
             tiny_records,
             run,

@@ -1,7 +1,7 @@
 """Flags of the GAN's training whose effect lies in the loop, seen in what a training leaves in its folder."""
 
+import functools
 import json
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +15,10 @@ from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.models import build
 from ffgan_tf.run.checkpoints import Checkpoints
 from ffgan_tf.run.sampler import load_run
-from ffgan_tf.training import periodic_fid
+from ffgan_tf.training import gan_loop, periodic_fid
 from ffgan_tf.training.gan_loop import train
 from ffgan_tf.training.gan_step import Gan
+from ffgan_tf.training.stopping import Stopping
 from ffgan_tf.utils.errors import UserError
 
 TINY = dict(
@@ -158,7 +159,7 @@ def stopped(tiny_records, tmp_path_factory):
         text_forget_bias=5,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time, "monotonic", clock)
+        patch.setattr(gan_loop, "Stopping", functools.partial(Stopping, clock=clock))
         assert train(config, run) == 0
     return SimpleNamespace(run=run, step=Checkpoints(run / "checkpoints").latest(), config=config)
 
