@@ -1,6 +1,7 @@
 """The front door: `import ffgan_tf` alone, its names, and a run that draws sentences."""
 
 import gc
+import importlib.util
 import subprocess
 import sys
 import warnings
@@ -103,6 +104,15 @@ def test_every_public_name_resolves_and_explains_itself():
         assert name in ffgan_tf.__all__
     with pytest.raises(AttributeError, match="no attribute 'Genrator'"):
         _ = ffgan_tf.Genrator
+
+
+@pytest.mark.parametrize("room", sorted(path.parent for path in (ROOT / "ffgan_tf").glob("*/**/__init__.py")))
+def test_every_room_names_what_is_public(room):
+    name = ".".join(room.relative_to(ROOT).parts)
+    public = importlib.import_module(name).__all__
+    assert public and len(set(public)) == len(public)
+    for noun in public:  # modules, found without importing them; the settings' classes are imported already
+        assert noun in vars(sys.modules[name]) or importlib.util.find_spec(f"{name}.{noun}"), noun
 
 
 def test_which_tensorflow_is_found_without_importing_it():

@@ -1,1 +1,3 @@
 """Birds drawn by this project, in CUB's own layout."""
+
+__all__ = ["birds", "captions"]

@@ -1,1 +1,3 @@
 """Losses as pure functions."""
+
+__all__ = ["damsm", "gan"]

@@ -106,8 +106,8 @@ def compiled_steps(gan: Gan, strategy: tf.distribute.Strategy) -> Callable:
     def one_step(batches):
         return strategy.experimental_local_results(strategy.run(on_replica, args=(next(batches),)))[0]
 
-    if gan.config.devices.accumulate == 1:  # else the step loops over a tensor, which autograph makes a loop of the graph
-        # Autograph looks for such loops in every line of every layer: seconds of a start.
+    # Autograph looks for loops over tensors in every line of every layer: seconds of a start. Accumulation has them.
+    if gan.config.devices.accumulate == 1:
         one_step = tf.autograph.experimental.do_not_convert(one_step)
 
     @tf.function

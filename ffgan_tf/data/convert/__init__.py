@@ -1,1 +1,3 @@
 """Published data sets, and any folder of captioned images, into records."""
+
+__all__ = ["conversion", "cub", "folder", "oxford102"]

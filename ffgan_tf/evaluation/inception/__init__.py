@@ -1,1 +1,3 @@
 """The Inception networks that scores are defined by."""
+
+__all__ = ["networks", "preprocessing", "weights"]
