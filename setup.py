@@ -53,6 +53,7 @@ setup(
         f"tensorflow-metadata<1.16 ; {OLD}",  # later ones want a protobuf that TensorFlow 2.15 refuses
         "setuptools<81",  # TensorBoard 2.15 imports pkg_resources
         "tensorflow-datasets>=4.9.4",
+        "importlib-resources",  # it imports that on every Python, and asks for it on old ones alone
         "protobuf",
         "h5py",
         "scipy>=1.11",

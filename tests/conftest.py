@@ -28,7 +28,7 @@ def draw_cases(request) -> Callable[[int, Callable[[int], None]], None]:
         for seed in range(total):
             try:
                 case(seed)
-            except Exception as error:
+            except (Exception, pytest.fail.Exception) as error:
                 failures.append(f"seed {seed}: {type(error).__name__}: {error}")
         assert not failures, f"{len(failures):,} of {total:,} cases failed:\n" + "\n".join(failures[:20])
 

@@ -1,28 +1,68 @@
-"""Which of several workers this process is. Apart from `distribution`, so that it is known before TensorFlow is
-loaded."""
+"""Which of several workers this process is: apart from `distribution`, known before TensorFlow is loaded."""
 
 import json
 import os
+import re
+from typing import Any
 
 from ffgan_tf.utils.errors import UserError
+
+FORM = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):([1-9][0-9]{0,4})")
 
 
 def worker_rank() -> tuple[int, int]:
     """This worker's number and how many there are, by TF_CONFIG; (0, 1) without it.
 
-    Raises UserError where TF_CONFIG is not what tf.distribute reads.
+    Raises UserError where TF_CONFIG is not what tf.distribute reads: it would fail deep inside, or wait for workers
+    that never come.
     """
     text = os.environ.get("TF_CONFIG", "")
     try:
         found = json.loads(text or "{}")
-        workers = [
-            (kind, i) for kind in ("chief", "worker") for i in range(len(found.get("cluster", {}).get(kind, [])))
-        ]
-        if not workers:
+        if not found and isinstance(found, dict):
             return 0, 1
-        return workers.index((found["task"]["type"], int(found["task"]["index"]))), len(workers)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f'TF_CONFIG={text}: not of the form {{"cluster": {{"worker": ["host:port", …]}}, "task": '
-            f'{{"type": "worker", "index": 0}}}} ({error!r}).'
-        ) from None
+        workers = _workers(found)
+        return workers.index(_task(found)), len(workers)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)[:200]
+        raise UserError(f"TF_CONFIG={text[:300]}: {reason}. Fix: write it in this form: {FORM}") from None
+
+
+def _workers(found: Any) -> list[tuple[str, int]]:
+    """(kind, number) of all workers in TensorFlow's order. Raises ValueError, KeyError or TypeError."""
+    if not isinstance(found, dict) or not isinstance(found["cluster"], dict):
+        raise TypeError("not a JSON object with a cluster and a task")
+    if found.get("rpc_layer", "grpc") != "grpc":
+        raise ValueError(f"rpc_layer is {found['rpc_layer']!r}, only grpc is known")
+    cluster = found["cluster"]
+    if foreign := sorted(set(cluster) - {"chief", "worker"}):
+        raise ValueError(f"the cluster has {', '.join(foreign)}; training knows chief and worker")
+    for kind, addresses in cluster.items():
+        if not isinstance(addresses, list) or not addresses:
+            raise TypeError(f"{kind} is no list of addresses")
+        for address in addresses:
+            match = _ADDRESS.fullmatch(address) if isinstance(address, str) else None
+            if not match or int(match[2]) > 65535:
+                raise ValueError(f"{address!r} is no host:port")
+    if len(cluster.get("chief", [0])) != 1:
+        raise ValueError("more than one chief")
+    every = [address for addresses in cluster.values() for address in addresses]
+    if len(set(every)) != len(every):
+        raise ValueError("two workers have one address")
+    return [(kind, i) for kind in ("chief", "worker") for i in range(len(cluster.get(kind, [])))]
+
+
+def _task(found: dict[str, Any]) -> tuple[str, int]:
+    """(kind, number) of this process. Raises ValueError, KeyError or TypeError."""
+    task = found["task"]
+    if not isinstance(task, dict):
+        raise TypeError("task is no object")
+    kind, index = task["type"], task["index"]
+    if isinstance(index, str) and index.isdecimal() and index.isascii():
+        index = int(index)  # as TensorFlow reads it, too
+    if type(index) is not int or not isinstance(found["cluster"].get(kind), list):
+        raise ValueError(f"task {kind!r}, {index!r} is not in the cluster")
+    if not 0 <= index < len(found["cluster"][kind]):
+        raise ValueError(f"there is no {kind} of index {index}: counting begins at 0")
+    return kind, index

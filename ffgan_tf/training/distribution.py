@@ -30,6 +30,8 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
             'TF_CONFIG=\'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": '
             '"worker", "index": 0}}\', with index 1 on the second. For one machine: --strategy=mirrored.'
         )
+    rank, workers = worker_rank()
+    print(f"worker {rank} of {workers}: waiting until all are there", flush=True)
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 

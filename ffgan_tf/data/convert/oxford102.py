@@ -10,8 +10,11 @@ from pathlib import Path
 from ffgan_tf.data.convert.conversion import Item, Source
 from ffgan_tf.data.problems import Problem
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.reading import LIMITS, check_file
 
 LAST_TEST_CLASS = 20
+PUBLISHER = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/"
+SECONDS = 10  # for the publisher to answer
 _LAYOUT = (
     "Fix: point --oxford at the folder that holds jpg/image_XXXXX.jpg, imagelabels.mat and "
     "text_c10/class_XXXXX/image_XXXXX.txt."
@@ -24,6 +27,7 @@ def read_labels(path: Path) -> dict[int, int]:
 
     if not path.is_file():
         raise UserError(f"{path} is missing. {_LAYOUT}")
+    check_file(path, LIMITS["text"], fix=_LAYOUT)
     try:
         labels = scipy.io.loadmat(path)["labels"].ravel()
         return {index: int(label) for index, label in enumerate(labels, 1)}
@@ -51,28 +55,63 @@ def from_tfds(root: str | Path, data_dir: str | None, download: bool) -> Source:
     """Images and labels of tensorflow-datasets' `oxford_flowers102`, its three splits joined; captions under `root`.
 
     Nothing is downloaded unless `download`. Raises UserError where tfds has no such data in `data_dir` (None: its own
-    default).
+    default), cannot read it, or cannot fetch it.
     """
-    import tensorflow_datasets as tfds
-
     root = Path(root)
     _need_captions(root)
-    builder = tfds.builder("oxford_flowers102", data_dir=data_dir)
-    if download:
-        builder.download_and_prepare()
-    elif not builder.info.splits:
+    try:
+        import importlib_resources  # noqa: F401  tfds imports it late, and does not say what is missing
+        import tensorflow_datasets as tfds
+    except ImportError as error:
         raise UserError(
-            f"{builder.data_dir}: tensorflow-datasets has no oxford_flowers102 there. Fix: set --tfds_dir,"
-            " let it be fetched with --download, or use --source=files."
-        )
-    labels, images = {}, {}
-    for split in sorted(builder.info.splits):
-        for example in builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}):
-            file = example["file_name"].numpy().decode("utf-8")  # image_00001.jpg
-            number = int(Path(file).stem.rpartition("_")[2])
-            labels[number] = int(example["label"].numpy()) + 1  # tfds counts classes from 0
-            images[number] = example["image"].numpy()
+            f"--source=tfds: {error}. Fix: pip install tensorflow-datasets importlib-resources, or use --source=files."
+        ) from None
+    try:
+        builder = tfds.builder("oxford_flowers102", data_dir=data_dir)
+        if not builder.info.splits:
+            if not download:
+                raise UserError(
+                    f"{builder.data_dir}: tensorflow-datasets has no oxford_flowers102 there. Fix: set --tfds_dir,"
+                    " let it be fetched with --download, or use --source=files."
+                )
+            _download(builder)
+        labels, images = {}, {}
+        for split in sorted(builder.info.splits):
+            for example in builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}):
+                file = example["file_name"].numpy().decode("utf-8")  # image_00001.jpg
+                number = int(Path(file).stem.rpartition("_")[2])
+                labels[number] = int(example["label"].numpy()) + 1  # tfds counts classes from 0
+                images[number] = example["image"].numpy()
+    except UserError:
+        raise
+    except Exception as error:  # tfds raises nearly anything on damaged data
+        raise UserError(
+            f"--tfds_dir={data_dir or 'its default'}: tensorflow-datasets cannot read oxford_flowers102 "
+            f"({_first_line(error)}). Fix: remove that folder and fetch it again, or use --source=files."
+        ) from error
     return _source(root, labels, images)
+
+
+def _download(builder) -> None:
+    """`download_and_prepare` where the publisher answers. UserError else: tfds alone tries for minutes."""
+    import requests
+
+    fix = (
+        "Fix: try again where that address can be reached, or fetch 102flowers.tgz and imagelabels.mat from there and "
+        "use --source=files."
+    )
+    try:
+        requests.head(PUBLISHER, timeout=SECONDS, allow_redirects=True)
+    except requests.RequestException as error:
+        raise UserError(f"--download: {PUBLISHER} does not answer ({type(error).__name__}). {fix}") from None
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # a server's refusal, a checksum, a full disk
+        raise UserError(f"--download: tensorflow-datasets failed ({_first_line(error)}). {fix}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:300] or type(error).__name__
 
 
 def _need_captions(root: Path) -> None:

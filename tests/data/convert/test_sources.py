@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -161,9 +162,22 @@ def test_oxford_bad_input(tiny_oxford, tmp_path):
         oxford102.from_files(tiny_oxford)
 
 
+def test_download_ends_soon_where_nobody_answers(tiny_oxford, tmp_path, monkeypatch):
+    """The published builder, asked to download from a port of this machine at which nobody listens."""
+    pytest.importorskip("importlib_resources")
+    monkeypatch.setattr(oxford102, "PUBLISHER", "http://127.0.0.1:9/flowers/102/")
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    began = time.monotonic()
+    with pytest.raises(UserError, match=r"--download: http://127\.0\.0\.1:9/.* does not answer.*--source=files"):
+        oxford102.from_tfds(tiny_oxford, str(tmp_path / "tfds"), download=True)
+    assert time.monotonic() - began < 60
+
+
 @pytest.mark.slow
 def test_oxford_through_tfds_gives_the_same_records(tiny_oxford, tmp_path):
     """A prepared oxford_flowers102 of the tiny images, made by tensorflow-datasets itself, its three splits mixed."""
+    pytest.importorskip("importlib_resources")
     import tensorflow_datasets as tfds
 
     published = tfds.builder_cls("oxford_flowers102")
@@ -203,12 +217,16 @@ def test_oxford_through_tfds_gives_the_same_records(tiny_oxford, tmp_path):
     assert builder.name == "oxford_flowers102"
     builder.download_and_prepare()
     for name, source in (
-        ("tfds", oxford102.from_tfds(tiny_oxford, str(data_dir), download=False)),
+        ("tfds", oxford102.from_tfds(tiny_oxford, str(data_dir), download=True)),  # it is there: nothing is fetched
         ("files", oxford102.from_files(tiny_oxford)),
     ):
         convert(source, tmp_path / "out" / name, SETTINGS)
     made = {path.name: path.read_bytes() for path in (tmp_path / "out" / "tfds").glob("*.tfrecord")}
     assert len(made) == 2
+    (shard, *_) = data_dir.rglob("*.tfrecord*")
+    shard.write_bytes(shard.read_bytes()[:40])
+    with pytest.raises(UserError, match="--tfds_dir=.*cannot read oxford_flowers102.*Fix: "):
+        oxford102.from_tfds(tiny_oxford, str(data_dir), download=False)
     assert made == {path.name: path.read_bytes() for path in (tmp_path / "out" / "files").glob("*.tfrecord")}
 
 
