@@ -12,10 +12,10 @@ import numpy as np
 
 from ffgan_tf.run.text_to_image import Explanation, TextToImage
 from ffgan_tf.utils.errors import UserError
-from ffgan_tf.visuals.between import Between, stops_of
+from ffgan_tf.visuals.between import Between
 from ffgan_tf.visuals.canvas import stacked, table, tile_side
 from ffgan_tf.visuals.maps import coloured, energy, liveliest, overlay
-from ffgan_tf.visuals.sentences import swapped
+from ffgan_tf.visuals.sentences import Stop, stops_of, swapped
 
 WORDS_A_LINE = 8
 STAGES = {"F1": "F1", "F2f": "F2f = F2 + F1'", "F3f": "F3f = F3 + F2' + F1''"}  # Eq. 6, 7, 9
@@ -177,7 +177,7 @@ def interpolation(
     return Interpolation(sheet, film, [700 if i in at_stop else 80 for i in range(len(film))])
 
 
-def _way(stops, noises: bool, sentences: bool) -> str:
+def _way(stops: Sequence[Stop], noises: bool, sentences: bool) -> str:
     if not noises:
         return f"From sentence to sentence, the noise of seed {stops[0].seed} throughout."
     seeds = " » ".join(str(stop.seed) for stop in stops)
