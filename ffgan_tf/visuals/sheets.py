@@ -26,8 +26,8 @@ def attention_sheet(model: TextToImage, sentence: str, seed: int = 1, truncation
     return draw_attention(model.explain(sentence, seed, truncation=truncation), sentence, seed)
 
 
-def draw_attention(found: Explanation, sentence: str, seed: int | None = None) -> np.ndarray:
-    """The sheet of `attention_sheet` for what is known already."""
+def draw_attention(found: Explanation, sentence: str, seed: int | None = None, side: int = 0) -> np.ndarray:
+    """The sheet of `attention_sheet` for what is known already; `side`: of its tiles, pixels."""
     size = found.image.shape[0]
     sheets = []
     for start in range(0, len(found.reading.words), WORDS_A_LINE):
@@ -40,7 +40,7 @@ def draw_attention(found: Explanation, sentence: str, seed: int | None = None) -
         sheets.append(
             table(
                 tiles,
-                side=tile_side(size, 96),
+                side=side or tile_side(size, 96),
                 heading=sentence if start == 0 else "",
                 note=(
                     f"{_seed(seed)}Light: where the word is attended to; full light is the word's own peak. "
@@ -71,8 +71,10 @@ def features_sheet(
     return draw_features(model.explain(sentence, seed, truncation=truncation), sentence, seed, channels)
 
 
-def draw_features(found: Explanation, sentence: str, seed: int | None = None, channels: int = 6) -> np.ndarray:
-    """The sheet of `features_sheet` for what is known already."""
+def draw_features(
+    found: Explanation, sentence: str, seed: int | None = None, channels: int = 6, side: int = 0
+) -> np.ndarray:
+    """The sheet of `features_sheet` for what is known already; `side`: of its tiles, pixels."""
     size = found.image.shape[0]
     tiles, labels, names = [], [], []
     for number, (name, formula) in enumerate(STAGES.items()):
@@ -89,7 +91,7 @@ def draw_features(found: Explanation, sentence: str, seed: int | None = None, ch
         names.append(f"{formula} {maps.shape[0]} x {maps.shape[1]}")
     return table(
         tiles,
-        side=tile_side(size, 128),
+        side=side or tile_side(size, 128),
         heading=sentence,
         note=f"{_seed(seed)}Energy: mean over channels of the squares. Channels: those that vary most over the map. "
         "Dark blue is the least, yellow the greatest value of each map.",
