@@ -14,6 +14,7 @@ COMMANDS = (
     "train",
     "train_damsm",
     "sample",
+    "visualize",
     "evaluate",
     "colour_agreement",
     "convert_cub",

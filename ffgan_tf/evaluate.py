@@ -26,11 +26,9 @@ from ffgan_tf.config.shared import INT32
 from ffgan_tf.evaluation.engine import CACHE, evaluate_images, run_images
 from ffgan_tf.evaluation.images import FolderImages, Images, RecordImages
 from ffgan_tf.evaluation.paper_table import DATASETS, table
-from ffgan_tf.evaluation.protocols import OLD_NAMES, PROTOCOLS, Protocol, get_protocol
+from ffgan_tf.evaluation.protocols import NETWORKS, OLD_NAMES, PROTOCOLS, Protocol, get_protocol
 from ffgan_tf.metrics.seeds import SEED
 from ffgan_tf.utils.errors import UserError
-
-NETWORKS = ("fid2015", "keras", "stackgan_birds", "stackgan_flowers")
 
 
 def define_flags() -> None:

@@ -7,10 +7,8 @@ left out; a sentence without any known word is an error.
 """
 
 import re
-import sys
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 from absl import flags
 
@@ -18,24 +16,17 @@ from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.commands import run_command
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.run import settings
-from ffgan_tf.run.reading import UnknownWords, read_sentence
+from ffgan_tf.run.reading import UnknownWords
+from ffgan_tf.run.sentence_flags import check_words, define_sentence_flags, read_lines
 from ffgan_tf.run.text_to_image import load
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.seeds import LIMIT, parse_seeds
 
 
-class Line(NamedTuple):
-    """A sentence, and where it was given (for messages)."""
-
-    sentence: str
-    where: str
-
-
 def define_flags() -> None:
     """The command's flags: not at import, because several commands share names."""
     flags.DEFINE_string("run", "", "Folder of a trained run.")
-    flags.DEFINE_multi_string("text", [], "A sentence; give the flag again for more.")
-    flags.DEFINE_string("text_file", "", "A UTF-8 file with a sentence a line.")
+    define_sentence_flags()
     flags.DEFINE_integer("count", 4, "Images of each sentence.", lower_bound=1)
     flags.DEFINE_integer("seed", 1, "Seed of the noise.", lower_bound=0, upper_bound=LIMIT - 1)
     flags.DEFINE_string("seeds", "", "One image of each sentence for each of these seeds: 0-29,40. Instead of --count.")
@@ -45,35 +36,6 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "truncation", 0.0, "Draw the noise from the normal distribution cut off at this; 0: not cut.", lower_bound=0.0
     )
-
-
-def read_lines(texts: list[str], text_file: str) -> list[Line]:
-    """The sentences of both flags, in order. Raises UserError: none, an empty one, a file that cannot be read."""
-    lines = [Line(text, "--text") for text in texts]
-    if text_file:
-        try:
-            content = Path(text_file).read_bytes()
-            text = content.decode("utf-8-sig")
-        except OSError as error:
-            raise UserError(f"--text_file={text_file}: cannot be read ({error}).") from None
-        except UnicodeDecodeError as error:
-            number = content.count(b"\n", 0, error.start) + 1
-            raise UserError(
-                f"--text_file={text_file}, line {number}: not UTF-8 text ({error}). Fix: save the file as UTF-8."
-            ) from None
-        numbered = enumerate(text.split("\n"), 1)  # not splitlines(): it also splits at U+0085 and the like
-        lines += [Line(line.strip(), f"--text_file={text_file}, line {n}") for n, line in numbered if line.strip()]
-    if not lines:
-        raise UserError('no sentence given. Fix: --text="a small yellow bird", or --text_file=FILE with one a line.')
-    return lines
-
-
-def check_words(lines: list[Line], vocabulary: Vocabulary) -> None:
-    """Names unknown words on stderr. Raises UserError for a sentence without any known word, with where it stands."""
-    for line in lines:
-        reading = read_sentence(line.sentence, vocabulary, line.where)
-        if reading.warning:
-            print(f"warning: {reading.warning}", file=sys.stderr)
 
 
 def file_name(number: int, sentence: str, copy: int) -> str:

@@ -22,7 +22,8 @@ ROOMS = {
     "models": {"config", "utils", "compat"},
     "run": {"models", "data", "config", "utils", "compat"},
     "evaluation": {"run", "metrics", "models", "data", "config", "utils", "compat"},
-    "training": {"evaluation", "run", "metrics", "models", "losses", "data", "config", "utils", "compat"},
+    "visuals": {"evaluation", "run", "models", "data", "config", "utils"},
+    "training": {"visuals", "evaluation", "run", "metrics", "models", "losses", "data", "config", "utils", "compat"},
 }
 ROOT_NAMES = {"__version__"}  # what a room may take from ffgan_tf itself
 

@@ -111,6 +111,30 @@ class Log:
             tf.summary.image("samples", sheet[None])
         return path
 
+    def sheets(self, step: int, sheets: dict[str, np.ndarray]) -> None:
+        """Images (H, W, 3) uint8 by name, to TensorBoard alone."""
+        with self._tensorboard(step):
+            for name, sheet in sheets.items():
+                tf.summary.image(name, sheet[None])
+
+    def histograms(self, step: int, values: dict[str, np.ndarray]) -> None:
+        """The distribution of each array, to TensorBoard alone."""
+        with self._tensorboard(step):
+            for name, array in values.items():
+                tf.summary.histogram(name, array)
+
+    def hparams(self, settings: dict[str, bool | int | float | str], trial: str) -> None:
+        """The run as one trial of TensorBoard's HParams, whose figures are the scores that `evaluate` writes.
+
+        Once a run: TensorBoard keeps a trial's first entry.
+        """
+        from tensorboard.plugins.hparams import api
+
+        figures = [api.Metric(f"evaluation/{score}") for score in ("fid", "kid", "is", "precision", "recall")]
+        with self._tensorboard(0):
+            api.hparams_config([api.HParam(name) for name in settings], figures)
+            api.hparams(settings, trial_id=trial)
+
     def text(self, name: str, text: str, step: int = 0) -> None:
         """A text panel in TensorBoard (Markdown)."""
         with self._tensorboard(step):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.run.signals import StopRequest
+from ffgan_tf.training.board import Board
 from ffgan_tf.training.diagnose import check_finite, first_non_finite
 from ffgan_tf.training.distribution import (
     agreement,
@@ -65,8 +66,15 @@ def train(config: TrainConfig, run: str | Path) -> int:
     sample = SampleGrid(config, data, shown, gan.text_encoder, log, refresh)
     evaluator = make_evaluator(config, session, shown, gan.text_encoder)
     evaluate = PeriodicFid(session, evaluator, config.evaluation.eval_samples, refresh)
-    duties = {"sample": sample, "evaluate": evaluate}
+    board = Board(config, data, gan, shown, session.vocabulary, log)
+
+    def show(step: int) -> None:
+        sample(step)
+        board(step)
+
+    duties = {"sample": show, "evaluate": evaluate}
     sample.tell_sentences(step)
+    board.begin(step)
     say(first_line(config, data.images, schedule.total, replicas, session.run))
 
     # ---------------------------------------------------------------- steps

@@ -69,6 +69,11 @@ class Gan:
 
     # ---------------------------------------------------------------- what is saved, what is shown
 
+    @property
+    def replicas(self) -> int:
+        """How many devices share a batch."""
+        return self._strategy.num_replicas_in_sync
+
     def checkpoint(self) -> tf.train.Checkpoint:
         """What is saved and restored. Old runs know these names: they stay."""
         return tf.train.Checkpoint(
@@ -90,7 +95,7 @@ class Gan:
         """The EMA generator, for images: itself on one device. To read the statistics that several replicas keep, all
         workers must take part; so there it is a copy which one worker can use alone, of when `refresh` was last
         called."""
-        if self._strategy.num_replicas_in_sync == 1:
+        if self.replicas == 1:
             return self.ema
         return build.build_generator(self.config.model, self.config.devices.precision)
 

@@ -1,7 +1,6 @@
 """What lies between sentences and between noises."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -9,28 +8,10 @@ import tensorflow as tf
 from ffgan_tf.models import cpu_convolutions
 from ffgan_tf.run.sampler import truncated
 from ffgan_tf.run.text_to_image import TextToImage
-from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.pixels import to_uint8
+from ffgan_tf.visuals.sentences import Stop
 
 BATCH = 4  # images at once
-
-
-class Stop(NamedTuple):
-    """A point that an interpolation passes: a sentence and the seed of a noise."""
-
-    sentence: str
-    seed: int
-
-
-def stops_of(sentences: Sequence[str], seeds: Sequence[int]) -> list[Stop]:
-    """Sentences and seeds, of one length or one of them single, as a way of two stops or more; UserError otherwise."""
-    count = max(len(sentences), len(seeds))
-    if count < 2 or len(sentences) not in (1, count) or len(seeds) not in (1, count):
-        raise UserError(
-            f"interpolation of {len(sentences)} sentences and {len(seeds)} seeds: not a way. Fix: --text twice or more "
-            "with one seed, one --text with --seeds=1,2, or as many of one as of the other."
-        )
-    return [Stop(sentences[i % len(sentences)], seeds[i % len(seeds)]) for i in range(count)]
 
 
 class Between:

@@ -32,7 +32,7 @@ def legible(text: str) -> str:
 
 
 def wrap(text: str, width: float, size: int) -> list[str]:
-    """Lines of `text` at most `width` pixels wide; a word too long alone is broken, after `_`, `/` or `-` where it can."""
+    """Lines of `text` at most `width` pixels wide; a word too long alone is broken, after `_`, `/` or `-` at best."""
     font, lines, line = _font(size), [], ""
     for word in legible(text).split():
         longer = f"{line} {word}".strip()

@@ -104,8 +104,8 @@ class TrainingImages:
         return image[:, ::-1] if mirrored else image
 
     def name(self, place: int) -> str:
-        """Its name in the data set, `<class>/<image>`."""
-        return self.images.names[place]
+        """Its name in the data set, without its class."""
+        return self.images.names[place].rpartition("/")[2]
 
 
 def _once(places: np.ndarray, distances: np.ndarray, k: int, count: int) -> Neighbours:
@@ -144,7 +144,7 @@ def neighbours_sheet(
         labels.append(
             [f"{sentence} (seed {seed})"]
             + [
-                f"{distance / training.usual:.2f} x{' mirrored' if mirrored else ''} {training.name(place).rpartition('/')[2]}"
+                f"{distance / training.usual:.2f} x{' mirrored' if mirrored else ''} {training.name(place)}"
                 for place, mirrored, distance in row
             ]
         )

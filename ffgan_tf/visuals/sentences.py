@@ -1,8 +1,7 @@
-"""Which sentences to show: captions of the data set, one sentence with words swapped. Needs no TensorFlow by itself."""
+"""Which sentences to show: captions of the data set, words swapped, the stops of a way. Needs no TensorFlow."""
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +56,19 @@ def swapped(sentence: str, word: str, replacement: str) -> str:
     return changed
 
 
-def read_texts(texts: Sequence[str], text_file: str) -> list[str]:
-    lines = Path(text_file).read_text(encoding="utf-8").splitlines() if text_file else []
-    return [*texts, *(line.strip() for line in lines if line.strip())]
+class Stop(NamedTuple):
+    """A point that an interpolation passes: a sentence and the seed of a noise."""
+
+    sentence: str
+    seed: int
+
+
+def stops_of(sentences: Sequence[str], seeds: Sequence[int]) -> list[Stop]:
+    """Sentences and seeds, of one length or one of them single, as a way of two stops or more; UserError otherwise."""
+    count = max(len(sentences), len(seeds))
+    if count < 2 or len(sentences) not in (1, count) or len(seeds) not in (1, count):
+        raise UserError(
+            f"interpolation of {len(sentences)} sentences and {len(seeds)} seeds: not a way. Fix: --text twice or more "
+            "with one seed, one --text with --seeds=1,2, or as many of one as of the other."
+        )
+    return [Stop(sentences[i % len(sentences)], seeds[i % len(seeds)]) for i in range(count)]

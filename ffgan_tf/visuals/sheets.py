@@ -12,10 +12,10 @@ import numpy as np
 
 from ffgan_tf.run.text_to_image import Explanation, TextToImage
 from ffgan_tf.utils.errors import UserError
-from ffgan_tf.visuals.between import Between, stops_of
+from ffgan_tf.visuals.between import Between
 from ffgan_tf.visuals.canvas import stacked, table, tile_side
 from ffgan_tf.visuals.maps import coloured, energy, liveliest, overlay
-from ffgan_tf.visuals.sentences import swapped
+from ffgan_tf.visuals.sentences import Stop, stops_of, swapped
 
 WORDS_A_LINE = 8
 STAGES = {"F1": "F1", "F2f": "F2f = F2 + F1'", "F3f": "F3f = F3 + F2' + F1''"}  # Eq. 6, 7, 9
@@ -26,8 +26,8 @@ def attention_sheet(model: TextToImage, sentence: str, seed: int = 1, truncation
     return draw_attention(model.explain(sentence, seed, truncation=truncation), sentence, seed)
 
 
-def draw_attention(found: Explanation, sentence: str, seed: int | None = None) -> np.ndarray:
-    """The sheet of `attention_sheet` for what is known already."""
+def draw_attention(found: Explanation, sentence: str, seed: int | None = None, side: int = 0) -> np.ndarray:
+    """The sheet of `attention_sheet` for what is known already; `side`: of its tiles, pixels."""
     size = found.image.shape[0]
     sheets = []
     for start in range(0, len(found.reading.words), WORDS_A_LINE):
@@ -40,7 +40,7 @@ def draw_attention(found: Explanation, sentence: str, seed: int | None = None) -
         sheets.append(
             table(
                 tiles,
-                side=tile_side(size, 96),
+                side=side or tile_side(size, 96),
                 heading=sentence if start == 0 else "",
                 note=(
                     f"{_seed(seed)}Light: where the word is attended to; full light is the word's own peak. "
@@ -71,8 +71,10 @@ def features_sheet(
     return draw_features(model.explain(sentence, seed, truncation=truncation), sentence, seed, channels)
 
 
-def draw_features(found: Explanation, sentence: str, seed: int | None = None, channels: int = 6) -> np.ndarray:
-    """The sheet of `features_sheet` for what is known already."""
+def draw_features(
+    found: Explanation, sentence: str, seed: int | None = None, channels: int = 6, side: int = 0
+) -> np.ndarray:
+    """The sheet of `features_sheet` for what is known already; `side`: of its tiles, pixels."""
     size = found.image.shape[0]
     tiles, labels, names = [], [], []
     for number, (name, formula) in enumerate(STAGES.items()):
@@ -89,7 +91,7 @@ def draw_features(found: Explanation, sentence: str, seed: int | None = None, ch
         names.append(f"{formula} {maps.shape[0]} x {maps.shape[1]}")
     return table(
         tiles,
-        side=tile_side(size, 128),
+        side=side or tile_side(size, 128),
         heading=sentence,
         note=f"{_seed(seed)}Energy: mean over channels of the squares. Channels: those that vary most over the map. "
         "Dark blue is the least, yellow the greatest value of each map.",
@@ -177,7 +179,7 @@ def interpolation(
     return Interpolation(sheet, film, [700 if i in at_stop else 80 for i in range(len(film))])
 
 
-def _way(stops, noises: bool, sentences: bool) -> str:
+def _way(stops: Sequence[Stop], noises: bool, sentences: bool) -> str:
     if not noises:
         return f"From sentence to sentence, the noise of seed {stops[0].seed} throughout."
     seeds = " » ".join(str(stop.seed) for stop in stops)
