@@ -27,7 +27,8 @@ def settings(config_class: type) -> dict[str, object]:
     """Name → default of a training command's settings, as its command line has them."""
     values = flags.FlagValues()
     define_flags(config_class, values)
-    return {name: values[name].default for name in values}
+    former = {field.metadata["old_name"] for _, field in config_class.fields()}
+    return {name: values[name].default for name in values if name not in former}
 
 
 def declared_flags() -> set[str]:
@@ -37,7 +38,7 @@ def declared_flags() -> set[str]:
     for path in files:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             method = getattr(node.func, "attr", "") if isinstance(node, ast.Call) else ""
-            if method.startswith("DEFINE_") or method == "add_argument":
+            if method.startswith("DEFINE_") or method in ("add_argument", "renamed"):
                 names |= {
                     argument.value.lstrip("-") for argument in node.args[:1] if isinstance(argument, ast.Constant)
                 }

@@ -16,6 +16,7 @@ import ffgan_tf
 ROOT = Path(ffgan_tf.__file__).resolve().parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 IMPORTED_AS = {
+    "importlib_resources": "importlib-resources",
     "tensorflow_addons": "tensorflow-addons",
     "tensorflow_datasets": "tensorflow-datasets",
     "tf_keras": "tf-keras",

@@ -4,6 +4,9 @@ Classes 1–20 are the 1,155 test images and 21–102 the 7,034 training images:
 paper's Table 1. `setid.mat`, which splits within the classes, is not used.
 """
 
+import contextlib
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -94,15 +97,14 @@ def from_tfds(root: str | Path, data_dir: str | None, download: bool) -> Source:
 
 def _download(builder) -> None:
     """`download_and_prepare` where the publisher answers. UserError else: tfds alone tries for minutes."""
-    import requests
-
     fix = (
         "Fix: try again where that address can be reached, or fetch 102flowers.tgz and imagelabels.mat from there and "
         "use --source=files."
     )
     try:
-        requests.head(PUBLISHER, timeout=SECONDS, allow_redirects=True)
-    except requests.RequestException as error:
+        with contextlib.suppress(urllib.error.HTTPError):  # an answer as well: tfds will name it
+            urllib.request.urlopen(urllib.request.Request(PUBLISHER, method="HEAD"), timeout=SECONDS).close()
+    except OSError as error:
         raise UserError(f"--download: {PUBLISHER} does not answer ({type(error).__name__}). {fix}") from None
     try:
         builder.download_and_prepare()
