@@ -12,7 +12,8 @@ from ffgan_tf.training import start
 
 def main(argv: list[str]) -> int:
     """Settings and lock first, then the loop."""
-    with start.opened_run(argv, TrainConfig, "ffgan_tf.train", "runs/birds", "experiments/demo.cfg") as (config, run):
+    del argv
+    with start.opened_run(TrainConfig, "runs/birds", "experiments/demo.cfg") as (config, run):
         from ffgan_tf.training.gan_loop import train  # TensorFlow, once the flags are known to be right
 
         return train(config, run)

@@ -15,9 +15,8 @@ from ffgan_tf.training import start
 
 def main(argv: list[str]) -> int:
     """Settings and lock first, then the loop."""
-    with start.opened_run(
-        argv, DamsmConfig, "ffgan_tf.train_damsm", "runs/damsm_birds", "experiments/damsm_demo.cfg"
-    ) as (config, run):
+    del argv
+    with start.opened_run(DamsmConfig, "runs/damsm_birds", "experiments/damsm_demo.cfg") as (config, run):
         from ffgan_tf.training.damsm_loop import train  # TensorFlow, once the flags are known to be right
 
         return train(config, run)

@@ -2,16 +2,19 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TypeVar
 
 from absl import flags
 
+from ffgan_tf.config import DamsmConfig, TrainConfig
 from ffgan_tf.config import flags as settings_flags
 from ffgan_tf.data import records
 from ffgan_tf.run import settings
 from ffgan_tf.run.lock import run_lock
 from ffgan_tf.training.cluster import worker_rank
 from ffgan_tf.utils.errors import UserError
+
+T = TypeVar("T", TrainConfig, DamsmConfig)
 
 
 def define_flags(config_class: type) -> None:
@@ -26,17 +29,18 @@ def define_flags(config_class: type) -> None:
     settings_flags.define_flags(config_class)
 
 
+def writes_run(config: TrainConfig | DamsmConfig) -> bool:
+    """Whether this process is the one that writes in the run's folder: of several workers the first alone."""
+    return config.flat().get("strategy") != "multi_worker" or worker_rank()[0] == 0
+
+
 @contextlib.contextmanager
-def opened_run(
-    argv: list[str], config_class: type, command: str, example: str, recipe: str
-) -> Iterator[tuple[Any, str]]:
+def opened_run(config_class: type[T], example: str, recipe: str) -> Iterator[tuple[T, str]]:
     """Yields the resolved settings and the run's folder, locked; a mistake in a flag is told before TensorFlow is
     loaded.
 
-    `command`, `example` (a folder) and `recipe` (a flag file) are for messages.
+    `example` (a folder) and `recipe` (a flag file) are for messages.
     """
-    if len(argv) > 1:
-        raise UserError(f"{argv[1]!r} is no flag. See python -m {command} --help")
     run = flags.FLAGS.run
     if not run:
         raise UserError(
@@ -50,8 +54,7 @@ def opened_run(
             "tools/convert_cub.py make one."
         )
     records.read_manifest(config.data)  # before the run's folder is made
-    chief = getattr(config, "strategy", "one") != "multi_worker" or worker_rank()[0] == 0  # who alone writes there
-    with run_lock(run) if chief else contextlib.nullcontext():
+    with run_lock(run) if writes_run(config) else contextlib.nullcontext():
         for name, (was, now) in changed.items():
             print(f"--{name}: {was!r} before, {now!r} from here on", flush=True)
         yield config, run

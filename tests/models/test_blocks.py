@@ -171,7 +171,7 @@ def test_small_maps_on_a_cpu_and_nothing_else_go_through_products(rng, monkeypat
     used = []
     monkeypatch.setattr(cpu_convolutions, "product_conv", lambda *given: used.append(given) or tf.zeros([1, 4, 4, 2]))
     for cpu in (True, False):
-        monkeypatch.setattr(cpu_convolutions, "on_cpu", lambda: cpu)
+        monkeypatch.setattr(cpu_convolutions, "on_cpu", lambda cpu=cpu: cpu)
         blocks.conv(2, 4, 2)(tf.zeros([1, 8, 8, 3])), blocks.conv(2, 3)(tf.zeros([1, 4, 4, 3]))
         assert len(used) == 2
     monkeypatch.setattr(cpu_convolutions, "on_cpu", lambda: True)
