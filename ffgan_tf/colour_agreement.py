@@ -4,7 +4,7 @@
 
 Draws images of test sentences with a trained run and lets a small probe name the colour of the bird or flower. The
 colour wanted is that of the photograph which the sentence belongs to, from --labels: a CSV with the columns image and
-colour (tools/make_demo_dataset.py writes one). The probe is fitted on the train split's real images; how often it is
+colour (ffgan_tf.make_demo_dataset writes one). The probe is fitted on the train split's real images; how often it is
 right on the test split's is reported beside the figure, and so is chance. One JSON line goes to RUN/metrics.jsonl.
 Exit codes: 0 done, 2 something is for you to fix.
 """

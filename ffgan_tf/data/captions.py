@@ -136,7 +136,7 @@ class Vocabulary:
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
         """Reads what `save` wrote. Raises UserError: missing, damaged, or its hash is not its words'."""
-        fix = "Fix: convert the data again (tools/convert_*.py), or copy the file from where it was made."
+        fix = "Fix: convert the data again (ffgan_tf.convert_*), or copy the file from where it was made."
         if not os.path.lexists(path):
             raise UserError(f"{path}: the vocabulary is missing. {fix}")
         content = read_json(path, fix=fix, what="a vocabulary")

@@ -29,8 +29,8 @@ MANIFEST, DIGEST, VOCABULARY = "manifest.json", "manifest.sha256", "vocabulary.j
 SPLITS = ("train", "test")
 MAX_SHARD, MAX_RECORD = 1 << 40, 1 << 30  # bytes
 HOW_TO_MAKE = (
-    "Fix: make it with tools/convert_cub.py, tools/convert_oxford102.py or tools/convert_folder.py "
-    "(tools/make_demo_dataset.py makes CUB-like input without any download)."
+    "Fix: make it with ffgan_tf.convert_cub, ffgan_tf.convert_oxford102 or ffgan_tf.convert_folder "
+    "(ffgan_tf.make_demo_dataset makes CUB-like input without any download)."
 )
 
 
@@ -140,7 +140,7 @@ def digest_line(content: bytes) -> str:
 def read_manifest(data_dir: str | Path) -> dict[str, Any]:
     """The manifest of a converted data set, checked against its digest and the sizes of the files it names.
 
-    Raises UserError naming the missing or changed file. `tools/verify_records.py` checks every byte.
+    Raises UserError naming the missing or changed file. `ffgan_tf.verify_records` checks every byte.
     """
     folder = Path(data_dir)
     if not folder.is_dir():
@@ -216,7 +216,7 @@ def read_shard(path: str | Path) -> Iterator[Record]:
             yield parse(serialized.numpy())
     except (tf.errors.OpError, ValueError) as error:
         raise UserError(
-            f"{path}: damaged shard ({error}). Fix: run tools/verify_records.py, then convert the data again."
+            f"{path}: damaged shard ({error}). Fix: run python -m ffgan_tf.verify_records, then convert the data again."
         ) from None
 
 

@@ -39,7 +39,7 @@ def read_colour_labels(path: str | os.PathLike) -> dict[str, str]:
     Raises UserError where the file or a column is missing, a field is empty, or two lines name one image.
     """
     labels: dict[str, str] = {}
-    fix = "Fix: name the labels, --labels=FILE.csv (tools/make_demo_dataset.py writes colours.csv beside its images)."
+    fix = "Fix: name the labels, --labels=FILE.csv (ffgan_tf.make_demo_dataset writes colours.csv beside its images)."
     reader = csv.DictReader(io.StringIO(read_text(path, fix=fix)))
     try:
         if not {"image", "colour"} <= set(reader.fieldnames or ()):

@@ -1,6 +1,6 @@
 """DAMSM's trained encoders as folders: what `train_damsm` leaves in RUN/text_encoder and RUN/image_encoder.
 
-Text encoder: `encoder.json`, `weights.npz`, `vocabulary.json`; `tools/import_attngan_encoder.py` writes one, too, and
+Text encoder: `encoder.json`, `weights.npz`, `vocabulary.json`; `ffgan_tf.import_attngan_encoder` writes one, too, and
 the GAN's `--text_encoder` reads it. Image encoder: `encoder.json`, `weights.npz`: the heads, and the small trunk.
 Inception is a file of its own, of which `encoder.json` holds name and SHA-256.
 """
@@ -31,7 +31,7 @@ from ffgan_tf.utils.reading import LIMITS, as_unreadable, check_file, read_json,
 FORMAT = 1
 TEXT, IMAGE = "text_encoder", "image_encoder"  # their folders in a run of train_damsm
 ABOUT, WEIGHTS, VOCABULARY = "encoder.json", "weights.npz", "vocabulary.json"
-TEXT_FIX = "Fix: make it with ffgan_tf.train_damsm or tools/import_attngan_encoder.py."
+TEXT_FIX = "Fix: make it with ffgan_tf.train_damsm or ffgan_tf.import_attngan_encoder."
 IMAGE_FIX = "Fix: name the image_encoder folder of a run of ffgan_tf.train_damsm; to continue the run writes it anew."
 
 

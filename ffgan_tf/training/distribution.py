@@ -105,8 +105,8 @@ def compiled_steps(gan: Gan, strategy: tf.distribute.Strategy) -> Callable:
     def one_step(batches):
         return strategy.experimental_local_results(strategy.run(on_replica, args=(next(batches),)))[0]
 
-    # Accumulated steps loop over a tensor, and autograph makes that a loop of the graph. It looks for such loops in every
-    # line of every layer, though: half of the time from the start to the first step.
+    # Accumulated steps loop over a tensor, and autograph makes that a loop of the graph. It looks for such loops in
+    # every line of every layer, though: half of the time from the start to the first step.
     if gan.config.devices.accumulate == 1:
         one_step = tf.autograph.experimental.do_not_convert(one_step)
 

@@ -50,8 +50,8 @@ def opened_run(config_class: type[T], example: str, recipe: str) -> Iterator[tup
     config, changed = settings.resolve(config_class, run, flags.FLAGS.allow_config_change)
     if not config.data:
         raise UserError(
-            "--data is missing: the folder of a converted data set. Fix: tools/make_demo_dataset.py and "
-            "tools/convert_cub.py make one."
+            "--data is missing: the folder of a converted data set. Fix: ffgan_tf.make_demo_dataset and "
+            "ffgan_tf.convert_cub make one."
         )
     records.read_manifest(config.data)  # before the run's folder is made
     with run_lock(run) if writes_run(config) else contextlib.nullcontext():

@@ -39,7 +39,7 @@ def as_user_errors(config: TrainConfig) -> Iterator[None]:
             ) from error
         if "JPEG" in str(error):
             raise UserError(
-                f"--data={config.data}: an image cannot be decoded. Fix: tools/verify_records.py "
+                f"--data={config.data}: an image cannot be decoded. Fix: python -m ffgan_tf.verify_records "
                 f"--data={config.data} says where the damage is; convert again."
             ) from error
         raise

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -9,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 MARGIN, GAP = 16, 8
 INK, FAINT, PAPER = (24, 24, 28), (96, 96, 104), (255, 255, 255)
 HEADING, NAME, LABEL = 17, 13, 12  # sizes of the three kinds of text, pixels
-Tile = np.ndarray | None
+Tile: TypeAlias = "np.ndarray | None"
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -67,7 +67,7 @@ class Task:
         texts = [caption.text for caption in captions]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnknownWords)  # the command has named them
-            if self.kind == "compare":
+            if self.kind == "compare" or self.run is None:
                 models = {name: str(path) for name, path in self.models}
                 yield "compare", self.describe(None, texts, model=models), self._compare(captions)
                 return
@@ -122,17 +122,17 @@ class Task:
                 label = f"{name}, step {model.step:,}" + (f", seed {seed}" if len(self.seeds) > 1 else "")
                 rows.append(compare.Row(label, list(images[place :: len(self.seeds)])))
         if self.captions and self.options["real"]:
-            rows.insert(0, self._photographs(captions, rows))
+            rows.insert(0, self._photographs(captions, rows, self.captions[0]))
         return compare.compare_sheet(rows, captions)
 
-    def _photographs(self, captions: list[Caption], rows: list[compare.Row]) -> compare.Row:
+    def _photographs(self, captions: list[Caption], rows: list[compare.Row], split: str) -> compare.Row:
         """The real images of the captions, at the size that serves all rows best."""
         from ffgan_tf.evaluation.images import RecordImages
 
         wanted = max(image.shape[0] for row in rows for image in row.images if image is not None)
         largest = records.read_manifest(self.data)["image"]["max_size"]
         size = next((size for size in (largest // 4, largest // 2) if size >= wanted), largest)
-        photographs = RecordImages(self.data, self.captions[0], size)
+        photographs = RecordImages(self.data, split, size)
         found = [None if c.place < 0 else next(iter(photographs.read(c.place, c.place + 1))) for c in captions]
         return compare.Row("photograph", found)
 

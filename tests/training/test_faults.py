@@ -83,7 +83,7 @@ def test_a_image_that_cannot_be_decoded_stops_the_run_at_its_step(own_records, t
     with pytest.raises(
         UserError,
         match=rf"--data={own_records}: an image cannot be decoded\. Fix: "
-        rf"tools/verify_records\.py --data={own_records} ",
+        rf"ffgan_tf.verify_records --data={own_records} ",
     ):
         train(config, tmp_path / "run")
     kept = Checkpoints(tmp_path / "run" / "checkpoints")
@@ -99,7 +99,7 @@ def test_a_shard_that_changed_on_disk_is_named_before_training(own_records, tmp_
     shard.write_bytes(data)
     result = run("train", f"--run={tmp_path / 'run'}", f"--data={own_records}", *SETTINGS)
     assert result.returncode == 2 and "Traceback" not in result.stderr
-    assert f"error: {shard}: damaged shard" in result.stderr and "tools/verify_records.py" in result.stderr
+    assert f"error: {shard}: damaged shard" in result.stderr and "ffgan_tf.verify_records" in result.stderr
 
 
 class Moved:

@@ -174,7 +174,7 @@ def test_missing_data_is_named_with_the_tool_that_makes_it(tmp_path):
     result = run("train", f"--run={tmp_path / 'run'}", f"--data={tmp_path}")
     assert result.returncode == 2
     assert f"{tmp_path / 'manifest.json'}: the manifest is missing" in result.stderr
-    assert "tools/convert_cub.py" in result.stderr and "tools/make_demo_dataset.py" in result.stderr
+    assert "ffgan_tf.convert_cub" in result.stderr and "ffgan_tf.make_demo_dataset" in result.stderr
     assert not (tmp_path / "run").exists()
 
 

@@ -173,7 +173,7 @@ def test_no_usable_image(tiny_folder, tmp_path):
 
 
 def test_read_manifest_says_what_is_wrong_and_how_to_mend_it(tiny_folder, tmp_path):
-    with pytest.raises(UserError, match=r"nowhere: no such data folder.*tools/convert_cub\.py"):
+    with pytest.raises(UserError, match=r"nowhere: no such data folder.*ffgan_tf.convert_cub"):
         records.read_manifest(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"manifest\.json: the manifest is missing.*convert_oxford102"):
