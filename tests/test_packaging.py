@@ -24,6 +24,8 @@ IMPORTED_AS = {
     "absl": "absl-py",
     "google": "protobuf",
     "torch_fidelity": "torch-fidelity",
+    "importlib_resources": "importlib-resources",
+    "requests": "tensorflow-datasets",  # which downloads with it
 }
 
 
