@@ -97,7 +97,9 @@ def test_every_module_that_is_a_command_has_a_script(installed):
 
 def test_every_command_shows_its_help_and_refuses_an_unknown_flag(installed):
     for name, module in installed_commands(installed).items():
-        shown = installed.command(name, "--help").stdout
+        help_ = installed.command(name, "--help")
+        shown = help_.stdout
+        assert help_.returncode == 0, name
         assert f"python -m {module} " in shown and "\n  --" in shown, f"{name} --help:\n{shown}"
         refused = installed.command(name, "--nonsense")
         assert refused.returncode == 2, name
@@ -108,7 +110,9 @@ def test_every_command_shows_its_help_and_refuses_an_unknown_flag(installed):
 def test_a_recipe_is_found_from_any_folder(installed, recipe):
     """demo.cfg names --data=demo_data/records, which is not in this empty folder."""
     done = installed.command("ffgan-train", f"--flagfile={recipe}")
-    assert done.returncode == 2 and done.stderr.startswith("error: demo_data/records: no such data folder")
+    assert done.returncode == 2 and "\nerror: demo_data/records: no such data folder" in done.stderr
+    taken = installed.packages / "ffgan_tf" / "experiments" / "demo.cfg"
+    assert done.stderr.startswith(f"--flagfile={recipe}: taken from {taken}\n")
 
 
 def test_an_unknown_recipe_lists_those_that_are_there(installed):
