@@ -24,8 +24,6 @@ IMPORTED_AS = {
     "absl": "absl-py",
     "google": "protobuf",
     "torch_fidelity": "torch-fidelity",
-    "importlib_resources": "importlib-resources",
-    "requests": "tensorflow-datasets",  # which downloads with it
 }
 
 
