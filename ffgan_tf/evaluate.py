@@ -83,9 +83,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "variety", 0, "Images of each of --variety_sentences, for the variety within one sentence; 0: off.", 0, 1000
     )
-    flags.DEFINE_integer(
-        "variety_sentences", 100, "Captions of the reference that --variety takes, spread evenly.", 1, INT32
-    )
+    flags.DEFINE_integer("variety_sentences", 100, "Captions of the reference that --variety takes.", 1, INT32)
     flags.DEFINE_enum("format", "text", ("text", "md", "latex"), "Form of the tables.")
     flags.DEFINE_boolean("compare_to_paper", False, "Print the paper's Table 2 with this evaluation's row.")
     flags.DEFINE_enum(
