@@ -80,6 +80,10 @@ def define_flags() -> None:
     flags.DEFINE_integer("seed", SEED, "Seed of the noise and of every random choice of the scores.", 0, INT32)
     flags.DEFINE_string("cache_dir", CACHE, "Folder for features, under digests of what they were made from.")
     flags.DEFINE_string("output", "", "File that the JSON line is appended to; default: RUN/metrics.jsonl.")
+    flags.DEFINE_integer(
+        "variety", 0, "Images of each of --variety_sentences, for the variety within one sentence; 0: off.", 0, 1000
+    )
+    flags.DEFINE_integer("variety_sentences", 100, "Captions of the reference that --variety takes.", 1, INT32)
     flags.DEFINE_enum("format", "text", ("text", "md", "latex"), "Form of the tables.")
     flags.DEFINE_boolean("compare_to_paper", False, "Print the paper's Table 2 with this evaluation's row.")
     flags.DEFINE_enum(
@@ -137,6 +141,10 @@ def _check(given: flags.FlagValues, protocol: Protocol) -> None:
         raise UserError("--step or --steps, not both.")
     if given.damsm and not given.run:
         raise UserError("--damsm needs --run: R-precision asks for the captions that images were made from.")
+    if given.variety and not given.run:
+        raise UserError("--variety needs --run: it asks for several images of one sentence.")
+    if given.variety == 1:
+        raise UserError("--variety=1: one image has no variety. Fix: --variety=10")
     if given.damsm_trunk_weights and not given.damsm:
         raise UserError("--damsm_trunk_weights without --damsm: name the DAMSM that was trained on them.")
     if not (given.inception or protocol.network):
@@ -182,6 +190,8 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: Sequence[int |
         dataset = dataset or records.data_name
     elif not run:
         notes.append("no reference (--reference or --data): the Inception Score alone.")
+    if given.variety and not isinstance(reference, RecordImages):
+        raise UserError("--variety needs real images of known classes. Fix: a --protocol whose reference is --data's.")
     retrieval = None
     if given.damsm:
         from ffgan_tf.evaluation.retrieval import Damsm, retrieval_of
@@ -215,6 +225,13 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: Sequence[int |
         if run:
             run = run if step == steps[0] else run_at(step)
             images = run_images(run, data, protocol, given.num_samples, given.seed, batch)
+        variety = None
+        if given.variety:
+            from ffgan_tf.evaluation.sentence_variety import variety_images
+
+            variety = variety_images(
+                run, reference, given.variety_sentences, given.variety, protocol.truncation, given.seed, batch
+            )
         few = []
         if run and protocol.num_samples and images.count < protocol.num_samples:
             few = [f"{images.count:,} images, where protocol {protocol.name} takes up to {protocol.num_samples:,}."]
@@ -226,6 +243,7 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: Sequence[int |
                 protocol,
                 is_network=is_network,
                 retrieval=retrieval,
+                variety=variety,
                 batch=batch,
                 cache_dir=given.cache_dir,
                 seed=given.seed,

@@ -28,7 +28,7 @@ from ffgan_tf.utils.files import write_atomic
 from ffgan_tf.utils.image_files import png_bytes, webp_animation
 from ffgan_tf.utils.seeds import parse_seeds
 from ffgan_tf.visuals import compare
-from ffgan_tf.visuals.sentences import parse_captions, parse_swap, stops_of, swapped
+from ffgan_tf.visuals.sentences import check_swap, parse_captions, parse_swap, stops_of, swapped
 from ffgan_tf.visuals.task import Task
 
 # Each kind, and the flags that only some kinds know.
@@ -124,6 +124,9 @@ def _check_kind(task: Task) -> None:
         for text in task.texts:
             for word, others in task.swaps:
                 swapped(text, word, others[0])
+        vocabulary = Vocabulary.load(task.run / "vocabulary.json")
+        for word, others in task.swaps:
+            check_swap(vocabulary, word, others)
     if task.kind == "interpolate" and not task.captions:
         stops_of(task.texts, task.seeds)
     if task.kind == "neighbours" and task.options["by"] == "pixels" and task.options["inception_weights"]:

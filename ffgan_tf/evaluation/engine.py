@@ -14,6 +14,7 @@ from ffgan_tf.metrics.seeds import SEED
 
 if TYPE_CHECKING:  # it needs TensorFlow, which commands load once their flags are known to be right
     from ffgan_tf.evaluation.retrieval import Retrieval
+    from ffgan_tf.evaluation.sentence_variety import SentenceVariety
 
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache"), "ffgan_tf", "features")
 
@@ -26,6 +27,7 @@ def evaluate_images(
     *,
     is_network: Network | None = None,
     retrieval: "Retrieval | None" = None,
+    variety: "SentenceVariety | None" = None,
     batch: int = 32,
     cache_dir: str | os.PathLike = CACHE,
     seed: int = SEED,
@@ -36,7 +38,7 @@ def evaluate_images(
 
     One pass over `images` feeds all scores. Features come from `network`; the Inception Score from `is_network`, or
     where that is None from `network`'s own class head; R-precision from `retrieval`. Without a reference there are the
-    last two alone.
+    last two alone. `variety`, with a reference that knows its images' classes, adds the variety within one sentence.
     Raises UserError for damaged images, too few of them, and features that are not finite.
     """
     began = time.time()
@@ -51,6 +53,10 @@ def evaluate_images(
         real, statistics = reference_features(reference, network, batch, cache_dir)
         scores, said = compare_features(found.arrays[0]["pool"], real, statistics, seed)
         remarks += said
+        if variety:
+            varied, files = variety.score(network, real, reference.classes, batch, cache_dir)
+            scores |= varied
+            found.files.append(files)
     classes, said = score_classes(found.arrays[len(networks) - 1].get("probs"), protocol.splits, seed)
     scores |= classes
     if retrieval:

@@ -135,8 +135,14 @@ class RecordImages:
         self.count, self.what = len(self._order), f"{data_dir} {split}"
         self.data_name = manifest["name"]
         self.names = [self._split.names[index] for index in self._order]  # '<class>/<image>'
+        self.classes = self._split.classes[self._order]
         self._size, self._max_size, self._crop, self._seed = image_size, max_size, crop, seed
         self._content = [shard["sha256"] for shard in manifest["splits"][split]["shards"]]
+
+    def first_captions(self, count: int) -> list[list[int]]:
+        """Token ids of the first captions of `count` of the images, or of all, spread evenly over them."""
+        split, places = self._split, np.linspace(0, self.count - 1, min(count, self.count)).astype(int)
+        return [split.tokens[i, 0, : split.lengths[i, 0]].tolist() for i in self._order[places]]
 
     def identity(self, start: int, stop: int) -> str:
         seed = self._seed if self._crop == "random_flip" else 0

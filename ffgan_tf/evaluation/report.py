@@ -19,6 +19,8 @@ SCALARS = (
     "coverage",
     "r_precision",
     "r_precision_std",
+    "variety",
+    "variety_ratio",
 )
 _LABELS = {
     "fid": "FID",
@@ -29,6 +31,8 @@ _LABELS = {
     "density": "density",
     "coverage": "coverage",
     "r_precision": "R-precision",
+    "variety": "variety in a sentence",
+    "variety_ratio": "of a class's variety",
 }
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ffgan_tf.data.captions import tokenize
+from ffgan_tf.data.captions import Vocabulary, tokenize
 from ffgan_tf.utils.errors import UserError
 
 SPLITS = ("test", "train")
@@ -45,6 +45,16 @@ def parse_swap(text: str) -> tuple[str, list[str]]:
     if not equals or not tokenize(word) or not all(tokenize(other) for other in replacements):
         raise UserError(f"--swap={text}: not words. Fix: --swap=red=blue,yellow puts blue, then yellow, for red")
     return word, replacements
+
+
+def check_swap(vocabulary: Vocabulary, word: str, replacements: Sequence[str]) -> None:
+    """Raises UserError where a replacement has a word that the vocabulary has not: the swap would leave it out."""
+    for other in replacements:
+        if unknown := vocabulary.encode(other)[1]:
+            raise UserError(
+                f"--swap={word}={other}: {', '.join(unknown)} is not in the run's vocabulary. Fix: a word of the run's "
+                "vocabulary.json."
+            )
 
 
 def swapped(sentence: str, word: str, replacement: str) -> str:

@@ -15,7 +15,7 @@ from ffgan_tf.utils.errors import UserError
 from ffgan_tf.visuals.between import Between
 from ffgan_tf.visuals.canvas import stacked, table, tile_side
 from ffgan_tf.visuals.maps import coloured, energy, liveliest, overlay
-from ffgan_tf.visuals.sentences import Stop, stops_of, swapped
+from ffgan_tf.visuals.sentences import Stop, check_swap, stops_of, swapped
 
 WORDS_A_LINE = 8
 STAGES = {"F1": "F1", "F2f": "F2f = F2 + F1'", "F3f": "F3f = F3 + F2' + F1''"}  # Eq. 6, 7, 9
@@ -114,13 +114,8 @@ def edits_sheet(
     run's vocabulary.
     """
     changes = [(word, other) for word, others in swaps for other in others]
-    for word, other in changes:
-        _, unknown = model.vocabulary.encode(other)
-        if unknown:
-            raise UserError(
-                f"--swap={word}={other}: {', '.join(unknown)} is not in the run's vocabulary. Fix: a word of "
-                f"{model.folder / 'vocabulary.json'}."
-            )
+    for word, others in swaps:
+        check_swap(model.vocabulary, word, others)
     sentences = [sentence] + [swapped(sentence, word, other) for word, other in changes]
     images = model.generate(sentences, seeds=seeds, truncation=truncation)
     return table(

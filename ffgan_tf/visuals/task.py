@@ -53,11 +53,11 @@ class Task:
 
         return load(path, self.step, self.ema)
 
-    def describe(self, model: "TextToImage | None", sentences: list[str], **others: Any) -> dict[str, Any]:
+    def describe(self, loaded: "TextToImage | None", sentences: list[str], **others: Any) -> dict[str, Any]:
         """The settings that go into a sheet's file."""
         found: dict[str, Any] = {"Software": f"ffgan_tf {__version__}", "kind": self.kind}
-        if model:
-            found |= {"run": str(model.folder), "step": model.step, "ema": model.ema}
+        if loaded:
+            found |= {"run": str(loaded.folder), "step": loaded.step, "ema": loaded.ema}
         found |= {"sentences": sentences, "seeds": self.seeds, "truncation": self.truncation}
         return found | {name: value for name, value in self.options.items() if value not in (None, "", [])} | others
 
