@@ -146,7 +146,8 @@ class UpConv(tf.keras.layers.Layer):
 
     def call(self, inputs):
         if isinstance(inputs, (tuple, list)):
-            return fast_ops.up_conv_of_joined(*inputs, self.kernel)
+            x, vector, matrix = inputs
+            return fast_ops.up_conv_of_joined(x, vector, matrix, self.kernel)
         return fast_ops.up_conv(inputs, self.kernel)
 
 

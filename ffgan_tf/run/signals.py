@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 from types import FrameType
+from typing import Any
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -17,7 +18,7 @@ class StopRequest:
 
     def __init__(self):
         self.asked: str | None = None
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}
         self._terminals: list[int] = []
 
     def __enter__(self) -> "StopRequest":

@@ -101,7 +101,9 @@ def save_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, step: int, sc
         **scores,
     }
     save_text_encoder(run / TEXT, damsm.text_encoder, vocabulary, made_by)
-    save_image_encoder(run / IMAGE, damsm.heads, damsm.trunk or damsm.frozen, run / TEXT, made_by)
+    trunk = damsm.trunk or damsm.frozen
+    assert trunk is not None  # one or the other
+    save_image_encoder(run / IMAGE, damsm.heads, trunk, run / TEXT, made_by)
 
 
 def repair_encoder_pair(run: Path, damsm: Damsm, vocabulary: Vocabulary, checkpoints: Checkpoints) -> None:

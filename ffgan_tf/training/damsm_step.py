@@ -1,6 +1,5 @@
 """What DAMSM trains, and one step of it (docs/model.md section 9)."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -9,7 +8,7 @@ from ffgan_tf.config import DamsmConfig
 from ffgan_tf.data.pipeline import DROPOUT, seed_of
 from ffgan_tf.losses.damsm import damsm_losses
 from ffgan_tf.models import build
-from ffgan_tf.models.image_encoder import Heads, SmallTrunk
+from ffgan_tf.models.image_encoder import Heads, InceptionTrunk, SmallTrunk
 from ffgan_tf.models.text_encoder import DROPOUT as DROPOUT_RATE
 from ffgan_tf.training.adam import adam
 from ffgan_tf.utils.pixels import to_unit
@@ -35,7 +34,7 @@ class Damsm:
     images, which make an epoch of the learning rate's.
     """
 
-    def __init__(self, config: DamsmConfig, words: int, images: int, frozen: Callable | None = None):
+    def __init__(self, config: DamsmConfig, words: int, images: int, frozen: InceptionTrunk | None = None):
         self.config, self._images, self.frozen = config, images, frozen
         self.text_encoder = build.build_text_encoder(words, config.text.text_init_range, config.schedule.seed)
         self.heads = Heads(seed=config.schedule.seed, name="heads")
@@ -59,7 +58,9 @@ class Damsm:
             return tuple(tf.cast(part, tf.float32) for part in image)
         if self.trunk:
             return self.trunk(to_unit(image), training=training)
-        return tuple(tf.stop_gradient(part) for part in self.frozen(to_unit(image)))
+        assert self.frozen is not None  # one or the other
+        local, pooled = self.frozen(to_unit(image))
+        return tf.stop_gradient(local), tf.stop_gradient(pooled)
 
     def encode(self, image, tokens: tf.Tensor, lengths: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> Encoded:
         """Images (or cached features) and captions (B, T), (B,); with dropout where its seed (2,) is given."""

@@ -102,9 +102,6 @@ def compiled_steps(gan: Gan, strategy: tf.distribute.Strategy) -> Callable:
             metrics = context.all_reduce(tf.distribute.ReduceOp.MEAN, metrics)
         return metrics
 
-    # There is no branch on a tensor's value in a step, and autograph would look for one in every line of every layer:
-    # half of the time from the start to the first step.
-    @tf.autograph.experimental.do_not_convert
     def one_step(batches):
         return strategy.experimental_local_results(strategy.run(on_replica, args=(next(batches),)))[0]
 

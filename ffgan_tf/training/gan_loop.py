@@ -31,7 +31,7 @@ from ffgan_tf.training.gan_setup import (
 from ffgan_tf.training.gan_step import METRICS, Gan
 from ffgan_tf.training.meter import Meter, status_line
 from ffgan_tf.training.periodic_fid import PeriodicFid, make_evaluator
-from ffgan_tf.training.session import Session, say, stored_size
+from ffgan_tf.training.session import Actions, Session, say, stored_size
 from ffgan_tf.training.step_errors import as_user_errors
 from ffgan_tf.training.stopping import Stopping
 
@@ -72,7 +72,7 @@ def train(config: TrainConfig, run: str | Path) -> int:
         sample(step)
         board(step)
 
-    duties = {"sample": show, "evaluate": evaluate}
+    duties: Actions = {"sample": show, "evaluate": evaluate}
     sample.tell_sentences(step)
     board.begin(step)
     say(first_line(config, data.images, schedule.total, replicas, session.run))

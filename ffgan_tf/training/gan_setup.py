@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -37,7 +38,7 @@ class GanData:
                 "(Eq. 4). Fix: convert with classes."
             )
 
-    def batches(self, start_step: int, **place: int) -> tf.data.Dataset:
+    def batches(self, start_step: int, **place: Any) -> tf.data.Dataset:
         """Training batches from a step on, a function of the settings' seed; `place`: see `training_batches`."""
         config = self._config
         return training_batches(

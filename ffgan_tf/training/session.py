@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from ffgan_tf.config.fields import Settings
+from ffgan_tf.config import DamsmConfig, TrainConfig
 from ffgan_tf.data import records
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import size_ratio
@@ -48,12 +48,14 @@ def say(line: str) -> None:
 class Session:
     """A run's folder while one process trains in it.
 
-    `command` is named in the closing line; `config` has `data` and a `schedule`. `output`: where this process writes,
+    `command` is named in the closing line; `output`: where this process writes,
     if that is not the run's folder: workers after the first take part in saving, but their files are not the run's.
     Raises UserError where the records' vocabulary is not the run's, or no checkpoint of several is whole.
     """
 
-    def __init__(self, command: str, config: Settings, run: str | Path, output: str | Path | None = None):
+    def __init__(
+        self, command: str, config: TrainConfig | DamsmConfig, run: str | Path, output: str | Path | None = None
+    ):
         self.command, self.config = command, config
         self.run, self._read_from = Path(output or run), Path(run)
         self._vocabulary_file = Path(config.data) / records.VOCABULARY
