@@ -14,7 +14,7 @@ from ffgan_tf.training.damsm_step import METRICS, Damsm
 from ffgan_tf.training.diagnose import check_finite
 from ffgan_tf.training.feature_cache import Stopped
 from ffgan_tf.training.meter import Meter, status_line
-from ffgan_tf.training.session import Session, say, stored_size
+from ffgan_tf.training.session import Actions, Session, say, stored_size
 from ffgan_tf.training.stopping import Stopping
 
 FIX = "a smaller --lr, with --allow_config_change"
@@ -50,7 +50,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
         # ------------------------------------------------------------ what the run shows of itself
         log = session.open_log()
         validation = data.validation(damsm, session.vocabulary, test_features)
-        duties = {"validate": Validate(session, damsm, validation, log)}
+        duties: Actions = {"validate": Validate(session, damsm, validation, log)}
         counts = f"{data.images:,} images, {len(session.vocabulary):,} words, {schedule.total:,} steps"
         say(f"{counts} of {config.schedule.batch}; TensorBoard: tensorboard --logdir={session.run}")
 

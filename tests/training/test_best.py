@@ -22,7 +22,7 @@ VOCABULARY = Vocabulary(["<end>", "a", "bird"])
 
 @pytest.fixture
 def damsm() -> Damsm:
-    return Damsm(DamsmConfig.of(image_encoder="small", image_size=64, batch=4), len(VOCABULARY), images=24)
+    return Damsm(DamsmConfig.of(image_trunk="small", image_size=64, batch=4), len(VOCABULARY), images=24)
 
 
 @pytest.fixture

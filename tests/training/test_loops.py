@@ -73,7 +73,7 @@ def test_what_the_killed_run_owed_comes_and_the_rates_are_the_settings_own(tiny_
 def test_damsms_encoders_come_after_a_kill_before_them(tiny_records, tmp_path, monkeypatch, capsys):
     """Killed between the last checkpoint and the validation; the same command leaves validation, best mark and pair."""
     config = DamsmConfig.of(
-        data=str(tiny_records), image_encoder="small", image_size=64, batch=8, steps=2, log_every=1, attention_images=2
+        data=str(tiny_records), image_trunk="small", image_size=64, batch=8, steps=2, log_every=1, attention_images=2
     )
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(damsm_setup.Validate, "__call__", raises)

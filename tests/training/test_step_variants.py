@@ -215,6 +215,15 @@ def test_several_steps_a_call_are_the_same_steps():
     np.testing.assert_allclose(one[0], apart, rtol=1e-3, atol=1e-5)
 
 
+def test_accumulated_parts_are_a_loop_of_the_compiled_step():
+    """As the training loop compiles it: the plain step is traced without autograph, this one cannot be."""
+    metrics, after = compiled(make_gan("float32", accumulate=2, **LINEAR), [1])
+    eager = make_gan("float32", accumulate=2, **LINEAR)
+    np.testing.assert_allclose(metrics[0], eager.train_step(make_batch()), rtol=1e-3, atol=1e-5)
+    for left, right in zip(weights(eager), after):
+        np.testing.assert_allclose(right, left, rtol=0, atol=1e-3 * max(1e-2, np.abs(left).max()))
+
+
 @pytest.mark.slow
 def test_xla_computes_the_same_step():
     plain, gan = make_gan("float32", **LINEAR), make_gan("float32", jit_compile=True, **LINEAR)
