@@ -139,8 +139,9 @@ def _missing(parts: list[Path], sizes: list[int], views: int, cache_dir: str | P
     whole = [exists and _whole(part, (size, views)) for part, exists, size in zip(parts, there, sizes)]
     if damaged := [part.name for part, exists, sound in zip(parts, there, whole) if exists and not sound]:
         print(
-            f"--cache_dir={cache_dir}: {len(damaged):,} folders of {parts[0].parent.name} are not as they were written, "
-            f"or without digests ({', '.join(damaged[:3])}{', …' if len(damaged) > 3 else ''}); they are made again",
+            f"--cache_dir={cache_dir}: {len(damaged):,} folders of {parts[0].parent.name} are not as they were "
+            f"written, or without digests ({', '.join(damaged[:3])}{', …' if len(damaged) > 3 else ''}); they are made "
+            "again",
             flush=True,
         )
     return [i for i, sound in enumerate(whole) if not sound]

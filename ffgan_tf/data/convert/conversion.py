@@ -181,7 +181,9 @@ def _prepared_items(
 ) -> tuple[list[tuple[Item, _Prepared, int]], list[Problem], collections.Counter, collections.Counter]:
     """Every usable item, its encoded bytes (written to `spill`) replaced by their number; what is unusable; each note's
     count of images, and of lines or words."""
-    problems, notes, mentions = list(source.problems), collections.Counter(), collections.Counter()
+    problems = list(source.problems)
+    notes: collections.Counter[str] = collections.Counter()
+    mentions: collections.Counter[str] = collections.Counter()
     prepare = functools.partial(
         _prepare,
         image_size=settings.image_size,
