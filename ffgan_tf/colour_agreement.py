@@ -78,9 +78,12 @@ def main(argv: list[str]) -> int:
     from ffgan_tf.evaluation.report import append_json_line
     from ffgan_tf.run.sampler import load_run
     from ffgan_tf.run.vocabulary import check_same_vocabulary
-    from ffgan_tf.utils.files import write_atomic
+    from ffgan_tf.utils.files import check_writable, write_atomic
     from ffgan_tf.utils.grid import png
 
+    if Path(given.run).is_dir():  # before the work, not after
+        check_writable(Path(given.run) / "metrics.jsonl")
+        check_writable(given.sheet or Path(given.run) / "samples" / "colours.png", "--sheet" if given.sheet else "")
     run = load_run(given.run, step=given.step, batch=given.batch)
     data = given.data or run.config.data
     records.read_manifest(data)

@@ -110,6 +110,15 @@ class BatchNormalization(tf.keras.layers.BatchNormalization):
             self._samples = tf.cast(samples, self.moving_variance.dtype)
         return super().call(inputs, training=training)
 
+    def _no_sync_calculate_mean_and_var(self, inputs, reduction_axes, keep_dims, mask=None):
+        """Mean and variance whose derivatives are right to any order: `tf.nn.moments` stops the mean's gradient within
+        the variance, which leaves the first derivative right and makes the second (R1's, MA-GP's) wrong."""
+        if mask is not None:
+            return super()._no_sync_calculate_mean_and_var(inputs, reduction_axes, keep_dims, mask=mask)
+        mean = tf.reduce_mean(inputs, reduction_axes, keepdims=True)
+        variance = tf.reduce_mean(tf.math.squared_difference(inputs, mean), reduction_axes, keepdims=keep_dims)
+        return (mean if keep_dims else tf.squeeze(mean, reduction_axes)), variance
+
     def _assign_moving_average(self, variable, value, momentum, inputs_size):
         if variable is self.moving_variance and self._samples is not None:
             value = tf.cast(value, variable.dtype) * self._samples / tf.maximum(self._samples - 1, 1)

@@ -4,7 +4,8 @@ ROOT holds the published files: jpg/image_XXXXX.jpg, imagelabels.mat and text_c1
 1-20 become the test split, 21-102 the training split.
 
 With --source=tfds the images and labels come through tensorflow-datasets (oxford_flowers102, which must have been
-prepared, or is with --download); the captions still come from ROOT/text_c10. Exit codes: 0 done, 2 something is for you
+prepared, or is with --download); the captions still come from ROOT/text_c10. With --captions_pickle, ROOT also holds
+{train,test}/filenames.pickle, the order that AttnGAN's captions.pickle has. Exit codes: 0 done, 2 something is for you
 to fix.
 """
 
@@ -20,6 +21,12 @@ def define_flags() -> None:
     flags.DEFINE_enum("source", "files", ["files", "tfds"], "Where images and labels come from.")
     flags.DEFINE_string("tfds_dir", None, "tensorflow-datasets' data folder; default: its own.")
     flags.DEFINE_bool("download", False, "With --source=tfds: let tensorflow-datasets fetch the data set.")
+    flags.DEFINE_string(
+        "captions_pickle",
+        None,
+        "AttnGAN's captions.pickle for flowers, for a text encoder that was released with it: its vocabulary and token "
+        "ids are used. ROOT/{train,test}/filenames.pickle of the same publication say whose they are.",
+    )
     converter_flags.define("oxford102")
 
 
@@ -31,6 +38,8 @@ def main(argv: list[str]) -> int:
         source = oxford102.from_tfds(values.oxford, values.tfds_dir, values.download)
     else:
         source = oxford102.from_files(values.oxford)
+    if values.captions_pickle:
+        oxford102.use_pickled_captions(source, values.oxford, values.captions_pickle)
     return converter_flags.run(source)
 
 

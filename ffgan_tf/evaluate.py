@@ -29,6 +29,7 @@ from ffgan_tf.evaluation.paper_table import DATASETS, table
 from ffgan_tf.evaluation.protocols import NETWORKS, OLD_NAMES, PROTOCOLS, Protocol, get_protocol
 from ffgan_tf.metrics.seeds import SEED
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import check_writable
 
 
 def define_flags() -> None:
@@ -97,6 +98,7 @@ def main(argv: list[str]) -> int:
     del argv
     protocol = get_protocol(given.protocol)
     _check(given, protocol)
+    _check_places(given)
     steps = _steps(given)
     evaluated = []
     for report, dataset in _evaluate(given, protocol, steps):
@@ -126,6 +128,17 @@ def _steps(given: flags.FlagValues) -> Sequence[int | None]:
             f"has {', '.join(map(str, kept)) or 'none'})."
         )
     return steps
+
+
+def _check_places(given: flags.FlagValues) -> None:
+    """Raises UserError where a result could not be written: before hours of work, not after."""
+    check_writable(Path(given.cache_dir).expanduser(), "--cache_dir", folder=True)
+    if given.output:
+        check_writable(given.output, "--output")
+    if given.run and Path(given.run).is_dir():
+        check_writable(Path(given.run) / "tensorboard", folder=True)
+        if not given.output:
+            check_writable(Path(given.run) / "metrics.jsonl")
 
 
 def _check(given: flags.FlagValues, protocol: Protocol) -> None:

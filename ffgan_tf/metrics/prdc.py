@@ -27,7 +27,9 @@ def _distances(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[slice, np.ndarray
 def _radii(features: np.ndarray, k: int) -> np.ndarray:
     """Squared distance of each row to its k-th nearest other row."""
     radii = np.empty(len(features))
-    for rows, squared in _distances(features, features):
+    # A copy: NumPy multiplies an array by itself with another routine, whose last digits differ from those of `prdc`'s
+    # distances, so that a set's own neighbours lay inside and outside its balls by chance.
+    for rows, squared in _distances(features, features.copy()):
         squared[np.arange(len(squared)), np.arange(rows.start, rows.stop)] = np.inf  # a row is not its own neighbour
         radii[rows] = np.partition(squared, k - 1, axis=1)[:, k - 1]
     return radii

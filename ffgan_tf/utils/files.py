@@ -63,10 +63,11 @@ def _locked(folder: Path) -> Iterator[bool]:
         os.close(fd)
 
 
-def check_writable(path: str | os.PathLike, flag: str = "") -> None:
-    """UserError unless a file can be made at `path`, or is there and can be appended to: before hours of work, not
-    after. Makes its folder where that is missing, and leaves nothing else behind."""
+def check_writable(path: str | os.PathLike, flag: str = "", folder: bool = False) -> None:
+    """UserError unless a file can be made at `path` (with `folder`, in it), or is there and can be appended to: before
+    hours of work, not after. Makes its folder where that is missing, and leaves nothing else behind."""
     path, name = Path(path), f"{flag}={path}" if flag else path
+    path = path / f".{secrets.token_hex(6)}.tmp" if folder else path
     with report_write_errors(name):
         path.parent.mkdir(parents=True, exist_ok=True)
         there = os.path.lexists(path)

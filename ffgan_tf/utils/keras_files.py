@@ -2,11 +2,15 @@
 
 HDF5 can link a group to itself, announce a petabyte of zeros in a kilobyte, and name other files as its content. Such a
 file is refused: every group and array that Keras would read is a plain member of this file, and all together are within
-`LIMITS["arrays"]`.
+`LIMITS["arrays"]`. There are damaged files, too, over which HDF5's own library never comes to an end. So all that Keras
+will read is read once before in a process of its own, which has `SECONDS`.
 """
 
 import hashlib
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from ffgan_tf.utils.errors import UserError
@@ -18,6 +22,7 @@ KERAS_MD5 = (  # with its top and without, as keras.applications.inception_v3 ha
 )
 TORCH_SHA256 = "6726825d"  # the first digits, in the name that torch-fidelity and pytorch-fid publish their .pth under
 MAX_LAYERS = 10_000
+SECONDS = 120
 
 
 def publication_note(path: str | os.PathLike) -> str | None:
@@ -51,23 +56,43 @@ def check_weights_file(path: str | os.PathLike, what: str, fix: str, flag: str =
 
     `what` and `fix` are for the message. Raises UserError where it is no such file.
     """
+    check_file(path, LIMITS["arrays"], flag, fix)
+    package = str(Path(__file__).resolve().parents[2])
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
+    command = [sys.executable, "-m", "ffgan_tf.utils.keras_files", os.fspath(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=SECONDS, env=environment)
+        answer = json.loads(done.stdout) if done.returncode == 0 else f"its reader ended with code {done.returncode}"
+    except subprocess.TimeoutExpired:
+        answer = f"reading it took more than {SECONDS} seconds"
+    except ValueError as error:
+        answer = str(error)
+    if isinstance(answer, str):
+        raise _not_weights(path, what, fix, flag, ValueError(answer))
+    return answer
+
+
+def read_through(path: str | os.PathLike) -> list[str]:
+    """Reads all that Keras would of a weights file; the layers' names. Raises ValueError and whatever h5py does; may
+    never end."""
     import h5py
 
-    check_file(path, LIMITS["arrays"], flag, fix)
-    try:
-        with h5py.File(path, "r") as file:
-            root = file["model_weights"] if "layer_names" not in file.attrs and "model_weights" in file else file
-            names = _texts(root.attrs["layer_names"])
-            left = LIMITS["arrays"]
-            for name in names:
-                layer = _member(root, name)
-                for array in _texts(layer.attrs["weight_names"]):
-                    left -= _plain_bytes(_member(layer, array))
-                    if left < 0:
-                        raise ValueError(f"its arrays take more than {LIMITS['arrays']:,} bytes")
-            return names
-    except BROKEN as error:
-        raise _not_weights(path, what, fix, flag, error) from None
+    with h5py.File(path, "r") as file:
+        root = file["model_weights"] if "layer_names" not in file.attrs and "model_weights" in file else file
+        names, arrays = _texts(root.attrs["layer_names"]), []
+        for name in names:
+            layer = _member(root, name)
+            arrays += [_member(layer, array) for array in _texts(layer.attrs["weight_names"])]
+        if sum(_plain_bytes(array) for array in arrays) > LIMITS["arrays"]:
+            raise ValueError(f"its arrays take more than {LIMITS['arrays']:,} bytes")
+        for array in arrays:
+            array[()]
+        for name in {"keras_version", "backend"} & set(root.attrs):
+            root.attrs[name]
+        return names
 
 
 def load_weights(model, path: str | os.PathLike, what: str, fix: str, flag: str = "") -> None:
@@ -106,3 +131,10 @@ def _plain_bytes(array) -> int:
     if array.dtype.kind not in "fiu" or array.external or array.is_virtual:
         raise ValueError(f"{array.name} is no array of numbers in this file")
     return int(array.nbytes)
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(read_through(sys.argv[1])))
+    except BROKEN as problem:
+        print(json.dumps((str(problem).splitlines() or [""])[0][:200] or type(problem).__name__))

@@ -21,7 +21,7 @@ _WHOLE_NUMBERS = {0x1950A86A20F9469CFC6C}  # beyond 63 bits: the magic number of
 _IN_PLACE = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
 _KEYED = {"SETITEM": 1, "SETITEMS": 1, "DICT": 0, "ADDITEMS": 1, "FROZENSET": 0}  # where the first key is popped
 _SETS = {"ADDITEMS", "FROZENSET"}
-_LINES = {"STRING", "UNICODE", "PERSID"}
+_LINES = {"STRING": 1, "UNICODE": 1, "PERSID": 1, "GLOBAL": 2, "INST": 2}  # arguments that are lines of text
 _MARK = object()
 
 
@@ -132,8 +132,8 @@ def _operations(file: BinaryIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
         if operation is None:
             raise pickle.UnpicklingError("no operation, or no end")
         argument = None
-        if operation.name in _LINES:
-            if not file.readline().endswith(b"\n"):
+        if lines := _LINES.get(operation.name):
+            if not all(file.readline().endswith(b"\n") for _ in range(lines)):
                 raise pickle.UnpicklingError("cut short within a text")
         elif operation.arg is not None:
             argument = operation.arg.reader(file)

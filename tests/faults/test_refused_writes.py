@@ -116,6 +116,26 @@ exit_code_main(lambda argv: eval(sys.argv[1])(sys.argv[2]))([])
 """
 
 
+@pytest.mark.parametrize("place", [below_a_file, no_such_device])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "evaluate --inception_weights=x --images={pictures} --cache_dir={place}",
+        "evaluate --inception_weights=x --images={pictures} --cache_dir={sound} --output={place}",
+        "make_demo_dataset --train_classes=1 --test_classes=1 --images_per_class=1 --out={place}",
+        "convert_folder --folder={pictures} --test_ratio=0.5 --image_size=16 --workers=1 --out={place}",
+    ],
+)
+def test_commands_say_where_they_cannot_write(tmp_path, pictures, command, place):
+    target = place(tmp_path)
+    words = command.format(pictures=pictures, place=target, sound=tmp_path / "sound").split()
+    done = subprocess.run(
+        [sys.executable, "-m", f"ffgan_tf.{words[0]}", *words[1:]], cwd=ROOT, capture_output=True, text=True
+    )
+    (told,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 2 and f"={target}: cannot be written" in told and "Traceback" not in done.stderr
+
+
 # Root may read everything; without these two capabilities it is subject to a file's mode like anybody.
 DROP = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"]
 

@@ -293,3 +293,29 @@ def test_every_batch_norm_keeps_the_unbiased_variance(rng, kind):
     np.testing.assert_allclose(fused.moving_variance, want, rtol=1e-6)
     np.testing.assert_allclose(layer.moving_variance, want, rtol=1e-6)
     np.testing.assert_allclose((y / layer.gamma.numpy()).std(axis=0), np.ones(5), rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (2, 4, 5, 3)], ids=["vectors", "maps"])
+def test_second_derivatives_through_batch_norm_in_float64(shape):
+    """The gradient of a squared gradient, as R1 and MA-GP take it, against differences of the gradient."""
+    random = np.random.default_rng(0)
+    x, target, direction = (random.normal(size=shape) for _ in range(3))
+    mix = tf.constant(random.normal(size=(3, 3)))
+    norm = blocks.batch_norm(dtype="float64")
+    norm.build(shape)
+
+    def penalty(at):
+        with tf.GradientTape() as tape:
+            tape.watch(at)
+            hidden = tf.tanh(tf.tensordot(at, mix, 1))  # batch norm on the input itself would not show it
+            out = tf.reduce_sum(tf.constant(target) * tf.tanh(norm(hidden, training=True)))
+        return tf.reduce_sum(tape.gradient(out, at) ** 2)
+
+    at = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(at)
+        value = penalty(at)
+    slope = float(tf.reduce_sum(tape.gradient(value, at) * direction))
+    step = 1e-5
+    differences = float(penalty(at + step * direction) - penalty(at - step * direction)) / (2 * step)
+    assert slope == pytest.approx(differences, rel=1e-6)

@@ -5,13 +5,17 @@ paper's Table 1. `setid.mat`, which splits within the classes, is not used.
 """
 
 import contextlib
+import dataclasses
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from ffgan_tf.data.convert.attngan_captions import read_pickled_captions
 from ffgan_tf.data.convert.conversion import Item, Source
+from ffgan_tf.data.convert.pickles import load_pickle
 from ffgan_tf.data.problems import Problem
+from ffgan_tf.data.records import SPLITS
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.reading import LIMITS, check_file
 
@@ -114,6 +118,42 @@ def _download(builder) -> None:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [""])[0][:300] or type(error).__name__
+
+
+def use_pickled_captions(source: Source, root: str | Path, captions_pickle: str | Path) -> None:
+    """Gives the source's images AttnGAN's vocabulary and token ids, in place of the converter's.
+
+    `captions_pickle` is flat; whose ten captions are whose is in `root`/{train,test}/filenames.pickle
+    ("jpg/image_00001", or any path whose name ends so). An image that is not in them becomes a problem; each image's
+    captions are held against its text file later. Raises UserError where a file is missing or the two do not fit.
+    """
+    root = Path(root)
+    pickled = read_pickled_captions(captions_pickle)
+    token_ids: dict[int, tuple[tuple[int, ...], ...]] = {}
+    for split in SPLITS:
+        path = root / split / "filenames.pickle"
+        if not path.is_file():
+            raise UserError(
+                f"{path} is missing: it has the order of --captions_pickle={captions_pickle}. Fix: take it from the "
+                "publication of that file."
+            )
+        names, notes = load_pickle(path)
+        source.notes += notes
+        try:
+            numbers = [int(Path(name).stem.rpartition("_")[2]) for name in names]
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"{path}: not a list of names like jpg/image_00001 ({error}). Fix: take it from the publication of "
+                f"{captions_pickle}."
+            ) from None
+        token_ids |= zip(numbers, pickled.per_image(split, len(numbers)))
+    source.vocabulary = pickled.vocabulary
+    for place, item in enumerate(source.items):
+        ids = token_ids.get(int(item.name.rpartition("_")[2]))
+        fault = None
+        if ids is None:
+            fault = Problem(item.name, "not in filenames.pickle", "take both pickles from one publication")
+        source.items[place] = dataclasses.replace(item, token_ids=ids, fault=item.fault or fault)
 
 
 def _need_captions(root: Path) -> None:

@@ -129,6 +129,42 @@ def test_attngan_captions_that_are_shifted_or_short(tiny_cub, tmp_path):
             cub.read_source(tiny_cub, path)
 
 
+def test_oxford_with_attngans_captions(tiny_oxford, tmp_path):
+    """The pickles' order is their own: neither by number nor by our split."""
+    path = tmp_path / "captions.pickle"
+    order = {"train": [6, 1, 3], "test": [2, 5, 4]}
+    names = {int(text.stem[-5:]): text for text in (tiny_oxford / "text_c10").rglob("*.txt")}
+    words, flat = ["<end>"], {}
+    for split, numbers in order.items():
+        (tiny_oxford / split).mkdir()
+        listed = [f"jpg/image_{number:05d}" for number in numbers]
+        (tiny_oxford / split / "filenames.pickle").write_bytes(pickle.dumps(listed, 2))
+        lines = [tokenize(line) for number in numbers for line in names[number].read_text().splitlines()]
+        words += sorted({word for line in lines for word in line} - set(words), reverse=True)
+        flat[split] = [[words.index(word) for word in line] for line in lines]
+    content = [flat["train"], flat["test"], dict(enumerate(words)), {word: i for i, word in enumerate(words)}]
+    path.write_bytes(pickle.dumps(content, 2))
+    source = oxford102.from_files(tiny_oxford)
+    oxford102.use_pickled_captions(source, tiny_oxford, path)
+    manifest = convert(source, tmp_path / "out", SETTINGS)
+    assert manifest["vocabulary"]["source"] == "imported from captions.pickle"
+    for split in ("train", "test"):
+        for record in records.read_split(tmp_path / "out", split):
+            assert [[words[i] for i in ids] for ids in record.tokens] == [tokenize(text) for text in record.texts]
+    listed = [f"jpg/image_{number:05d}" for number in (1, 6, 7)]  # 7 for 3, and two in another order
+    (tiny_oxford / "train" / "filenames.pickle").write_bytes(pickle.dumps(listed, 2))
+    source = oxford102.from_files(tiny_oxford)
+    oxford102.use_pickled_captions(source, tiny_oxford, path)
+    with pytest.raises(UserError) as raised:
+        convert(source, tmp_path / "other", SETTINGS)
+    assert "class_00102/image_00003: not in filenames.pickle" in str(raised.value)
+    for number in (1, 6):
+        assert f"image_{number:05d}.txt: none of its captions in captions.pickle" in str(raised.value)
+    (tiny_oxford / "test" / "filenames.pickle").unlink()
+    with pytest.raises(UserError, match=r"test/filenames\.pickle is missing.*--captions_pickle"):
+        oxford102.use_pickled_captions(oxford102.from_files(tiny_oxford), tiny_oxford, path)
+
+
 def test_oxford_split_is_by_label(tiny_oxford):
     source = oxford102.from_files(tiny_oxford)
     assert {item.name: item.split for item in source.items} == {
