@@ -239,7 +239,7 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: Sequence[int |
             run = run if step == steps[0] else run_at(step)
             images = run_images(run, data, protocol, given.num_samples, given.seed, batch)
         variety = None
-        if given.variety:
+        if given.variety and isinstance(reference, RecordImages):
             from ffgan_tf.evaluation.sentence_variety import variety_images
 
             variety = variety_images(

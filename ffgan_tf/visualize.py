@@ -124,6 +124,7 @@ def _check_kind(task: Task) -> None:
         for text in task.texts:
             for word, others in task.swaps:
                 swapped(text, word, others[0])
+        assert task.run is not None  # edits needs --run, which is checked before
         vocabulary = Vocabulary.load(task.run / "vocabulary.json")
         for word, others in task.swaps:
             check_swap(vocabulary, word, others)

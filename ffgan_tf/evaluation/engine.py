@@ -3,10 +3,10 @@
 import dataclasses
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ffgan_tf.evaluation.features import Network, extract
-from ffgan_tf.evaluation.images import GeneratedImages, Images
+from ffgan_tf.evaluation.images import GeneratedImages, Images, RecordImages
 from ffgan_tf.evaluation.protocols import Protocol
 from ffgan_tf.evaluation.reference import reference_features
 from ffgan_tf.metrics.scores import compare_features, score_classes
@@ -54,7 +54,8 @@ def evaluate_images(
         scores, said = compare_features(found.arrays[0]["pool"], real, statistics, seed)
         remarks += said
         if variety:
-            varied, files = variety.score(network, real, reference.classes, batch, cache_dir)
+            photographs = cast(RecordImages, reference)  # evaluate refuses --variety with any other
+            varied, files = variety.score(network, real, photographs.classes, batch, cache_dir)
             scores |= varied
             found.files.append(files)
     classes, said = score_classes(found.arrays[len(networks) - 1].get("probs"), protocol.splits, seed)

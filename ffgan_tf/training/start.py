@@ -47,7 +47,6 @@ def opened_run(config_class: type[T], example: str, recipe: str) -> Iterator[tup
             f"--run is missing: the folder to train in, such as --run={example}. The recipes in experiments/ "
             f"name one: --flagfile={recipe}"
         )
-    config: Any
     config, changed = settings.resolve(config_class, run, flags.FLAGS.allow_config_change)
     if not config.data:
         raise UserError(

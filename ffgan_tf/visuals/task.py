@@ -54,10 +54,10 @@ class Task:
         return load(path, self.step, self.ema)
 
     def describe(self, loaded: "TextToImage | None", sentences: list[str], **others: Any) -> dict[str, Any]:
-        """The settings that go into a sheet's file."""
+        """The settings that go into a sheet's file. Folders by their names alone: a sheet is shown to others."""
         found: dict[str, Any] = {"Software": f"ffgan_tf {__version__}", "kind": self.kind}
         if loaded:
-            found |= {"run": str(loaded.folder), "step": loaded.step, "ema": loaded.ema}
+            found |= {"run": loaded.folder.resolve().name, "step": loaded.step, "ema": loaded.ema}
         found |= {"sentences": sentences, "seeds": self.seeds, "truncation": self.truncation}
         return found | {name: value for name, value in self.options.items() if value not in (None, "", [])} | others
 
@@ -67,8 +67,13 @@ class Task:
         texts = [caption.text for caption in captions]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnknownWords)  # the command has named them
+<<<<<<< HEAD
             if self.kind == "compare" or self.run is None:
                 models = {name: str(path) for name, path in self.models}
+=======
+            if self.kind == "compare":
+                models = {name: path.resolve().name for name, path in self.models}
+>>>>>>> 595868b950fd9770d24cb9e92db857eec06bd59b
                 yield "compare", self.describe(None, texts, model=models), self._compare(captions)
                 return
             model = self.load(self.run)
