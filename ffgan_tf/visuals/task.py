@@ -67,13 +67,8 @@ class Task:
         texts = [caption.text for caption in captions]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnknownWords)  # the command has named them
-<<<<<<< HEAD
             if self.kind == "compare" or self.run is None:
-                models = {name: str(path) for name, path in self.models}
-=======
-            if self.kind == "compare":
                 models = {name: path.resolve().name for name, path in self.models}
->>>>>>> 595868b950fd9770d24cb9e92db857eec06bd59b
                 yield "compare", self.describe(None, texts, model=models), self._compare(captions)
                 return
             model = self.load(self.run)
