@@ -4,8 +4,9 @@ Classes 1–20 are the 1,155 test images and 21–102 the 7,034 training images:
 paper's Table 1. `setid.mat`, which splits within the classes, is not used.
 """
 
-import contextlib
 import dataclasses
+import http.client
+import importlib.util
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -67,7 +68,8 @@ def from_tfds(root: str | Path, data_dir: str | None, download: bool) -> Source:
     root = Path(root)
     _need_captions(root)
     try:
-        import importlib_resources  # noqa: F401  tfds imports it late, and does not say what is missing
+        if importlib.util.find_spec("importlib_resources") is None:  # tfds imports it late, and calls it otherwise
+            raise ImportError("tensorflow-datasets needs importlib_resources")
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise UserError(
@@ -106,10 +108,12 @@ def _download(builder) -> None:
         "use --source=files."
     )
     try:
-        with contextlib.suppress(urllib.error.HTTPError):  # an answer as well: tfds will name it
-            urllib.request.urlopen(urllib.request.Request(PUBLISHER, method="HEAD"), timeout=SECONDS).close()
-    except OSError as error:
-        raise UserError(f"--download: {PUBLISHER} does not answer ({type(error).__name__}). {fix}") from None
+        with urllib.request.urlopen(urllib.request.Request(PUBLISHER, method="HEAD"), timeout=SECONDS):
+            pass
+    except urllib.error.HTTPError:
+        pass  # it answers, though not to this
+    except (OSError, http.client.HTTPException) as error:
+        raise UserError(f"--download: {PUBLISHER} does not answer ({_first_line(error)}). {fix}") from None
     try:
         builder.download_and_prepare()
     except Exception as error:  # a server's refusal, a checksum, a full disk
