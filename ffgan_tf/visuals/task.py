@@ -59,7 +59,10 @@ class Task:
         if loaded:
             found |= {"run": loaded.folder.resolve().name, "step": loaded.step, "ema": loaded.ema}
         found |= {"sentences": sentences, "seeds": self.seeds, "truncation": self.truncation}
-        return found | {name: value for name, value in self.options.items() if value not in (None, "", [])} | others
+        own = {name: value for name, value in self.options.items() if name != "list" and value not in (None, "", [])}
+        if "inception_weights" in own:
+            own["inception_weights"] = Path(own["inception_weights"]).name
+        return found | own | others
 
     def draw(self) -> Iterator[tuple[str, dict[str, Any], "np.ndarray | Interpolation"]]:
         """For each file: its name without ending, its settings, the sheet (H, W, 3) uint8 or an Interpolation."""
