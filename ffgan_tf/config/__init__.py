@@ -1,7 +1,7 @@
 """Settings: declared once as fields of frozen dataclasses, in groups; set by absl flags; kept with the run as JSON.
 
-`fields` declares, `model`, `train` and `damsm` are the settings, `checks` says what contradicts what, `flags` makes the
-command line of them. What a run's folder keeps of them is `ffgan_tf.run.settings`'s.
+`fields` declares settings, `model`, `train` and `damsm` list them, `checks` finds contradictions, `flags` builds the
+command line. `ffgan_tf.run.settings` stores them in a run's folder.
 """
 
 from ffgan_tf.config.damsm import DamsmConfig

@@ -19,7 +19,7 @@ def check(config: Settings) -> None:
 
 
 def check_value(field: dataclasses.Field, value: object) -> None:
-    """Raises a UserError where a setting's value is none of its choices, not finite, or out of its bounds."""
+    """Raises a UserError where a setting's value is not among its choices, not finite, or out of bounds."""
     meta = field.metadata
     if meta["choices"] is not None and value not in meta["choices"]:
         raise UserError(f"--{field.name}={value}: must be one of {', '.join(map(str, meta['choices']))}.")
@@ -32,7 +32,7 @@ def check_value(field: dataclasses.Field, value: object) -> None:
 
 
 def check_model(config: ModelConfig) -> None:
-    """Raises a UserError where the pyramid's settings make no pyramid."""
+    """Raises a UserError where the pyramid's settings describe no valid pyramid."""
     try:
         kernels = config.kernels
     except ValueError:
@@ -62,8 +62,8 @@ def check_training(config: TrainConfig) -> None:
     """Raises a UserError where two settings of the training contradict each other."""
     if config.schedule.batch % config.devices.accumulate or config.schedule.batch == config.devices.accumulate > 1:
         raise UserError(
-            f"--accumulate={config.devices.accumulate}: --batch={config.schedule.batch} must be a multiple of it, of "
-            "two images a part at least, over which batch norm works."
+            f"--accumulate={config.devices.accumulate}: --batch={config.schedule.batch} must be a multiple of it, with "
+            "at least two images in each part for batch norm."
         )
     if bool(config.losses.damsm_weight) != bool(config.losses.image_encoder):
         raise UserError(
@@ -78,7 +78,7 @@ def check_training(config: TrainConfig) -> None:
     if config.devices.sync_batch_norm and config.devices.jit_compile and config.devices.strategy != "one":
         raise UserError(
             "--sync_batch_norm and --jit_compile exclude each other on several devices: XLA compiles each "
-            "replica by itself. Leave one of the two out."
+            "replica separately. Leave one of the two out."
         )
     if config.devices.strategy == "multi_worker" and config.devices.steps_per_call > 1:
         raise UserError(
@@ -88,6 +88,6 @@ def check_training(config: TrainConfig) -> None:
     for name in ("text_init_range", "text_forget_bias") if config.text.text_encoder else ():
         if getattr(config.text, name) != getattr(TextConfig(), name):
             raise UserError(
-                f"--{name}={getattr(config.text, name)} contradicts --text_encoder={config.text.text_encoder}: it sets "
-                "up an untrained encoder. Leave one of the two out."
+                f"--{name}={getattr(config.text, name)} contradicts --text_encoder={config.text.text_encoder}: it "
+                "initialises an untrained encoder. Leave one of the two out."
             )

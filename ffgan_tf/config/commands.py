@@ -25,22 +25,22 @@ def run_command(
     arguments: int = 0,
     wanted: str = "",
 ) -> NoReturn:
-    """Defines the flags, parses the command line, runs `main` and exits with what it returns.
+    """Defines the flags, parses the command line, runs `main` and exits with its return value.
 
-    The flags named by `required` must have a value. `main` gets the program's name and exactly `arguments` more
-    arguments that are no flags; `wanted` tells the user about them where the count is another. Exit codes: 0 done; 2
-    with one message `error: …` on stderr for a wrong flag and for every UserError; 130 after Ctrl-C.
+    The flags named by `required` must have a value. `main` gets the program's name and exactly
+    `arguments` positional arguments; `wanted` describes them to the user when the number is wrong. Exit codes: 0 done;
+    2 with one message `error: …` on stderr for a wrong flag and for every UserError; 130 after Ctrl-C.
     """
-    # TensorFlow logs errors at every start (CUDA factories registered twice); what matters comes as an exception.
+    # TensorFlow logs errors at every start (CUDA factories registered twice); real problems arrive as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     module = sys.modules[main.__module__]
-    sys.modules["__main__"].__doc__ = module.__doc__  # absl's --help prints that, which an installed script lacks
+    sys.modules["__main__"].__doc__ = module.__doc__  # absl's --help prints it; an installed script has none
     # Under python -m the module's own name is __main__ and its spec has the real one; a script has no spec.
     hint = f"See python {f'-m {module.__spec__.name}' if module.__spec__ else sys.argv[0]} --help"
     foreign = set(flags.FLAGS)
-    if define_flags:  # a script that nothing imports may define its flags outside of any function
+    if define_flags:  # a stand-alone script may define its flags at module level
         define_flags()
-    for name in sorted(set(flags.FLAGS) - foreign):  # --help shows the command's own, wherever they are defined
+    for name in sorted(set(flags.FLAGS) - foreign):  # so that --help shows flags defined in other modules
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
     def checked(argv: list[str]) -> int:

@@ -33,7 +33,7 @@ class DamsmImageConfig:
     )
     cache_dir: str = setting(
         "~/.cache/ffgan_tf/damsm",
-        "Folder for the features that --cache_features keeps: 0.9 MB a training image.",
+        "Folder for the features that --cache_features keeps: 0.9 MB per training image.",
         resumable=True,
     )
 
@@ -66,7 +66,7 @@ class DamsmLossConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DamsmScheduleConfig(ScheduleConfig):
-    """How long to train, and what is due when."""
+    """How long to train, and how often to validate and report."""
 
     batch: int = setting(48, "Image-caption pairs in a step.", low=2, high=65536)
     validate_every: int = setting(
@@ -78,19 +78,19 @@ class DamsmScheduleConfig(ScheduleConfig):
     )
     best_by: str = setting(
         "r_precision",
-        "Figure by which a validation is the best. Take loss where captions fit their images "
-        "loosely, so that R-precision stays near chance.",
+        "Score that decides which validation is the best. Use loss where captions fit their images "
+        "only loosely and R-precision stays near chance.",
         choices=("r_precision", "loss"),
         resumable=True,
     )
     colour_labels: str = setting(
         "",
-        "CSV file of the test images' colours, with which validation measures colour retrieval; empty does without.",
+        "CSV file of the test images' colours, for measuring colour retrieval at validation; empty skips it.",
         resumable=True,
     )
     attention_images: int = setting(
         6,
-        "Test images in the sheet that shows where words look.",
+        "Test images in the sheet of word attention maps.",
         low=1,
         high=32,
         resumable=True,

@@ -1,4 +1,4 @@
-"""How settings are declared: dataclass fields in groups, each with its help, its bounds, and what it may do on resume.
+"""How settings are declared: dataclass fields in groups, each with help, bounds, and whether it may change on resume.
 
 A command's settings are one frozen dataclass whose fields are settings or groups (frozen dataclasses of settings). Code
 reads them by group (`config.losses.kl_weight`); flags, flag files and a run's config.json know them by the
@@ -24,8 +24,8 @@ def setting(
 ) -> Any:
     """A dataclass field with its flag's help, its allowed values and whether a resumed run may change it freely.
 
-    `legacy_default`: what a run was trained with whose folder does not name the setting, where that is not the default.
-    `old_name`: what the setting was called before; runs, flag files and commands that say so are still understood.
+    `legacy_default`: the value for runs older than the setting, where that is not the default.
+    `old_name`: the setting's former name, still accepted in runs, flag files and commands.
     """
     return dataclasses.field(
         default=default,
@@ -48,9 +48,9 @@ def group(group_class: type, title: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Base of a command's settings: made from, and read as, one flat mapping of names to values."""
+    """Base of a command's settings, which convert to and from one flat mapping of names to values."""
 
-    kind: ClassVar[str] = ""  # what a run of them is, in config.json
+    kind: ClassVar[str] = ""  # the kind of run, in config.json
     command: ClassVar[str] = ""  # the module that trains it
 
     @classmethod
@@ -64,9 +64,12 @@ class Settings:
                 yield "", field
 
     @classmethod
-    def title(cls, place: str) -> str:
+    def title(cls, group_name: str) -> str:
         """The title of a group, by its name; "" for the settings in no group."""
-        return next((field.metadata["title"] for field in dataclasses.fields(cls) if field.name == place and place), "")
+        return next(
+            (field.metadata["title"] for field in dataclasses.fields(cls) if field.name == group_name and group_name),
+            "",
+        )
 
     @classmethod
     def of(cls: type[T], **values: Any) -> T:
@@ -76,18 +79,21 @@ class Settings:
     def flat(self) -> dict[str, Any]:
         """Every setting's value by its name."""
         return {
-            field.name: getattr(getattr(self, place) if place else self, field.name) for place, field in self.fields()
+            field.name: getattr(getattr(self, group_name) if group_name else self, field.name)
+            for group_name, field in self.fields()
         }
 
     def replace(self: T, **values: Any) -> T:
         """The same settings with other values, by name. TypeError for an unknown name."""
         changes: dict[str, dict[str, Any]] = {}
-        for place, field in self.fields():
+        for group_name, field in self.fields():
             if field.name in values:
-                changes.setdefault(place, {})[field.name] = values.pop(field.name)
+                changes.setdefault(group_name, {})[field.name] = values.pop(field.name)
         if values:
             raise TypeError(f"no such setting: {', '.join(sorted(values))}")
         groups = {
-            place: dataclasses.replace(getattr(self, place), **inner) for place, inner in changes.items() if place
+            group_name: dataclasses.replace(getattr(self, group_name), **inner)
+            for group_name, inner in changes.items()
+            if group_name
         }
         return dataclasses.replace(self, **changes.get("", {}), **groups)

@@ -1,4 +1,4 @@
-"""Flag files (`--flagfile`): where they are looked for, and their lines as arguments that know where they stand."""
+"""Flag files (`--flagfile`): how they are found, and their lines as arguments that remember file and line."""
 
 import sys
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ class Argument(NamedTuple):
 
 
 def find_flagfile(name: str) -> Path:
-    """The flag file `name`, or the recipe of that name that comes with the package, of which a note on stderr tells.
+    """The flag file `name`, or the packaged recipe of that name, which a note on stderr reports.
 
-    Raises UserError, with the recipes there are, where there is neither.
+    Raises a UserError that lists the recipes where there is neither.
     """
     path = find_recipe(name)
     if path != Path(name).expanduser():
@@ -30,7 +30,7 @@ def find_flagfile(name: str) -> Path:
 def expanded(arguments: Sequence[str]) -> list[Argument]:
     """The arguments with every flag file's lines in place of its --flagfile, in front of all others.
 
-    So what the command line says comes later and wins, wherever --flagfile stands in it. After `--` nothing is a flag.
+    Later flags win, so the command line overrides the file wherever --flagfile stands. After `--` nothing is a flag.
     """
     rest, from_files, others = list(arguments), [], []
     while rest:
@@ -48,10 +48,10 @@ def expanded(arguments: Sequence[str]) -> list[Argument]:
 
 
 def _lines(name: str, including: tuple[Path, ...]) -> list[Argument]:
-    """A flag file's arguments, a line each; `#` and `//` begin comments. `including`: the files it was named in."""
+    """A flag file's arguments, one per line; `#` and `//` begin comments. `including`: the files that include it."""
     path = find_flagfile(name)
     if path.resolve() in including:
-        raise UserError(f"--flagfile={name}: names itself, by way of {including[-1]}. Fix: remove one of the lines.")
+        raise UserError(f"--flagfile={name}: includes itself through {including[-1]}. Fix: remove one of the lines.")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -62,7 +62,7 @@ def _lines(name: str, including: tuple[Path, ...]) -> list[Argument]:
         if not line or line.startswith(("#", "//")):
             continue
         if not line.startswith("-"):
-            raise UserError(f"{origin}: {line!r} is no flag. Fix: --NAME=VALUE, or # in front of a comment.")
+            raise UserError(f"{origin}: {line!r} is no flag. Fix: --NAME=VALUE, or put # in front of a comment.")
         if line.startswith(("--flagfile=", "-flagfile=")):
             arguments += _lines(line.split("=", 1)[1], (*including, path.resolve()))
         else:
@@ -71,7 +71,7 @@ def _lines(name: str, including: tuple[Path, ...]) -> list[Argument]:
 
 
 def origin_of(problem: str, flag: str, arguments: Sequence[Argument]) -> str:
-    """Where the argument stands that a parser's `problem` is about (which quotes it, or is about an unknown `flag`)."""
+    """Origin of the argument that a parser's `problem` refers to: one it quotes, or the unknown `flag`."""
     for argument in arguments:
         name = argument.text.lstrip("-").split("=")[0]
         if argument.origin and (name in (flag, f"no{flag}") if flag else argument.text.lstrip("-") in problem):

@@ -1,6 +1,6 @@
 """Settings as absl flags, and how every command reads its command line.
 
-Command-line flags beat flag files wherever they stand; former names of flags are understood and named; `--help` shows
+Command-line flags override flag files, whatever the order; a former flag name still works, with a note; `--help` lists
 flags in groups (`ffgan_tf.config.help`).
 """
 
@@ -22,7 +22,7 @@ __all__ = ["define_flags", "find_flagfile", "parse", "parse_flags", "renamed", "
 
 @contextlib.contextmanager
 def section(title: str, flag_values: flags.FlagValues = flags.FLAGS) -> Iterator[None]:
-    """Flags that are defined inside stand under this title in `--help`; a title may come again."""
+    """Lists the flags defined inside under this title in `--help`; several sections may share a title."""
     before = set(flag_values)
     yield
     for name in set(flag_values) - before:
@@ -31,7 +31,7 @@ def section(title: str, flag_values: flags.FlagValues = flags.FLAGS) -> Iterator
 
 def define_flags(config_class: type[Settings], flag_values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one absl flag for each field of `config_class`, under its group's title, and for its former names."""
-    for place, field in config_class.fields():
+    for group_name, field in config_class.fields():
         meta, name = field.metadata, field.name
         default: Any = field.default
         bounds: dict[str, Any] = {"lower_bound": meta["low"], "upper_bound": meta["high"], "flag_values": flag_values}
@@ -45,8 +45,8 @@ def define_flags(config_class: type[Settings], flag_values: flags.FlagValues = f
             flags.DEFINE_float(name, default, meta["help"], **bounds)
         else:
             flags.DEFINE_string(name, default, meta["help"], flag_values=flag_values)
-        if place:
-            TITLES[flag_values[name]] = config_class.title(place)
+        if group_name:
+            TITLES[flag_values[name]] = config_class.title(group_name)
         if meta["choices"] is not None:
             CHOICES[flag_values[name]] = tuple(meta["choices"])
         if meta["old_name"]:
@@ -54,14 +54,14 @@ def define_flags(config_class: type[Settings], flag_values: flags.FlagValues = f
 
 
 class _Renamed(flags.Flag):
-    """A flag by its former name: sets today's flag and says so on stderr."""
+    """A flag's former name: sets the current flag and prints a note to stderr."""
 
     def __init__(self, old: str, flag: flags.Flag):
         self._flag = flag
         super().__init__(flag.parser, None, old, None, f"Now --{flag.name}.", boolean=flag.boolean)
 
     def parse(self, argument: Any) -> None:
-        """absl's hook for a flag that is met on the command line or in a flag file."""
+        """absl's hook for a flag on the command line or in a flag file."""
         if not self.present:
             print(f"--{self.name} is now --{self._flag.name}", file=sys.stderr)
         self.present += 1
@@ -69,17 +69,17 @@ class _Renamed(flags.Flag):
 
 
 def renamed(old: str, new: str, flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Makes the flag `new`, which is defined already, answer to its former name as well."""
+    """Makes the flag `new`, already defined, accept its former name as well."""
     flag = _Renamed(old, flag_values[new])
     HIDDEN[flag] = new
     flags.DEFINE_flag(flag, flag_values)
 
 
 def parse(argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS) -> list[str]:
-    """Reads a command line, program first, into `flag_values`; returns the program and what is no flag.
+    """Reads a command line, program first, into `flag_values`; returns the program and the positional arguments.
 
-    Raises UserError for what absl refuses, with the line of the flag file that it stands in, and for floats that are no
-    finite numbers.
+    Raises UserError for whatever absl rejects, with the flag file and line it came from, and for floats that are not
+    finite.
     """
     program, *rest = argv
     arguments = expanded(rest)

@@ -1,6 +1,6 @@
-"""What `--help` prints: the command's docstring, then its flags in groups, in the order in which they were defined.
+"""The text of `--help`: the command's docstring, then its flags in groups, in the order in which they were defined.
 
-absl sorts flags by module and alphabet, which tears apart what belongs together.
+absl sorts flags by module and alphabet, which separates related flags.
 """
 
 import shutil
@@ -13,15 +13,15 @@ from weakref import WeakKeyDictionary
 from absl import flags
 
 TITLES: "WeakKeyDictionary[flags.Flag, str]" = WeakKeyDictionary()  # a flag → the title of its group
-HIDDEN: "WeakKeyDictionary[flags.Flag, str]" = WeakKeyDictionary()  # former names → today's, not shown
+HIDDEN: "WeakKeyDictionary[flags.Flag, str]" = WeakKeyDictionary()  # former names → current ones, not listed
 CHOICES: "WeakKeyDictionary[flags.Flag, tuple]" = WeakKeyDictionary()  # allowed values that absl's parser does not know
-FOREIGN = ("absl", "tensorflow", "keras", "tf_keras")  # whose flags are no command's
+FOREIGN = ("absl", "tensorflow", "keras", "tf_keras")  # packages whose flags belong to no command
 INDENT = " " * 6
 GENERAL, ABSL = "general", "flags of every program that uses absl"
 
 
 def flag_text(flag: flags.Flag) -> str:
-    """One flag: its name with what it takes, then the sentence, the range and the default."""
+    """One flag: its name and kind of value, then the description, the range and the default."""
     choices = CHOICES.get(flag) or getattr(flag.parser, "enum_values", None)
     text = flag.help
     if isinstance(flag, flags.EnumFlag):
@@ -50,7 +50,7 @@ def flag_text(flag: flags.Flag) -> str:
 
 
 def _value_of(flag: flags.Flag) -> str:
-    """What stands after the flag's `=`."""
+    """Placeholder after the flag's `=`."""
     kind = getattr(flag.parser, "flag_type", lambda: "string")()
     kinds = {"int": "N", "float": "X", "comma separated list of strings": "A,B,..."}
     return kinds.get(kind.removeprefix("multi "), "TEXT")
@@ -65,8 +65,8 @@ def _default(flag: flags.Flag) -> str:
 
 
 def sections(flag_values: flags.FlagValues, everything: bool = False) -> Iterator[tuple[str, list[flags.Flag]]]:
-    """(title, flags) of every group, in order of definition; with `everything`, absl's own last."""
-    found: dict[str, list[flags.Flag]] = {GENERAL: []}
+    """(title, flags) of every group, in order of definition; with `everything`, absl's own come last."""
+    by_title: dict[str, list[flags.Flag]] = {GENERAL: []}
     foreign = []
     for name in flag_values:
         flag = flag_values[name]
@@ -75,20 +75,20 @@ def sections(flag_values: flags.FlagValues, everything: bool = False) -> Iterato
         if (flag_values.find_module_defining_flag(name) or "").split(".")[0] in FOREIGN:
             foreign.append(flag)
         elif not isinstance(flag, HelpFlag):
-            found.setdefault(TITLES.get(flag, GENERAL), []).append(flag)
-    yield from ((title, group) for title, group in found.items() if group)
+            by_title.setdefault(TITLES.get(flag, GENERAL), []).append(flag)
+    yield from ((title, group) for title, group in by_title.items() if group)
     if everything:
         yield ABSL, foreign
 
 
 def help_text(description: str, flag_values: flags.FlagValues, everything: bool = False) -> str:
-    """All that `--help` (with `everything`, `--helpfull`) prints."""
+    """The full text of `--help` (with `everything`, of `--helpfull`)."""
     parts = [description.strip()] if description.strip() else []
     for title, group in sections(flag_values, everything):
         parts.append("\n".join([f"{title[:1].upper()}{title[1:]}:", *map(flag_text, group)]))
-    parts.append("--flagfile=FILE reads further flags from a file, one a line; the command line beats it.")
+    parts.append("--flagfile=FILE reads further flags from a file, one per line; the command line overrides it.")
     if not everything:
-        parts[-1] += "\n--helpfull shows the flags of absl, too."
+        parts[-1] += "\n--helpfull also shows absl's flags."
     return "\n\n".join(parts)
 
 
@@ -100,14 +100,14 @@ class HelpFlag(flags.BooleanFlag):
         self._show = show
 
     def parse(self, argument: Any) -> None:
-        """absl's hook for a flag that is met on the command line."""
+        """absl's hook for a flag on the command line."""
         if self._parse(argument):
             print(self._show())
             sys.exit(0)
 
 
 def define_help_flags(flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Puts this help in the place of absl's: --help, -h, -?, --helpshort, --helpfull."""
+    """Replaces absl's help flags with ours: --help, -h, -?, --helpshort, --helpfull."""
 
     def shown(everything: bool) -> Callable[[], str]:
         return lambda: help_text(sys.modules["__main__"].__doc__ or "", flag_values, everything)

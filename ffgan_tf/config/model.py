@@ -7,14 +7,14 @@ from ffgan_tf.config.fields import setting
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """What the networks are: image size, widths, noise, pyramid, dense blocks, attention, condition.
+    """Architecture of the networks: image size, widths, noise, pyramid, dense blocks, attention, condition.
 
     Part of `TrainConfig`.
     """
 
     image_size: int = setting(256, "Side S of the generated image in pixels.", choices=(64, 128, 256))
-    ngf: int = setting(32, "Generator's width: F1, F2 and F3 have so many channels.", low=4, high=1024)
-    ndf: int = setting(64, "Discriminator's width: its first layer has so many channels.", low=4, high=1024)
+    ngf: int = setting(32, "Generator's width: the number of channels of F1, F2 and F3.", low=4, high=1024)
+    ndf: int = setting(64, "Discriminator's width: the number of channels of its first layer.", low=4, high=1024)
     z_dim: int = setting(100, "Size of the noise vector z.", low=1, high=65536)
     c_dim: int = setting(100, "Size c of the conditioning vector I_s.", low=1, high=65536)
     pyramid: str = setting(
@@ -27,7 +27,7 @@ class ModelConfig:
         "7,5,3,1", "Kernel sizes of the FPAM's one to four levels, largest map first; the paper has four."
     )
     pyramid_reduction: int = setting(
-        4, "Divisor of the FPAM's width: its levels have 4*ngf over this many channels.", low=1, high=4096
+        4, "Divisor of the FPAM's width: its levels have 4*ngf divided by this many channels.", low=1, high=4096
     )
     pyramid_norm: bool = setting(True, "Batch norm after the last step of the FPAM's pyramid (ours).")
     fpam_residual: bool = setting(True, "Add the FPAM's input to its output (ours).")
@@ -36,7 +36,7 @@ class ModelConfig:
         32, "Channels that each layer of H_dense adds (ours: the paper does not say).", low=1, high=1024
     )
     attention_query: str = setting(
-        "f2", "Query of the attention A_2: F2, as Eq. 3 writes it, or the fused F_2f.", choices=("f2", "f2f")
+        "f2", "Query of the attention A_2: F2, as in Eq. 3, or the fused F_2f.", choices=("f2", "f2f")
     )
     fusion: str = setting(
         "fixed",
@@ -51,11 +51,11 @@ class ModelConfig:
     normalise_sentence: bool = setting(
         True,
         "Scale the sentence vector s to a root mean square of 1 before conditioning augmentation (ours: "
-        "without it, I_s was not seen to learn the sentence).",
+        "without it, I_s did not learn the sentence in our runs).",
         legacy_default=False,
     )
 
     @property
     def kernels(self) -> tuple[int, ...]:
-        """`pyramid_kernels` as numbers."""
+        """`pyramid_kernels` as integers."""
         return tuple(int(kernel) for kernel in self.pyramid_kernels.split(","))

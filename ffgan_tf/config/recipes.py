@@ -1,4 +1,4 @@
-"""The recipes of experiments/. An installed copy carries them with it, as ffgan_tf/experiments."""
+"""The recipes of experiments/. The installed package contains them as ffgan_tf/experiments."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def packaged_recipes() -> dict[str, Path]:
-    """{file name: path} of the recipes in the installed package, or beside it where that is a checkout."""
+    """{file name: path} of the recipes in the installed package, or beside it in a checkout."""
     installed = PACKAGE / "experiments"  # setup.py puts them there
     folder = installed if installed.is_dir() else PACKAGE.parent / "experiments"
     return {path.name: path for path in sorted(folder.glob("*.cfg"))}
@@ -17,7 +17,7 @@ def packaged_recipes() -> dict[str, Path]:
 def find_recipe(name: str) -> Path:
     """The flag file `name`: a path as it is, else `experiments/NAME` or `NAME` among the installed recipes.
 
-    Raises UserError, which lists those, where there is neither.
+    Raises a UserError that lists the recipes where there is neither.
     """
     path = Path(name).expanduser()
     if path.is_file():
@@ -26,4 +26,4 @@ def find_recipe(name: str) -> Path:
     if path.parent in (Path("."), Path("experiments")) and path.name in recipes:
         return recipes[path.name]
     listed = f": {', '.join(f'experiments/{recipe}' for recipe in recipes)}" if recipes else ""
-    raise UserError(f"--flagfile={name}: no such file. Fix: name a file that is there, or a recipe{listed}.")
+    raise UserError(f"--flagfile={name}: no such file. Fix: name an existing file, or a recipe{listed}.")

@@ -1,16 +1,16 @@
-"""Settings that both trainings have."""
+"""Settings shared by both trainings."""
 
 import dataclasses
 
 from ffgan_tf.config.fields import setting
 
-INT32 = 2**31 - 1  # what TensorFlow's shapes, steps and seeds hold
-LARGEST_RATE = 1e30  # beyond any use, and finite in float32
+INT32 = 2**31 - 1  # the largest shape, step or seed in TensorFlow
+LARGEST_RATE = 1e30  # larger than any useful rate, and finite in float32
 
 
 @dataclasses.dataclass(frozen=True)
 class CaptionConfig:
-    """How captions are read."""
+    """How captions become tokens."""
 
     max_words: int = setting(
         18,
@@ -22,7 +22,7 @@ class CaptionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class AdamConfig:
-    """Adam's settings but for its learning rates."""
+    """Adam's settings except its learning rates."""
 
     beta1: float = setting(0.5, "Adam's beta 1, for every network that is trained.", low=0, high=1)
     beta2: float = setting(0.999, "Adam's beta 2, for every network that is trained.", low=0, high=1)
@@ -31,7 +31,7 @@ class AdamConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ScheduleConfig:
-    """How long to train, and what is due when."""
+    """How long to train, and how often to report and save."""
 
     batch: int = setting(20, "Images in a step, over all devices.", low=2, high=65536)
     epochs: int = setting(600, "Passes over the training images.", low=1, high=1_000_000, resumable=True)
@@ -39,7 +39,7 @@ class ScheduleConfig:
     seed: int = setting(1, "Seed: everything random is a function of this number and the step.", low=0, high=INT32)
     max_minutes: float = setting(
         0,
-        "Save and stop after so many minutes of this process; 0 sets no limit.",
+        "Save and stop after this many minutes of this process; 0 sets no limit.",
         low=0,
         high=10_000_000,
         resumable=True,
@@ -49,7 +49,7 @@ class ScheduleConfig:
     )
     keep_checkpoints: int = setting(
         3,
-        "Newest checkpoints to keep; older ones but the best are deleted.",
+        "Newest checkpoints to keep; older ones are deleted, except the best.",
         low=1,
         high=1_000_000,
         resumable=True,

@@ -13,12 +13,12 @@ class TextConfig(CaptionConfig):
     """The frozen text encoder and its captions."""
 
     text_encoder: str = setting(
-        "", "Folder of a trained text encoder; empty takes an untrained, frozen one, drawn from --seed."
+        "", "Folder of a trained text encoder; empty uses an untrained, frozen one, drawn from --seed."
     )
     text_init_range: float = setting(
         1.0,
         "Range r of an untrained text encoder's embeddings, U(-r, r). AttnGAN starts its training from 0.1; "
-        "frozen there, sentences would be nearly alike.",
+        "frozen at that range, sentence vectors would be nearly alike.",
         low=0,
         high=1000,
     )
@@ -38,10 +38,10 @@ class OptimiserConfig(AdamConfig):
     lr_g: float = setting(2e-4, "Adam's learning rate of the generator.", low=0, high=LARGEST_RATE)
     lr_d: float = setting(2e-4, "Adam's learning rate of the discriminator.", low=0, high=LARGEST_RATE)
     clip_norm: float = setting(
-        0.0, "Largest norm of either network's gradient; 0 leaves them unbounded.", low=0, high=LARGEST_RATE
+        0.0, "Largest norm of either network's gradient; 0 disables clipping.", low=0, high=LARGEST_RATE
     )
     ema_decay: float = setting(
-        0.999, "Decay of the generator's exponential moving average (EMA), which samples are drawn by.", low=0, high=1
+        0.999, "Decay of the generator's exponential moving average (EMA), which draws the samples.", low=0, high=1
     )
     ema_warmup: bool = setting(
         True,
@@ -52,7 +52,7 @@ class OptimiserConfig(AdamConfig):
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """Eq. 4 and 5, and what may be added to them."""
+    """Eq. 4 and 5, and optional additions to them."""
 
     loss_weights: str = setting(
         "paper",
@@ -101,7 +101,7 @@ class LossConfig:
 
 @dataclasses.dataclass(frozen=True)
 class GanScheduleConfig(ScheduleConfig):
-    """How long to train, and what is due when."""
+    """How long to train, and how often to sample and save."""
 
     sample_every: int = setting(500, "Steps between two sample grids.", low=1, high=INT32, resumable=True)
     checkpoint_every: int = setting(500, "Steps between two checkpoints.", low=1, high=INT32, resumable=True)
@@ -116,7 +116,7 @@ class GanScheduleConfig(ScheduleConfig):
 
 @dataclasses.dataclass(frozen=True)
 class DeviceConfig:
-    """What computes, in which arithmetic."""
+    """Devices and arithmetic."""
 
     precision: str = setting(
         "float32",
@@ -159,14 +159,14 @@ class PeriodicFidConfig:
     eval_every: int = setting(
         0,
         "Steps between two FID evaluations inside training, which keep the checkpoint with the lowest FID as the best; "
-        "0 evaluates never.",
+        "0 never evaluates.",
         low=0,
         high=INT32,
         resumable=True,
     )
     eval_samples: int = setting(
         2048,
-        "Test captions to generate images of in an evaluation inside training.",
+        "Test captions to generate images from in an evaluation inside training.",
         low=2,
         high=10_000_000,
         resumable=True,
@@ -180,7 +180,7 @@ class PeriodicFidConfig:
     )
     eval_inception_weights: str = setting(
         "",
-        "Weights file of the network of --eval_inception; keras alone can do without: Keras's cache has it.",
+        "Weights file of the network of --eval_inception; optional for keras, whose file may be in Keras's cache.",
         resumable=True,
     )
 

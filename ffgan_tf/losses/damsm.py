@@ -10,11 +10,11 @@ TINY = 1e-16  # the smallest squared length that a cosine divides by
 
 
 def attention(regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1: float = GAMMA1) -> tf.Tensor:
-    """Where each word of each caption looks in an image, summing to 1 over its regions: (B, C·T, R).
+    """Attention of each word of each caption over an image's regions, summing to 1: (B, C·T, R).
 
     `regions` (B, R, d); `words` (B, C, T, d), or (1, C, T, d) for the same C captions with all images; `mask` bool,
     true at words, likewise. Softmax over the words of a caption (every region chooses among them), then softmax over
-    regions of γ1 times that. Rows at padding mean nothing: leave them out of any sum.
+    regions of γ1 times that. Rows at padding are meaningless: leave them out of any sum.
     """
     captions, length = tf.shape(words)[1], tf.shape(words)[2]
     flat = tf.reshape(words, [tf.shape(words)[0], captions * length, words.shape[-1]])
@@ -27,18 +27,18 @@ def attention(regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1: flo
 
 
 def own_attention(regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1: float = GAMMA1) -> tf.Tensor:
-    """Where the words of each image's own caption look: (B, R, d), (B, T, d), (B, T) → (B, T, R)."""
+    """Attention of the words of each image's own caption: (B, R, d), (B, T, d), (B, T) → (B, T, R)."""
     return attention(regions, words[:, None], mask[:, None], gamma1)
 
 
 def word_similarity(
     regions: tf.Tensor, words: tf.Tensor, mask: tf.Tensor, gamma1: float = GAMMA1, gamma2: float = GAMMA2
 ) -> tf.Tensor:
-    """log Σ_t exp(γ2 · cos(word t, what it looks at)) for every image i and caption c: (B, B), [i, c]."""
-    seen = tf.matmul(attention(regions, words[None], mask[None], gamma1), regions)  # (B, B·T, d)
-    # Not _unit(seen): the pairs' features are the largest tensors here, and every operation on them counts.
-    square = tf.reduce_sum(tf.square(seen), axis=-1)
-    cosine = tf.reduce_sum(seen * tf.reshape(_unit(words), [1, -1, words.shape[-1]]), axis=-1)
+    """log Σ_t exp(γ2 · cos(word t, regions it attends to)) for every image i and caption c: (B, B), [i, c]."""
+    attended = tf.matmul(attention(regions, words[None], mask[None], gamma1), regions)  # (B, B·T, d)
+    # Not _unit(attended): the pairs' features are the largest tensors here, and every operation on them counts.
+    square = tf.reduce_sum(tf.square(attended), axis=-1)
+    cosine = tf.reduce_sum(attended * tf.reshape(_unit(words), [1, -1, words.shape[-1]]), axis=-1)
     cosine *= tf.math.rsqrt(tf.maximum(square, TINY))
     cosine = tf.reshape(cosine, [tf.shape(regions)[0], tf.shape(words)[0], tf.shape(words)[1]])
     return tf.reduce_logsumexp(tf.where(mask[None], gamma2 * cosine, cosine.dtype.min), axis=-1)
@@ -50,10 +50,10 @@ def sentence_similarity(codes: tf.Tensor, sentences: tf.Tensor) -> tf.Tensor:
 
 
 def matching_losses(similarity: tf.Tensor, classes: tf.Tensor, gamma3: float = GAMMA3) -> tuple[tf.Tensor, tf.Tensor]:
-    """Batch cross-entropy of γ3 · similarity (B, B), [image, caption], where i belongs to i.
+    """Batch cross-entropy of γ3 · similarity (B, B), [image, caption], where image i belongs to caption i.
 
-    Returns that of finding the caption of an image and that of finding the image of a caption (the four losses' …0 and
-    …1). Other pairs of the same class (`classes` (B,)) are no wrong ones: −∞.
+    Returns the loss of finding an image's caption and that of finding a caption's image (the four losses' …0 and …1).
+    Other pairs of the same class (`classes` (B,)) do not count as wrong: their logit is −∞.
     """
     same = tf.equal(classes[:, None], classes[None, :]) & ~tf.eye(tf.shape(classes)[0], dtype=tf.bool)
     logits = tf.where(same, similarity.dtype.min, gamma3 * similarity)

@@ -26,7 +26,7 @@ def minus_log_one_minus_d(logits: tf.Tensor) -> tf.Tensor:
 
 
 def discriminator_terms(logits: DiscriminatorLogits) -> dict[str, tf.Tensor]:
-    """The five unweighted terms of Eq. 4 (with the logarithms that its print lost), by input."""
+    """The five unweighted terms of Eq. 4 (with the logarithms missing in print), by input."""
     return {
         "real": minus_log_d(logits.real),
         "fake": minus_log_one_minus_d(logits.fake),
@@ -78,7 +78,7 @@ def r1_penalty(gradient: tf.Tensor) -> tf.Tensor:
 
 
 def matching_aware_penalty(of_images: tf.Tensor, of_condition: tf.Tensor) -> tf.Tensor:
-    """E[(‖∇_t D(t|I_s)‖² + ‖∇_I D(t|I_s)‖²)³] on real images with their own sentences: MA-GP as DF-GAN's code has it.
+    """E[(‖∇_t D(t|I_s)‖² + ‖∇_I D(t|I_s)‖²)³] on real images with their own sentences: MA-GP as in DF-GAN's code.
 
     Tao et al. 2022 print (‖∇_t D‖ + ‖∇_I D‖)⁶, up to 8 times as much; their code takes one norm of both gradients
     together, to the sixth power, and their weight 2 is that of the code. Gradients of the conditional logits' sum with
@@ -92,7 +92,7 @@ def _square_norm(x: tf.Tensor) -> tf.Tensor:
 
 
 def mismatch_index(classes: tf.Tensor) -> tf.Tensor:
-    """For each sample the index of another one whose sentence is wrong for it: Î_s = I_s[index].
+    """For each sample the index of another whose caption does not match its image: Î_s = I_s[index].
 
     The batch rolled by one; where the neighbour is of the same class, the next one of another class. `classes` (B,)
     int → (B,) int32. Raises InvalidArgumentError for a batch of one class only.
@@ -107,7 +107,7 @@ def mismatch_index(classes: tf.Tensor) -> tf.Tensor:
             )
         ]
     ):
-        # other[i, k] is the sample k+1 places after i, round the end.
+        # other[i, k] is the sample k+1 after i, wrapping round at the end.
         other = (tf.range(count)[:, None] + tf.range(1, count)[None, :]) % count
     differs = tf.gather(classes, other) != classes[:, None]
     first = tf.argmax(differs, axis=1, output_type=tf.int32)

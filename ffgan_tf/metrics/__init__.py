@@ -1,4 +1,4 @@
-"""Evaluation: networks, scores, protocols."""
+"""Scores as pure functions of features and codes."""
 
 __all__ = [
     "colour_retrieval",

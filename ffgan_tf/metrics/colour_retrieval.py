@@ -1,4 +1,4 @@
-"""Does an image find a sentence of its own colour among a hundred? For data whose captions fit in colour alone."""
+"""Does an image find a caption of its own colour among a hundred? For data whose captions match in colour alone."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from ffgan_tf.metrics.seeds import SEED
 def colour_retrieval(
     image_codes: np.ndarray, sentence_codes: np.ndarray, colours: Sequence[str], candidates: int = 100, seed: int = SEED
 ) -> tuple[float, float]:
-    """Share of images for which the best of `candidates` sentences is of the image's colour, and the share expected
+    """Share of images for which the best of `candidates` captions has the image's colour, and the share expected
     of a blind choice.
 
-    image_codes, sentence_codes [N, D], colours [N]: images, a sentence of each, and the colour of both. The
-    candidates are the image's own sentence and others drawn without replacement, all N where there are fewer.
+    image_codes, sentence_codes [N, D], colours [N]: images, one caption of each, and the colour of both. The
+    candidates are the image's own caption and others drawn without replacement, all N where there are fewer.
     """
     colours = np.asarray(colours)
     images, sentences = (
@@ -27,7 +27,8 @@ def colour_retrieval(
     hits, blind = np.empty(count), np.empty(count)
     for index in range(count):
         others = random.choice(count - 1, min(candidates, count) - 1, replace=False)
-        drawn = np.append(others + (others >= index), index)  # its own last, so that a tie is no hit by itself
+        # Its own caption last: argmax takes the first, so a tie is no hit by itself.
+        drawn = np.append(others + (others >= index), index)
         right = colours[drawn] == colours[index]
         hits[index] = right[np.argmax(sentences[drawn] @ images[index])]
         blind[index] = right.mean()

@@ -1,6 +1,6 @@
 """Fréchet distance between two sets of features (FID; Heusel et al. 2017, the paper's Eq. 12).
 
-The paper prints Tr(Σr − Σg − 2(ΣrΣg)^½); the distance is Tr(Σr + Σg − 2(ΣrΣg)^½), which is what stands here.
+The paper prints Tr(Σr − Σg − 2(ΣrΣg)^½); the distance, computed here, has Tr(Σr + Σg − 2(ΣrΣg)^½).
 """
 
 import warnings
@@ -33,7 +33,7 @@ def frechet_distance(mean1: np.ndarray, covariance1: np.ndarray, mean2: np.ndarr
     """‖μ₁−μ₂‖² + Tr(Σ₁ + Σ₂ − 2(Σ₁Σ₂)^½) for means [D] and covariances [D, D]."""
     for array in (mean1, covariance1, mean2, covariance2):
         if not np.isfinite(array).all():
-            raise UserError("FID: the statistics hold NaN or infinity. Fix: make them again from sound features.")
+            raise UserError("FID: the statistics hold NaN or infinity. Fix: compute them again from finite features.")
     difference = np.asarray(mean1, np.float64) - np.asarray(mean2, np.float64)
     covariance1, covariance2 = np.asarray(covariance1, np.float64), np.asarray(covariance2, np.float64)
     trace = _trace_of_sqrt(_root(covariance1), covariance2)
@@ -41,12 +41,12 @@ def frechet_distance(mean1: np.ndarray, covariance1: np.ndarray, mean2: np.ndarr
 
 
 def fid(features1: np.ndarray, features2: np.ndarray, statistics2: FeatureStatistics | None = None) -> float:
-    """FID of features [N1, D] and [N2, D]; `statistics2`, where given, must be those of `features2`.
+    """FID of features [N1, D] and [N2, D]; `statistics2`, if present, must be those of `features2`.
 
     With N ≤ D the covariance has rank N − 1 at most, and the square roots of its D − N + 1 zero eigenvalues, known only
     to rounding, would add up (to 5e-5). There the centred features A (Σ = AᵀA/(N−1)) take the covariance's place:
     Tr (Σ₁Σ₂)^½ is the nuclear norm of A₁A₂ᵀ over the two √(N−1).
-    Warns below 2,048 samples a side: FID is biased upwards by about 1/N, so that only equal counts compare.
+    Warns below 2,048 samples a side: FID's upward bias is about 1/N, so only equal counts compare.
     Raises UserError below two rows, and for rows that are not finite.
     """
     features1, features2 = check_features(features1, "FID, first set"), check_features(features2, "FID, second set")
@@ -57,11 +57,11 @@ def fid(features1: np.ndarray, features2: np.ndarray, statistics2: FeatureStatis
         )
     fewest = min(len(features1), len(features2))
     if fewest < 2:
-        raise UserError("FID needs at least 2 images on each side, there is only one. Fix: give more images.")
+        raise UserError("FID needs at least 2 images on each side; there is only one. Fix: use more images.")
     if fewest < FEW_SAMPLES:
         warnings.warn(
-            f"FID from {fewest} images is biased upwards: compare it with figures from the same counts "
-            "only, and look at KID, which is not biased.",
+            f"FID from {fewest} images is biased upwards: compare it only with scores from the same "
+            "counts, and look at KID, which is not biased.",
             stacklevel=2,
         )
     dimension = features1.shape[1]

@@ -11,14 +11,14 @@ class InceptionScore:
     """Takes the class probabilities of `total` images in order, in batches of any size; holds only sums per split.
 
     Images are dealt to the splits by a seeded shuffle, as StackGAN's script and torch-fidelity do: generated images
-    come in the order of their captions' classes, and a split that saw few classes would score low.
+    come in the order of their captions' classes, and a split with few classes would score low.
     """
 
     def __init__(self, total: int, splits: int = 10, seed: int = SEED):
         if total < splits:
             raise UserError(
-                f"the Inception Score over {splits} splits needs at least {splits} images, there are "
-                f"{total}. Fix: give more images."
+                f"the Inception Score over {splits} splits needs at least {splits} images; there are "
+                f"{total}. Fix: use more images."
             )
         self.total, self.splits = total, splits
         order = np.arange(total)

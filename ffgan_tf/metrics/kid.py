@@ -22,7 +22,7 @@ class Kid:
 def polynomial_mmd(x: np.ndarray, y: np.ndarray) -> float:
     """Unbiased MMD² of features x, y [M, D], M ≥ 2: means of k over unequal pairs within, minus twice the cross mean.
 
-    It is an estimate of a number ≥ 0 without bias, so it may be a little below 0.
+    An unbiased estimate of a number ≥ 0 may fall slightly below 0.
     """
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     size, dimension = x.shape
@@ -44,13 +44,13 @@ def kid(
 ) -> Kid:
     """KID of features [N1, D], [N2, D] over random subsets, with torch-fidelity's defaults and order of drawing.
 
-    `subset_size` shrinks to the smaller set where there are fewer images; the result says what was used.
+    `subset_size` shrinks to the smaller set where there are fewer images; the result holds the size used.
     """
     features1, features2 = check_features(features1, "KID, first set"), check_features(features2, "KID, second set")
     size = min(subset_size, len(features1), len(features2))
     if size < 2:
-        raise UserError("KID needs at least 2 images on each side. Fix: give more images.")
-    random = np.random.RandomState(seed)  # the legacy generator: torch-fidelity's figures come out for the same seed
+        raise UserError("KID needs at least 2 images on each side. Fix: use more images.")
+    random = np.random.RandomState(seed)  # the legacy generator: reproduces torch-fidelity's scores for the same seed
     values = []
     for _ in range(subsets):
         one = features1[random.choice(len(features1), size, replace=False)]

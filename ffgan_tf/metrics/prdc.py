@@ -49,14 +49,14 @@ def prdc(real: np.ndarray, fake: np.ndarray, k: int = 5, max_samples: int = 10_0
         features = check_features(features, f"precision/recall, {name} images")
         if len(features) <= k:
             raise UserError(
-                f"precision/recall with k = {k} needs more than {k} {name} images, there are "
-                f"{len(features)}. Fix: give more images."
+                f"precision/recall with k = {k} needs more than {k} {name} images; there are "
+                f"{len(features)}. Fix: use more images."
             )
         if len(features) > max_samples:
             features = features[np.sort(random.choice(len(features), max_samples, replace=False))]
         sets.append(features.astype(np.float64))
     real, fake = sets
-    shift = real.mean(axis=0)  # distances do not change, and the expansion of ‖a−b‖² loses fewer digits near the origin
+    shift = real.mean(axis=0)  # leaves distances unchanged; the expansion of ‖a−b‖² loses fewer digits near the origin
     real, fake = real - shift, fake - shift
 
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)

@@ -22,9 +22,10 @@ def r_precision(
     """Mean and standard deviation, over `groups` drawn at random, of the share of images whose own caption has the
     highest cosine.
 
-    image_codes, sentence_codes [N, D]: DAMSM's codes of the images and of the captions they were made from;
-    classes [N]: the captions' classes. caption_codes [M, D], caption_classes [M]: where the `wrong` captions of other
-    classes are drawn from, without replacement. A tie is a miss, so that constant codes score 0 and not 1.
+    image_codes, sentence_codes [N, D]: DAMSM's codes of the images and of the captions they were generated from;
+    classes [N]: the captions' classes. caption_codes [M, D], caption_classes [M]: the pool that the `wrong`
+    captions of other classes are drawn from, without replacement. A tie is a miss, so that constant codes score 0 and
+    not 1.
     """
     image_codes = _unit(check_features(image_codes, "R-precision, image codes"))
     sentence_codes = _unit(check_features(sentence_codes, "R-precision, sentence codes"))
@@ -41,7 +42,7 @@ def r_precision(
         candidates = np.concatenate([sentence_codes[index : index + 1], caption_codes[drawn]])
         scores = (candidates * image_codes[index]).sum(axis=1)  # one sum for all: equal captions must tie exactly
         hits[index] = scores[0] > scores[1:].max()
-    # At random: images come in the order of their classes, and the groups' spread must not be that of the classes.
+    # Shuffled: images come in the order of their classes, and the groups' spread must not be that of the classes.
     shares = [group.mean() for group in np.array_split(random.permutation(hits), groups)]
     return float(np.mean(shares)), float(np.std(shares))
 
@@ -51,7 +52,7 @@ def check_counts(classes: np.ndarray, caption_classes: np.ndarray, wrong: int, g
     of other classes among those of `caption_classes` [M]."""
     if len(classes) < groups:
         raise UserError(
-            f"R-precision in {groups} groups needs at least {groups} images, there are {len(classes)}. Fix: more."
+            f"R-precision in {groups} groups needs at least {groups} images; there are {len(classes)}. Fix: use more."
         )
     for label in np.unique(classes):
         others = int((np.asarray(caption_classes) != label).sum())

@@ -24,7 +24,7 @@ def compare_features(
 ) -> tuple[dict[str, Any], list[str]]:
     """FID, KID, precision, recall, density, coverage of `features` [N, D] against `reference` [M, D], and warnings.
 
-    `statistics`: of the reference, where they are at hand. Scores that need more images than there are (k-nearest
+    `statistics`: of the reference, if already computed. Scores that need more images than there are (k-nearest
     neighbours) are left out and named in the warnings; FID and KID raise a UserError.
     """
     notes: list[str] = []
@@ -40,13 +40,17 @@ def compare_features(
         "kid_subset_size": distance.subset_size,
     }
     if distance.subset_size < 1000:
-        notes.append(f"KID from subsets of {distance.subset_size}, not 1,000: fewer images than that.")
+        notes.append(f"KID from subsets of {distance.subset_size} instead of 1,000: there are fewer images.")
     if min(len(features), len(reference)) <= NEIGHBOURS:
         notes.append(f"precision, recall, density and coverage need more than {NEIGHBOURS} images a side.")
         return scores, notes
-    found = prdc(reference, features, NEIGHBOURS, seed=seed)
-    scores |= {name: found[name] for name in ("precision", "recall", "density", "coverage")}
-    scores |= {"prdc_k": found["k"], "prdc_real_count": found["real_count"], "prdc_fake_count": found["fake_count"]}
+    neighbours = prdc(reference, features, NEIGHBOURS, seed=seed)
+    scores |= {name: neighbours[name] for name in ("precision", "recall", "density", "coverage")}
+    scores |= {
+        "prdc_k": neighbours["k"],
+        "prdc_real_count": neighbours["real_count"],
+        "prdc_fake_count": neighbours["fake_count"],
+    }
     return scores, notes
 
 

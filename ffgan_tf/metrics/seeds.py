@@ -1,3 +1,3 @@
-"""The seed of every random choice that the scores make, unless told."""
+"""The default seed of every random choice in the scores."""
 
 SEED = 2020  # torch-fidelity's

@@ -24,7 +24,7 @@ def check_features(features: np.ndarray, what: str) -> np.ndarray:
 
 
 class FeatureStatistics:
-    """Count, mean [D] and scatter [D, D] of the rows seen, kept with the pairwise update of Chan et al. (1979).
+    """Count, mean [D] and scatter [D, D] of the rows so far, by the pairwise update of Chan et al. (1979).
 
     Batches are centred before their outer product is taken, so large means do not eat the digits of small variances.
     """
@@ -43,7 +43,7 @@ class FeatureStatistics:
         return statistics
 
     def update(self, features: np.ndarray) -> "FeatureStatistics":
-        """Adds rows [N, D]; N may be 0. Raises UserError where a row is not finite, and then nothing was added."""
+        """Adds rows [N, D]; N may be 0. Raises UserError, adding nothing, where a row is not finite."""
         rows = check_features(features, "feature statistics").astype(np.float64)
         if len(rows) == 0:
             return self
@@ -52,7 +52,7 @@ class FeatureStatistics:
         return self._add(len(rows), mean, rows.T @ rows)
 
     def merge(self, other: "FeatureStatistics") -> "FeatureStatistics":
-        """Adds all that `other` has seen."""
+        """Adds the rows of `other`."""
         return self._add(other.count, other.mean, other._scatter)
 
     def _add(self, count: int, mean: np.ndarray, scatter: np.ndarray) -> "FeatureStatistics":
@@ -70,7 +70,7 @@ class FeatureStatistics:
     def covariance(self) -> np.ndarray:
         """[D, D], divided by N - 1. UserError below two rows."""
         if self.count < 2:
-            raise UserError(f"a covariance needs at least 2 images, there is {self.count}. Fix: give more images.")
+            raise UserError(f"a covariance needs at least 2 images; there is {self.count}. Fix: use more images.")
         return self._scatter / (self.count - 1)
 
     def save(self, path: str | os.PathLike) -> None:
@@ -80,7 +80,7 @@ class FeatureStatistics:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "FeatureStatistics":
-        """Reads what `save` wrote, byte for byte. Raises UserError for anything else."""
+        """Reads a file written by `save`, exactly. Raises UserError for any other file."""
         try:
             values = read_npz(path)
             mean, covariance, count = values["mu"], values["sigma"], int(values["count"])
@@ -88,7 +88,7 @@ class FeatureStatistics:
                 raise ValueError(f"mean {list(mean.shape)}, covariance {list(covariance.shape)}")
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"{path}: not a statistics file of this program ({error}). Fix: delete it, it is made again."
+                f"{path}: not a statistics file of this program ({error}). Fix: delete it; it will be computed again."
             ) from error
         statistics = cls(len(mean))
         statistics.count, statistics.mean, statistics._scatter = count, mean, covariance * (count - 1)

@@ -6,13 +6,13 @@ from ffgan_tf.models import blocks
 
 
 class WordAttention(tf.keras.layers.Layer):
-    """Word features for every pixel of a map.
+    """Word context for every pixel of a map.
 
     `features` F (B, H, W, C), `words` e (B, T, d), `mask` (B, T) bool, true at words. e' = 1×1(e) to C channels, no
     bias; scores ⟨pixel, e'⟩ unscaled, −∞ at padding; softmax over words. Returns I_w (B, H, W, C), the weighted sums of
     e', and the attention maps (B, H, W, T) in float32 or wider, zero at padding.
-    A `mask` of numbers ≥ 0 counts each word so many times in the softmax (0: not at all), for what lies between two
-    sentences.
+    A `mask` of numbers ≥ 0 counts each word that many times in the softmax (0: not at all), for interpolation between
+    two sentences.
     """
 
     def build(self, input_shape):

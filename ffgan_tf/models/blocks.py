@@ -1,7 +1,7 @@
 """Building blocks of both networks (docs/model.md section 3, after AttnGAN). All maps are NHWC.
 
-Layers that convolve a map beside a vector tiled over space, or after nearest ×2, do so by `fast_ops`. `sync`: batch
-norm's statistics are those of all replicas' samples instead of each one's own.
+Layers that convolve a map beside a vector tiled over space, or after nearest ×2, use `fast_ops`. `sync`: batch norm's
+statistics come from the samples of all replicas instead of each replica's own.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import tensorflow as tf
 from ffgan_tf.compat import BatchNormalization, require_keras_2
 from ffgan_tf.models import cpu_convolutions, fast_ops
 
-require_keras_2(tf.keras)  # every network comes by here
+require_keras_2(tf.keras)  # here, because every network imports this module
 BN_EPSILON = 1e-5
 BN_MOMENTUM = 0.9  # Keras's sense: the share of the old moving value that is kept
 LEAKY_SLOPE = 0.2
@@ -23,7 +23,7 @@ _blank = ContextVar("blank", default=False)  # see blank_weights
 
 @contextlib.contextmanager
 def blank_weights(on: bool = True) -> Iterator[None]:
-    """Networks made inside start with kernels of zeros: for weights that a checkpoint replaces."""
+    """Networks built inside start with zero kernels: drawing weights that a checkpoint replaces would be wasted."""
     token = _blank.set(on)
     try:
         yield
@@ -35,8 +35,8 @@ class UnitOrthogonal(tf.keras.initializers.Initializer):
     """Orthogonal matrix, gain 1, computed in float32 and cast: LAPACK has no bfloat16.
 
     The Q of a Gaussian A = QR, R's diagonal positive. For a long A, which is well conditioned, Q = A·L⁻ᵀ with L·Lᵀ =
-    AᵀA has full accuracy: matrix products, ten times faster than Householder's QR, which took the larger part of a
-    start. Inside `blank_weights` zeros.
+    AᵀA has full accuracy: matrix products, ten times faster than Householder's QR, which dominated the start-up time.
+    Zeros inside `blank_weights`.
     """
 
     def __call__(self, shape, dtype=None, **kwargs):
@@ -100,7 +100,7 @@ def glu(x: tf.Tensor) -> tf.Tensor:
 
 
 def at_least_float32(x: tf.Tensor) -> tf.Tensor:
-    """x in float32, or as it is where it is float64: for what bfloat16's three digits are too few."""
+    """x in float32, or unchanged if float64: for computations that need more than bfloat16's three digits."""
     return x if x.dtype == tf.float64 else tf.cast(x, tf.float32)
 
 
@@ -128,7 +128,7 @@ def tile_vector(vector: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 class UpConv(tf.keras.layers.Layer):
     """Nearest ×2 → conv3×3 without bias: (B, H, W, C) → (B, 2H, 2W, filters).
 
-    Of three inputs x (B, H, W, N), v (B, V) and a matrix (N + V, C): the same of the 1×1 convolution
+    With three inputs x (B, H, W, N), v (B, V) and a matrix (N + V, C): applied to the 1×1 convolution
     [x, tile(v)]·matrix.
     """
 
@@ -137,7 +137,7 @@ class UpConv(tf.keras.layers.Layer):
         self.filters = filters
 
     def build(self, input_shape):
-        last = input_shape[-1]  # of one shape its channels, of three the matrix's shape
+        last = input_shape[-1]  # one shape: its channels; three shapes: the matrix's shape
         channels = last if isinstance(last, int) else last[-1]
         self.kernel = self.add_weight(
             "kernel", (3, 3, channels, self.filters), initializer=UnitOrthogonal(), experimental_autocast=False
@@ -152,7 +152,7 @@ class UpConv(tf.keras.layers.Layer):
 
 
 class Up(tf.keras.layers.Layer):
-    """`up(C)`: nearest ×2 → conv3×3 to 2C → BN → GLU. (B, H, W, ·) → (B, 2H, 2W, C). Inputs as of `UpConv`."""
+    """`up(C)`: nearest ×2 → conv3×3 to 2C → BN → GLU. (B, H, W, ·) → (B, 2H, 2W, C). Inputs as for `UpConv`."""
 
     def __init__(self, filters: int, sync: bool = False, **kwargs):
         super().__init__(autocast=False, **kwargs)
@@ -202,7 +202,7 @@ class DenseBlock(tf.keras.layers.Layer):
 
     A 1×1 convolution, no bias, brings the whole concatenation back to the input's width, so that it can be added (Eq.
     7, 8). The input is a map (B, H, W, C) beside a vector (B, V) tiled over space; returns (B, H, W, C + V), or, with
-    `join` false, the concatenation (B, H, W, C + depth·growth) that `residual_matrix` takes on from there.
+    `join` false, the concatenation (B, H, W, C + depth·growth), the input of `residual_matrix`.
     """
 
     def __init__(self, depth: int, growth: int, sync: bool = False, **kwargs):

@@ -1,4 +1,4 @@
-"""The networks of a run, with all their variables made."""
+"""Builds the networks of a run, with all their variables created."""
 
 import contextlib
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ TEXT_DIM = 256  # d: sentence and word features
 
 @contextlib.contextmanager
 def precision_scope(name: str) -> Iterator[None]:
-    """Layers made inside compute in this Keras policy (`float32`, `mixed_bfloat16`, `float64`)."""
+    """Layers built inside compute in this Keras policy (`float32`, `mixed_bfloat16`, `float64`)."""
     before = tf.keras.mixed_precision.global_policy()
     tf.keras.mixed_precision.set_global_policy(name)
     try:
@@ -61,12 +61,12 @@ def build_text_encoder(
 
 
 def discriminator_condition(kind: str, sentence: tf.Tensor, condition: tf.Tensor, mu: tf.Tensor) -> tf.Tensor:
-    """What D is conditioned on (`--condition`), with the gradient stopped: `ca` I_s, `mu` its mean, `sentence` s."""
+    """The condition of D (`--condition`), with the gradient stopped: `ca` I_s, `mu` its mean, `sentence` s."""
     return tf.stop_gradient({"ca": condition, "mu": mu, "sentence": sentence}[kind])
 
 
 def same_weights(source: tf.keras.Model, twin: tf.keras.Model) -> tf.keras.Model:
-    """Makes `twin`, of the same layers in another precision, compute with `source`'s variables; returns it."""
+    """Makes `twin`, the same network in another precision, share `source`'s variables; returns it."""
     for own, other in zip(all_layers(twin), all_layers(source)):
         for name in ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance"):
             if getattr(other, name, None) is not None:

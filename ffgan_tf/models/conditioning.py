@@ -8,7 +8,7 @@ from ffgan_tf.models import blocks
 class ConditioningAugmentation(tf.keras.layers.Layer):
     """s (B, d) and ε ~ N(0, 1) (B, c) → I_s = μ + σ⊙ε, μ, log σ², each (B, c): one linear layer to 4c, GLU, split.
 
-    `normalise`: s enters with a root mean square of 1 (ours).
+    `normalise`: scale s to a root mean square of 1 first (ours).
     """
 
     def __init__(self, c_dim: int, normalise: bool = False, **kwargs):
@@ -17,7 +17,7 @@ class ConditioningAugmentation(tf.keras.layers.Layer):
         self.linear = blocks.dense(4 * c_dim, name="linear")
 
     def call(self, sentence, epsilon):
-        # float32 at least: exp of a bfloat16 log-variance has two digits.
+        # At least float32: exp of a bfloat16 log-variance keeps two digits.
         if self.normalise:
             sentence = tf.math.l2_normalize(sentence, axis=-1) * sentence.shape[-1] ** 0.5
         h = self.linear(sentence)

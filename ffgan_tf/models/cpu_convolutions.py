@@ -2,8 +2,8 @@
 
 oneDNN's convolutions copy the weights into a layout of their own at every call. The discriminator's last layers have
 up to 33 million weights for maps of 4×4 pixels, so most of their time goes into that copy. And the gradient of a
-stride-2 transposed convolution by its kernel runs at a third of the peak. Matrix products do neither. On a GPU the
-library's own convolutions are used.
+stride-2 transposed convolution with respect to its kernel runs at a third of the peak. Matrix products avoid both. On
+a GPU the library's own convolutions are used.
 """
 
 import contextlib
@@ -12,13 +12,13 @@ from contextvars import ContextVar
 
 import tensorflow as tf
 
-FEW_PIXELS = 64  # of the output map. At 16×16 the convolution was measured no slower.
+FEW_PIXELS = 64  # of the output map; at 16×16 the convolution is as fast (measured)
 _own_gradients = ContextVar("own_gradients", default=True)  # see without_gradients
 
 
 @contextlib.contextmanager
 def without_gradients() -> Iterator[None]:
-    """The convolutions made inside have TensorFlow's gradients, not their own: for graphs that are only run forwards.
+    """Convolutions built inside have no custom gradients: for graphs that only run forwards.
 
     TensorFlow keeps each custom gradient of a graph in a global table, and with it the whole graph, for the rest of the
     process: 30 MB and more for each sampler.
@@ -31,7 +31,7 @@ def without_gradients() -> Iterator[None]:
 
 
 def custom_gradient(run: Callable) -> Callable:
-    """`tf.custom_gradient`, but inside `without_gradients` the value alone."""
+    """`tf.custom_gradient`; inside `without_gradients`, only the value."""
     if _own_gradients.get():
         return tf.custom_gradient(run)
     return lambda *inputs: run(*inputs)[0]
@@ -43,7 +43,7 @@ def on_cpu() -> bool:
 
 
 def better_as_product(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> bool:
-    """Whether `product_conv` is the faster form for this map and kernel, and applies."""
+    """Whether `product_conv` applies to this map and kernel and is faster."""
     height, width = x.shape[1:3]
     return bool(
         height
@@ -84,7 +84,7 @@ def product_conv(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
 
         def gradients(dy):
             dy = tf.reshape(dy, [-1, filters])
-            # Transposed, so that the product reads the large matrix as it lies: 3 times faster for few pixels.
+            # Transposed, so that the product reads the large matrix in memory order: 3 times faster for few pixels.
             d_patches = tf.transpose(tf.matmul(matrix, dy, transpose_b=True))
             d_patches = tf.reshape(d_patches, [-1, height, width, blocks, stride, blocks, stride, channels])
             d_tiles = tf.add_n(
@@ -120,7 +120,7 @@ def neighbour_sums(y: tf.Tensor, count: int, width: int) -> list[tf.Tensor]:
 
 
 def with_up_gradients(forward: Callable) -> Callable:
-    """`forward`, which is nearest ×2 → 3×3 convolution of x by `kernel`, with faster gradients.
+    """`forward`, which computes nearest ×2 → 3×3 convolution of x with `kernel`, with faster gradients.
 
     With u[r] = x[⌊r/2⌋] and y[r] = Σ_i k[i]·u[r+i−1] along an axis, both gradients need dy only as z_i[p] =
     dy[2p+1−i] + dy[2p+2−i]: dk[i] = Σ_p x[p]·z_i[p] and dx[p] = Σ_i k[i]·z_i[p]. In two dimensions nine such maps and

@@ -7,11 +7,11 @@ import tensorflow as tf
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models import blocks
 
-SMALL_SIDE = 16  # pixels, of a layer's input: weights outweigh maps below
+SMALL_SIDE = 16  # pixels, of a layer's input: up to here, reading the weights costs more than reading the maps
 
 
 class ConvNormLeaky(tf.keras.layers.Layer):
-    """Convolution without bias → BN (unless told) → LeakyReLU 0.2."""
+    """Convolution without bias → BN (unless `norm` is false) → LeakyReLU 0.2."""
 
     def __init__(self, filters: int, kernel: int, stride: int = 1, norm: bool = True, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
@@ -22,11 +22,11 @@ class ConvNormLeaky(tf.keras.layers.Layer):
         return self.activate(self.conv(x), training)
 
     def activate(self, x, training=False):
-        """All but the convolution."""
+        """The layer after its convolution: BN and LeakyReLU."""
         return blocks.leaky_relu(x if self.norm is None else self.norm(x, training=training))
 
     def of_both(self, x, y, training=False):
-        """The layer of two batches of one size, each by its own batch-norm statistics, in one convolution."""
+        """The layer on two batches of equal size, each with its own batch-norm statistics, in one convolution."""
         x, y = tf.split(self.conv(tf.concat([x, y], axis=0)), 2)
         return self.activate(x, training), self.activate(y, training)
 
@@ -72,8 +72,8 @@ class Discriminator(tf.keras.Model):
     def features_of_both(self, real, fake, training=False):
         """`features` of two batches of one size, equal to two calls.
 
-        Where the weights outweigh the maps, from 16×16 on, one convolution serves both: the weights are read once, and
-        their gradients need no adding up.
+        From 16×16 down, where reading the weights costs more than the maps, one convolution serves both: the weights
+        are read once, and their gradients need no adding up.
         """
         x, y = (tf.cast(images, self.compute_dtype) for images in (real, fake))
         for layer in self.trunk:

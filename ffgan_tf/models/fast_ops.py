@@ -1,6 +1,6 @@
 """Fast forms of the generator's linear maps: equal to the plain ones, with fewer multiplications and smaller maps.
 
-What each is equal to stands in its docstring; tests hold values and gradients against that form.
+Each docstring states the plain form; tests compare values and gradients with it.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def up_conv(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Nearest ×2 → 3×3 convolution: x (B, H, W, C), `kernel` (3, 3, C, O) in x's or a wider type → (B, 2H, 2W, O).
 
     Computed as one transposed convolution at the low resolution (`up_kernel`), 2.25× fewer multiplications and equal to
-    the plain form, borders included: the zero row beyond the upsampled map is that beyond the small one.
+    the plain form, borders included: zero padding of the small map becomes that of the upsampled one.
     """
 
     def transposed(x, kernel):
@@ -52,8 +52,8 @@ def up_conv_of_joined(x: tf.Tensor, vector: tf.Tensor, matrix: tf.Tensor, kernel
     """`up_conv` by `kernel` of the 1×1 convolution [x, tile(v)]·matrix: x (B, H, W, N), v (B, V), `matrix` (N + V, C),
     `kernel` (3, 3, C, O) → (B, 2H, 2W, O).
 
-    Two linear maps are one: only the small kernels are multiplied, and neither the tiled vector nor the C-channel map
-    is ever made.
+    Two linear maps make one: only the small kernels are multiplied, and neither the tiled vector nor the C-channel map
+    is ever built.
     """
     channels, (height, width) = x.shape[-1], x.shape[1:3]
     own = tf.transpose(tf.tensordot(matrix[:channels], kernel, [[1], [2]]), [1, 2, 0, 3])
@@ -62,10 +62,10 @@ def up_conv_of_joined(x: tf.Tensor, vector: tf.Tensor, matrix: tf.Tensor, kernel
 
 
 def border_zones(size: int, kernel: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where a k-tap zero-padded convolution of a constant row of `size` pixels takes which value.
+    """Zones of equal value in a k-tap zero-padded convolution of a constant row of `size` pixels.
 
-    Returns `place` (size, Z) one-hot, the zone of each pixel, and `taps` (Z, k), 1 where a zone's tap falls inside the
-    row: value of a pixel = place · taps · weights. At most k zones: the pixels near either end, and all between.
+    Returns `zones` (size, Z) one-hot, the zone of each pixel, and `taps` (Z, k), 1 where a zone's tap falls inside the
+    row: value of a pixel = zones · taps · weights. At most k zones: the pixels near either end, and all between.
     """
     position = np.arange(size)[:, None] + np.arange(kernel)[None, :] - (kernel - 1) // 2
     taps, zone = np.unique((position >= 0) & (position < size), axis=0, return_inverse=True)
@@ -75,14 +75,15 @@ def border_zones(size: int, kernel: int) -> tuple[np.ndarray, np.ndarray]:
 def conv_of_tiled(vector: tf.Tensor, kernel: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """k×k convolution, zero-padded, of a vector tiled over height × width: (B, V), (k, k, V, O) → (B, H, W, O).
 
-    A convolution of a constant map is constant but near the border, where part of the kernel sees the zero padding: it
-    is computed once for each of those zones (nine for 3×3) and laid out.
+    A convolution of a constant map is constant except near the border, where part of the kernel sees the zero padding:
+    each zone's value (nine zones for 3×3) is computed once and copied to its pixels.
     """
     dtype, filters = vector.dtype, kernel.shape[-1]
     (rows, row_taps), (columns, column_taps) = (border_zones(n, k) for n, k in zip((height, width), kernel.shape[:2]))
     zones = tf.einsum("ri,sj,ijvo->rsvo", tf.constant(row_taps, dtype), tf.constant(column_taps, dtype), kernel)
     values = tf.einsum("bv,rsvo->brso", vector, zones)
-    # Columns first, while there are few rows; rows as one plain product, whose gradient is another: einsum transposes.
+    # Columns first, while there are few rows; rows as one matrix product: einsum would transpose, forwards and
+    # backwards.
     values = tf.reshape(
         tf.einsum("ws,brso->brwo", tf.constant(columns, dtype), values), [-1, rows.shape[1], width * filters]
     )
@@ -99,7 +100,7 @@ def conv_beside_vector(x: tf.Tensor, vector: tf.Tensor, kernel: tf.Tensor) -> tf
 def residual_matrix(join: tf.Tensor, channels: int, added: int, vector_size: int) -> tf.Tensor:
     """The matrix (C + A + V, C + V) that takes [x, A more channels, v] to [·]·join + [x, v], in join's type.
 
-    `join` is of the same shape: a 1×1 convolution back to the input's width, to which the input is then added.
+    `join`, of the same shape, is the 1×1 convolution back to the input's width; the input is then added to it.
     """
     unchanged = np.zeros((channels + added + vector_size, channels + vector_size))
     unchanged[:channels, :channels] = np.eye(channels)

@@ -12,7 +12,7 @@ from ffgan_tf.models.fpam import TextPyramid
 
 
 class Generated(NamedTuple):
-    """What the generator returns. S is the image size, T the words of a caption."""
+    """Output of the generator. S is the image size, T the number of words."""
 
     image: tf.Tensor  # (B, S, S, 3) in [−1, 1], float32 or wider
     condition: tf.Tensor  # I_s (B, c)
@@ -25,7 +25,7 @@ class Generated(NamedTuple):
 class Stage1(tf.keras.layers.Layer):
     """H1: [I_s, z] → dense, no bias, to 4²×32ngf → BN → GLU → two ups to 16²×4ngf → text pyramid → ups to F1.
 
-    F1 is (S/4)² × ngf. Its last up goes to ngf; where S/4 = 16 leaves no up, a 1×1 convolution does (ours).
+    F1 is (S/4)² × ngf. Its last up goes to ngf; where S/4 = 16 leaves no up, a 1×1 convolution does so (ours).
     """
 
     def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
@@ -62,9 +62,9 @@ class Stage(tf.keras.layers.Layer):
 
     def call(self, features, condition, context, training=False):
         condition = tf.cast(condition, features.dtype)
-        # The order of F_d's channels is free; I_s last lets the dense block treat it apart.
+        # The order of F_d's channels is free; I_s comes last because the dense block treats it separately.
         maps = tf.concat([features, context], axis=-1)
-        # H_dense ends with a 1×1 convolution, and H begins with a convolution: one linear map, F_d's addition too.
+        # H_dense's last 1×1 convolution, the addition of F_d and H's first convolution form one linear map.
         grown = self.dense((maps, condition), training=training, join=False)
         return self.up((grown, condition, self.dense.residual_matrix()), training=training)
 

@@ -1,8 +1,8 @@
 """DAMSM's image encoder: regions and one code of an image, in the text encoder's space (docs/model.md section 9).
 
-A trunk makes a map and a pooled vector of the image; two linear heads bring both to d = 256. The trunk is
-Inception-v3, frozen, as published, or a little network that is trained with the rest, for images (and machines) where
-no Inception weights can be had.
+A trunk turns the image into a map and a pooled vector; two linear heads bring both to d = 256. The trunk is
+Inception-v3, frozen, as published, or a small network that is trained with the rest, for use without Inception
+weights.
 """
 
 import os
@@ -26,8 +26,8 @@ ORIGIN = "https://storage.googleapis.com/tensorflow/keras-applications/inception
 def resized(images: tf.Tensor, size: int) -> tf.Tensor:
     """Images (B, H, W, 3), H and W static, → (B, size, size, 3), bilinear.
 
-    Means over k×k pixels first where they are k times too large, so that no pixel is passed over: `tf.image.resize`'s
-    own antialiasing has no GPU kernel.
+    Images k times too large are first averaged over k×k pixels, so that every pixel counts: `tf.image.resize`'s own
+    antialiasing has no GPU kernel.
     """
     factor = min(images.shape[1:3]) // size
     if factor > 1:
@@ -55,8 +55,8 @@ class Heads(tf.keras.Model):
 class SmallTrunk(tf.keras.Model):
     """Stride-2 convolutions with batch norm and ReLU (ours).
 
-    Images (B, H, W, 3) in [−1, 1], resized to `image_size` → a map (B, 8, 8, 256) and, one convolution and a global
-    mean further, (B, 512).
+    Images (B, H, W, 3) in [−1, 1], resized to `image_size` → a map (B, 8, 8, 256) and, after one more
+    convolution and a global mean, (B, 512).
     """
 
     def __init__(self, image_size: int, seed: int | None = None, **kwargs):
@@ -85,13 +85,13 @@ class SmallTrunk(tf.keras.Model):
 
 class InceptionTrunk:
     """`tf.keras.applications.InceptionV3`, frozen, in inference mode: images in [−1, 1] of any size, resized to 299 →
-    `mixed7` (B, 17, 17, 768) and the mean of the last map (B, 2048). Differentiable by the images.
+    `mixed7` (B, 17, 17, 768) and the mean of the last map (B, 2048). Differentiable with respect to the images.
 
-    `weights_file` and `weights_sha256` say whose weights they are.
+    `weights_file` and `weights_sha256` identify the weights.
     """
 
     def __init__(self, weights: str | Path):
-        """Raises UserError where the file is damaged or another network's."""
+        """Raises UserError where the file is damaged or belongs to another network."""
         network = tf.keras.applications.InceptionV3(
             include_top=False, weights=None, input_shape=(INCEPTION_SIZE, INCEPTION_SIZE, 3)
         )
@@ -115,9 +115,9 @@ class InceptionTrunk:
 
 class ImageEncoder:
     """A trained image encoder, frozen: images (B, H, W, 3) in [−1, 1], of any size → regions (B, R, d), row by row,
-    and codes (B, d), float32. Differentiable by the images.
+    and codes (B, d), float32. Differentiable with respect to the images.
 
-    `about` is what `encoder.json` says of it. No tf.Module: who holds one neither trains nor saves it.
+    `about` is the content of `encoder.json`. Not a tf.Module, so that a model holding one neither trains nor saves it.
     """
 
     def __init__(self, heads: Heads, trunk: "SmallTrunk | InceptionTrunk", about: dict):
@@ -130,14 +130,14 @@ class ImageEncoder:
 def inception_weights_path(given: str, flag: str = "--trunk_weights") -> Path:
     """The file behind `--trunk_weights`, or another `flag`: a path, or `imagenet`, which is Keras's in its cache.
 
-    Raises UserError that says what to fetch and where to put it. Nothing is downloaded unasked.
+    Raises a UserError that names the file to fetch and where to put it. Nothing is downloaded unasked.
     """
     home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
     path = Path(home, "models", NOTOP) if given == "imagenet" else Path(given).expanduser()
     if not path.is_file():
         raise UserError(
             f"{flag}={given}: {path} is missing; the image encoder needs Inception-v3's ImageNet weights, "
-            f"and nothing is downloaded unasked. Fix: fetch {ORIGIN}{NOTOP} and put it there, or name its "
-            f"place with {flag}=PATH; one trained with train_damsm --image_trunk=small needs none."
+            f"and nothing is downloaded unasked. Fix: fetch {ORIGIN}{NOTOP} and put it there, or name it "
+            f"with {flag}=PATH; an encoder trained with train_damsm --image_trunk=small needs none."
         )
     return path

@@ -10,7 +10,8 @@ class TextEncoder(tf.keras.Model):
     """Tokens → sentence s and words e: embedding → dropout 0.5 → one bidirectional LSTM.
 
     `tokens` (B, T) int, padded with 0; `lengths` (B,) int in 1…T. Returns s (B, d) = [last forward state, last backward
-    state] and e (B, T, d), zero at padding. Always float32 or wider: it is frozen while the GAN trains, and tiny.
+    state] and e (B, T, d), zero at padding. Always float32 or wider: it is frozen while the GAN trains and too small
+    for lower precision to save time.
     """
 
     def __init__(self, n_words: int, d: int = 256, init_range: float = 0.1, seed: int | None = None, **kwargs):
@@ -28,7 +29,7 @@ class TextEncoder(tf.keras.Model):
             dtype=dtype,
         )
         self.dropout = tf.keras.layers.Dropout(DROPOUT, dtype=dtype)
-        bound = (d // 2) ** -0.5  # what PyTorch's LSTM, hence AttnGAN's, draws all its weights from
+        bound = (d // 2) ** -0.5  # PyTorch's LSTM, hence AttnGAN's, draws all its weights from U(-bound, bound)
 
         def lstm(name, first_seed, **extra):
             return tf.keras.layers.LSTM(

@@ -170,7 +170,7 @@ def test_a_missing_flag_file_names_the_recipes():
         ("--batch=many\n", "line 1: .*--batch=many"),
         ("\n--batch=1\n", r"line 2: .*--batch=1: 1 is not .*\[2, 65536\]"),
         ("batch=3\n", "line 1: 'batch=3' is no flag"),
-        ("--flagfile=FILE\n", "names itself"),
+        ("--flagfile=FILE\n", "includes itself"),
     ],
 )
 def test_a_mistake_in_a_flag_file_is_named_with_its_line(tmp_path, lines, message):

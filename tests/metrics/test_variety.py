@@ -50,7 +50,7 @@ def test_a_generator_that_ignores_its_noise():
 @pytest.mark.parametrize(
     "generated, real, classes, message",
     [
-        (np.zeros((2, 1, 3)), simplex(3, 1), [0, 0, 0], "two images a sentence"),
+        (np.zeros((2, 1, 3)), simplex(3, 1), [0, 0, 0], "two images per caption"),
         (np.zeros((2, 3, 3)), simplex(3, 1), [0, 1, 2], "no class has two real images"),
         (np.full((2, 3, 3), np.nan), simplex(3, 1), [0, 0, 0], "variety, generated images"),
         (np.zeros((2, 3, 3)), np.full((3, 3), np.inf), [0, 0, 0], "variety, real images"),
