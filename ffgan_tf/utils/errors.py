@@ -16,7 +16,7 @@ class UserError(Exception):
 
 _WRITE_FIXES = (
     ((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room on that disk"),
-    ((errno.EEXIST, errno.ENOTEMPTY), "something else was made there meanwhile; name another place"),
+    ((errno.EEXIST, errno.ENOTEMPTY), "something else stands there; move it away, or name another place"),
     ((errno.EISDIR, errno.ENAMETOOLONG), "name another place"),
 )
 

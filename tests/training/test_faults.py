@@ -83,7 +83,7 @@ def test_a_image_that_cannot_be_decoded_stops_the_run_at_its_step(own_records, t
     with pytest.raises(
         UserError,
         match=rf"--data={own_records}: an image cannot be decoded\. Fix: "
-        rf"ffgan_tf.verify_records --data={own_records} ",
+        rf"python -m ffgan_tf.verify_records --data={own_records} ",
     ):
         train(config, tmp_path / "run")
     kept = Checkpoints(tmp_path / "run" / "checkpoints")
@@ -168,7 +168,7 @@ def test_data_that_has_vanished_is_named_on_resume(moved):
 def test_a_file_in_the_place_of_a_folder_is_named_before_training(tiny_records, tmp_path, name):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / name).write_text("in the way")
-    with pytest.raises(UserError, match=f"{tmp_path / 'run' / name}: cannot be written .*Fix: make the folder"):
+    with pytest.raises(UserError, match=f"{tmp_path / 'run' / name}: cannot be written .*Fix: something else stands there"):
         train(settings(tiny_records, steps=1), tmp_path / "run")
 
 
