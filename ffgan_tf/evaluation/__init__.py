@@ -1,3 +1,3 @@
-"""What turns images into scores: networks, features, protocols, reports."""
+"""From images to scores: networks, features, protocols, reports."""
 
 __all__ = ["engine", "features", "images", "paper_table", "protocols", "report", "retrieval"]

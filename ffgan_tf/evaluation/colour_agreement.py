@@ -1,4 +1,4 @@
-"""Colour agreement on a data set: fits the probe on its real images, then asks it about generated ones."""
+"""Colour agreement on a data set: fits the probe on its real images, then applies it to generated ones."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -41,12 +41,12 @@ def evaluate_colours(
     seed: int = 1,
     probe_path: str | Path | None = None,
 ) -> ColourResult:
-    """How often an image shows the colour that belongs to its test sentence.
+    """How often a generated image shows the colour of its test caption.
 
-    The probe learns from the centre crops of the train split (kept at `probe_path`, and used again for the same data,
-    labels and size) and is tried on those of the test split: that is `real`, the most that a generator can be credited
-    with. Sample i takes test image i, and again from the first, and one of its captions, drawn from `seed`; the colour
-    wanted is the label of that image. `num_samples` 0: one for each test image.
+    The probe learns from the centre crops of the train split (stored at `probe_path`, reused for the same data, labels
+    and size). Its accuracy on those of the test split is `real`, an upper bound for a generator. Sample i takes test
+    image i, cyclically, and one of its captions, drawn from `seed`; the wanted colour is the label of that image.
+    `num_samples` 0: one for each test image.
     Raises UserError where a label is missing, or the records are too small for `image_size`.
     """
     max_size = records.read_manifest(data_dir)["image"]["max_size"]
@@ -99,11 +99,11 @@ def evaluate_colours(
 
 
 def _stored(path: str | Path | None, key: str) -> colour.ColourProbe | None:
-    """The probe at `path` if there is one that was fitted on the same."""
+    """The probe at `path` if it was fitted on the same data; None otherwise."""
     if not path or not Path(path).is_file():
         return None
     try:
         probe = colour.ColourProbe.load(path)
-    except UserError:  # of an older version, or damaged: fitted anew
+    except UserError:  # of an older version, or damaged: it will be fitted again
         return None
     return probe if probe.key == key else None

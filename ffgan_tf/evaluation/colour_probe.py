@@ -1,10 +1,10 @@
-"""Which colour is the thing in an image? A small probe, so that generated images can be held against their sentences.
+"""A small probe for the main colour of an image, to compare generated images with their captions.
 
-The score of colour c is Σ over pixels of place(where the pixel is) · name_c(which colour it has): where to look is the
-same for all colours, what a colour is called is the same in all places. Both tables are learned together from images
-whose colour is known, as a multinomial logistic regression on histograms. A full regression, place by colour, learns
-the species of the demo birds by heart and does worse on new ones. Images are averaged down first, and only amounts
-count: generated images are blurred and noisy.
+The score of colour c is Σ over pixels of place(position of the pixel) · name_c(colour of the pixel): the weight of a
+position is the same for all colours, the name of a colour the same at all positions. Both tables are learned together
+from images of known colour, as a multinomial logistic regression on histograms. A full regression, position by colour,
+memorises the species of the demo birds and does worse on new ones. Images are averaged down first, and only histograms
+count, because generated images are blurred and noisy.
 """
 
 import csv
@@ -20,16 +20,16 @@ from ffgan_tf.utils.errors import UserError, report_write_errors
 from ffgan_tf.utils.files import write_atomic
 from ffgan_tf.utils.reading import npz_bytes, read_npz, read_text
 
-FEATURES = "lab-5x8x8-cells-8x4"  # name of the histograms below; a stored probe of others is not used
-_SIDE = 32  # pixels a side that are looked at
-# Cells from top to bottom, and from either edge to the middle: a cell and its mirror image are one, so that facing left
-# and facing right is the same to the probe.
+FEATURES = "lab-5x8x8-cells-8x4"  # names the histograms below; a stored probe of other features is not used
+_SIDE = 32  # pixels per side after averaging down
+# Cells from top to bottom, and from either edge to the middle: a cell and its mirror image count as one, so that the
+# probe does not depend on the direction a bird faces.
 _ROWS, _COLUMNS = 8, 4
 _BINS = ((0.0, 100.0, 5), (-60.0, 80.0, 8), (-80.0, 90.0, 8))  # of L*, a*, b*: lowest and highest centre, count
 
 
 def record_key(name: str) -> str:
-    """`<class>/<image>`, `image_00001.jpg` → the bare name of the image, by which labels and records meet."""
+    """`<class>/<image>`, `image_00001.jpg` → the bare name of the image, which matches labels to records."""
     return Path(name.replace("\\", "/")).name.removesuffix(".jpg").removesuffix(".png").removesuffix(".jpeg")
 
 
@@ -63,15 +63,15 @@ def read_colour_labels(path: str | os.PathLike) -> dict[str, str]:
 
 
 def labels_of(names: Sequence[str], labels: dict[str, str], given: str, what: str = "pictures") -> list[str]:
-    """The colour of each image, by its name in the records; `labels` as read, `given` the flag they came by.
+    """The colour of each image, by its name in the records; `given` is the flag that named the labels, for messages.
 
-    Raises UserError where an image has none.
+    Raises UserError where an image has no colour.
     """
     missing = [name for name in names if record_key(name) not in labels]
     if missing:
         raise UserError(
             f"{given}: {len(missing):,} of {len(names):,} {what} have no colour there; the first is "
-            f"{missing[0]}. Fix: give the labels of this data set."
+            f"{missing[0]}. Fix: name the labels of this data set."
         )
     return [labels[record_key(name)] for name in names]
 
@@ -105,26 +105,26 @@ def features(images: np.ndarray) -> np.ndarray:
         lab = srgb_to_lab(part.reshape(n, _SIDE, k, _SIDE, k, 3).mean((2, 4), dtype=np.float32)).reshape(n, -1, 3)
         index, weight = (np.arange(n)[:, None] * cells + cell)[..., None], np.ones((1, 1, 1), np.float32)
         for channel, (low, high, number) in enumerate(_BINS):  # shared linearly between neighbouring bins
-            place = np.clip((lab[..., channel] - low) / (high - low) * (number - 1), 0, number - 1 - 1e-4)[..., None]
-            lower = np.floor(place).astype(np.int64)
+            position = np.clip((lab[..., channel] - low) / (high - low) * (number - 1), 0, number - 1 - 1e-4)[..., None]
+            lower = np.floor(position).astype(np.int64)
             index = np.concatenate([index * number + lower, index * number + lower + 1], -1)
-            weight = np.concatenate([weight * (1 - place + lower), weight * (place - lower)], -1)
+            weight = np.concatenate([weight * (1 - position + lower), weight * (position - lower)], -1)
         counts = np.bincount(index.ravel(), weight.ravel(), n * cells * bins)
         out[start : start + n] = counts.reshape(n, cells, bins) * (cells / _SIDE**2)
     return out
 
 
 class ColourProbe:
-    """Names the colour of the thing in an image. `fit` makes one, `load` reads one."""
+    """Predicts the main colour of an image. `fit` trains a probe, `load` reads one."""
 
     def __init__(self, colours: Sequence[str], places: np.ndarray, names: np.ndarray, bias: np.ndarray, key: str = ""):
         self.colours = [str(colour) for colour in colours]
-        self.key = key  # what it was fitted on, for whoever stores it
+        self.key = key  # identifies the data it was fitted on, for the code that stores it
         self._places, self._names, self._bias = places, names, bias  # [cells], [bins, colours], [colours]
 
     @classmethod
     def fit(cls, images: np.ndarray, labels: Sequence[str], l2: float = 1e-4, key: str = "") -> "ColourProbe":
-        """Least mean cross-entropy + ½·l2·(‖names‖² + ‖places − 1‖²), by L-BFGS from even places.
+        """Least mean cross-entropy + ½·l2·(‖names‖² + ‖places − 1‖²), by L-BFGS from equal places.
 
         `images` as for `features`, one label each. Raises ValueError with fewer than two colours.
         """
@@ -132,7 +132,7 @@ class ColourProbe:
         if len(colours) < 2 or len(target) != len(images):
             raise ValueError(f"{len(images)} images, {len(target)} labels, {len(colours)} colours: nothing to learn")
         x = features(images)
-        used = np.flatnonzero(x.mean((0, 1)) > 2e-4)  # colours that hardly occur cost time and mislead
+        used = np.flatnonzero(x.mean((0, 1)) > 2e-4)  # rare colours cost time and overfit
         bins, x = x.shape[2], np.ascontiguousarray(x[:, :, used])
         cells = x.shape[1]
         scale = 1 / cells / np.sqrt(np.square(x.mean(1)).sum(1).mean())  # a histogram's length, about 1
@@ -184,30 +184,30 @@ class ColourProbe:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "ColourProbe":
-        """Reads what `save` wrote. Raises UserError where the file is none, or of other features than today's."""
+        """Reads a file written by `save`. Raises UserError for any other file, or one with other features."""
         try:
-            values = read_npz(path, fix="Fix: delete it, it is fitted anew.")
+            values = read_npz(path, fix="Fix: delete it; it will be fitted again.")
             if str(values.pop("features")) != FEATURES:
-                raise UserError(f"{path}: a colour probe of another version. Fix: delete it, it is fitted anew.")
+                raise UserError(f"{path}: a colour probe of another version. Fix: delete it; it will be fitted again.")
             return cls(**{**values, "key": str(values["key"])})
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: not a colour probe ({error}). Fix: delete it, it is fitted anew.") from None
+            raise UserError(f"{path}: not a colour probe ({error}). Fix: delete it; it will be fitted again.") from None
 
 
 def agreement(predicted: Sequence[str], wanted: Sequence[str], colours: Sequence[str] | None = None) -> dict:
-    """How often the colour found is the one wanted.
+    """How often the predicted colour is the wanted one.
 
     → `accuracy` with its 95 % Clopper–Pearson `interval`; `per_colour` accuracy and `counts` of the wanted colours;
-    `chance` = 1/number of colours (those that occur, and `colours`), `chance_matched` = what independent draws of both
-    lists' own shares would give, `chance_majority` = always the commonest wanted colour; `confusion` (row: wanted,
-    column: found, both in the order of the returned `colours`).
+    `chance` = 1/number of colours (those that occur, and `colours`), `chance_matched` = the accuracy of independent
+    draws with both lists' own shares, `chance_majority` = that of always predicting the commonest wanted colour;
+    `confusion` (row: wanted, column: predicted, both in the order of the returned `colours`).
     """
     if len(predicted) != len(wanted) or not len(wanted):
         raise ValueError(f"{len(predicted)} colours found for {len(wanted)} wanted")
     colours = sorted({*predicted, *wanted, *(colours or ())})
-    place = {colour: i for i, colour in enumerate(colours)}
+    index = {colour: i for i, colour in enumerate(colours)}
     confusion = np.zeros((len(colours), len(colours)), int)
-    np.add.at(confusion, ([place[c] for c in wanted], [place[c] for c in predicted]), 1)
+    np.add.at(confusion, ([index[c] for c in wanted], [index[c] for c in predicted]), 1)
     total, right = int(confusion.sum()), int(np.trace(confusion))
     rows, columns = confusion.sum(1), confusion.sum(0)
     interval = stats.binomtest(right, total).proportion_ci(0.95, method="exact")
@@ -218,8 +218,8 @@ def agreement(predicted: Sequence[str], wanted: Sequence[str], colours: Sequence
         "chance": 1 / len(colours),
         "chance_matched": float(rows @ columns) / total**2,
         "chance_majority": int(rows.max()) / total,
-        "per_colour": {c: float(confusion[i, i] / rows[i]) for c, i in place.items() if rows[i]},
-        "counts": {c: int(rows[i]) for c, i in place.items()},
+        "per_colour": {c: float(confusion[i, i] / rows[i]) for c, i in index.items() if rows[i]},
+        "counts": {c: int(rows[i]) for c, i in index.items()},
         "colours": colours,
         "confusion": confusion.tolist(),
     }

@@ -34,7 +34,7 @@ def evaluate_images(
     step: int | None = None,
     notes: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """The report of `images` against `reference`: a flat dict of scores, with every thing they depend on.
+    """The report of `images` against `reference`: a flat dict of scores, with everything they depend on.
 
     One pass over `images` feeds all scores. Features come from `network`; the Inception Score from `is_network`, or
     where that is None from `network`'s own class head; R-precision from `retrieval`. Without a reference there are the
@@ -79,7 +79,7 @@ def evaluate_images(
     }
     if reference is not None:
         report |= {"reference": reference.what, "reference_count": reference.count}
-    if isinstance(images, GeneratedImages):  # these are not seen again; 30,000 images' features are 245 MB
+    if isinstance(images, GeneratedImages):  # never evaluated again, and the features of 30,000 images take 245 MB
         for file in {file for files in found.files for file in files}:
             file.unlink(missing_ok=True)
     return report
@@ -88,7 +88,7 @@ def evaluate_images(
 def run_images(
     run: Any, data_dir: str, protocol: Protocol, num_samples: int, seed: int, batch: int = 32
 ) -> GeneratedImages:
-    """The images of a loaded run (`sampling.Run`) from the test captions that the protocol takes.
+    """The images of a loaded run (`sampling.Run`) from the test captions chosen by the protocol.
 
     Raises UserError where the data set's vocabulary is not the run's.
     """

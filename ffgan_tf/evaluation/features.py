@@ -1,4 +1,4 @@
-"""Features of many images: one pass over them for all networks, cached in chunks, so that a dead run continues."""
+"""Features of many images: one pass for all networks, cached in chunks, so that an interrupted evaluation resumes."""
 
 import itertools
 import os
@@ -14,20 +14,20 @@ from ffgan_tf.utils.files import write_atomic, write_json
 from ffgan_tf.utils.progress import Progress
 from ffgan_tf.utils.reading import npz_bytes, read_npz
 
-CHUNK = 512  # images a cache file: 4 MB of 2,048 float32 features; a run that dies loses fewer than this
+CHUNK = 512  # images per cache file: 4 MB of 2,048 float32 features; an interruption costs at most these
 
 
-TAPS = {"2048": "pool", "probabilities": "probs", "codes": "codes"}  # what the scores are made from
+TAPS = {"2048": "pool", "probabilities": "probs", "codes": "codes"}  # the inputs of the scores
 
 
 class Network(Protocol):
-    """What extraction needs of `inception.Network` or `retrieval.Damsm`."""
+    """The interface of `inception.Network` and `retrieval.Damsm` that extraction uses."""
 
     def features(self, images: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
         """uint8 [N, H, W, 3], or N arrays [H, W, 3] of any sizes → {tap: [N, channels]}."""
 
     def protocol(self) -> dict:
-        """All that the features depend on besides the pixels, as JSON values."""
+        """Everything besides the pixels that determines the features, as JSON values."""
 
 
 class Features(NamedTuple):
@@ -41,7 +41,7 @@ class Features(NamedTuple):
 def extract(
     images: Images, networks: list[Network], batch: int, cache_dir: str | os.PathLike, what: str = "features"
 ) -> Features:
-    """Features of all `images` by each of `networks`. Every image is read once; chunks that are cached, not at all.
+    """Features of all `images` by each of `networks`. Every image is read once, unless its chunk is cached.
 
     Raises UserError where an image is damaged, and where features come out as NaN or infinity.
     """
@@ -64,16 +64,18 @@ def extract(
         missing = [index for index in range(len(folders)) if index not in chunk]
         if missing:
             progress = progress or Progress(what, images.count, "images", start=start)
-            made: list[list] = [[] for _ in networks]
+            batches: list[list] = [[] for _ in networks]
             decoded, done = images.read(start, stop), start
             while together := list(itertools.islice(decoded, batch)):
                 for index in missing:
                     taps = networks[index].features(_stacked(together))
-                    made[index].append({key: taps[tap] for tap, key in TAPS.items() if tap in taps})
+                    batches[index].append({key: taps[tap] for tap, key in TAPS.items() if tap in taps})
                 done += len(together)
                 progress.update(done)
             for index in missing:
-                chunk[index] = {key: np.concatenate([part[key] for part in made[index]]) for key in made[index][0]}
+                chunk[index] = {
+                    key: np.concatenate([part[key] for part in batches[index]]) for key in batches[index][0]
+                }
                 _save(folders[index] / name, chunk[index])
             computed += stop - start
         for index, folder in enumerate(folders):
@@ -86,7 +88,7 @@ def extract(
 
 
 def _stacked(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
-    """One array where all are of one size, for speed; the network resizes others one by one."""
+    """One array where all sizes are equal, for speed; the network resizes images of several sizes one by one."""
     return np.stack(images) if len({image.shape for image in images}) == 1 else images
 
 
@@ -96,7 +98,7 @@ def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _load(path: Path, count: int) -> dict[str, np.ndarray] | None:
-    """The arrays of a cache file; None where it is missing or not as it was written: it is then made again."""
+    """The arrays of a cache file; None where it is missing or damaged, so that it is computed again."""
     try:
         arrays = read_npz(path)
     except UserError:

@@ -1,6 +1,6 @@
-"""Where the images that are evaluated come from: a folder, the records of a data set, a generator.
+"""Sources of images to evaluate: a folder, the records of a data set, a generator.
 
-Each source has a `count`, a name for messages (`what`), and gives images [start, stop) in order as uint8 RGB
+Each source has a `count`, a name for messages (`what`), and yields images [start, stop) in order as uint8 RGB
 [H, W, 3]; `identity(start, stop)` changes whenever those pixels may, so that it can name cached features.
 """
 
@@ -25,13 +25,13 @@ _THREADS = min(8, os.cpu_count() or 1)
 
 
 class Images(Protocol):
-    """What feature extraction needs of a source."""
+    """The interface of a source that feature extraction uses."""
 
     count: int
     what: str
 
     def identity(self, start: int, stop: int) -> str:
-        """Hex digest that stands for images [start, stop)."""
+        """Hex digest that identifies images [start, stop)."""
 
     def read(self, start: int, stop: int) -> Iterator[np.ndarray]:
         """Images [start, stop) in order, uint8 [H, W, 3]; sizes may differ."""
@@ -52,9 +52,9 @@ def digest_arrays(arrays: Iterable[np.ndarray]) -> str:
 
 
 class FolderImages:
-    """All images below a folder, by sorted path, or a seeded choice of `limit` of them. Taken as they are: no crop.
+    """All images below a folder, by sorted path, or a seeded choice of `limit` of them. No crop.
 
-    Grey, palette, 16-bit and transparent images become RGB as the converters make them. UserError where the folder is
+    Grey, palette, 16-bit and transparent images become RGB as in the converters. UserError where the folder is
     missing or empty, or a file is not a whole image; it names the file.
     """
 
@@ -76,7 +76,7 @@ class FolderImages:
             chosen = np.random.default_rng(seed).choice(len(paths), limit, replace=False)
             paths = [paths[index] for index in np.sort(chosen)]
         self.paths, self.count, self.what = paths, len(paths), f"{folder}"
-        self.sizes = {_size(path) for path in paths}  # (width, height); what is no image at all is told here, early
+        self.sizes = {_size(path) for path in paths}  # (width, height); a file that is no image is reported here, early
 
     def identity(self, start: int, stop: int) -> str:
         with ThreadPoolExecutor(_THREADS) as pool:
@@ -89,14 +89,14 @@ class FolderImages:
             waiting: deque[Future[np.ndarray]] = deque()
             for path in self.paths[start:stop]:
                 waiting.append(pool.submit(read_image, path))
-                if len(waiting) > 2 * _THREADS:  # a window, so that a folder of large photographs fits the memory
+                if len(waiting) > 2 * _THREADS:  # a window, so that a folder of large photographs fits in memory
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
 
 def _size(path: Path) -> tuple[int, int]:
-    fix = "Fix: make the file again, or move it out of the folder."
+    fix = "Fix: create the file again, or move it out of the folder."
     check_file(path, LIMITS["image"], fix=fix)
     try:
         with Image.open(path, formats=FORMATS) as image:
@@ -107,7 +107,7 @@ def _size(path: Path) -> tuple[int, int]:
 
 def read_image(path: Path) -> np.ndarray:
     """An image file as uint8 RGB [H, W, 3]. UserError where it is damaged or cut short."""
-    fix = "Fix: make the file again, or move it out of the folder."
+    fix = "Fix: create the file again, or move it out of the folder."
     check_file(path, LIMITS["image"], fix=fix)
     try:
         with Image.open(path, formats=FORMATS) as image:
@@ -177,10 +177,10 @@ class RecordImages:
 
 
 class GeneratedImages:
-    """Images that `generate(indices)` makes: uint8 [n, S, S, 3] for indices [n] of 0..count − 1.
+    """Images returned by `generate(indices)`: uint8 [n, S, S, 3] for indices [n] of 0..count − 1.
 
-    Image i must depend on i and on what `source` says (checkpoint, captions, seed, truncation) only, not on the
-    batch it is made in: a JSON value, which names the cached features.
+    Image i must depend only on i and on `source` (checkpoint, captions, seed, truncation), not on its batch. `source`
+    is a JSON value; it names the cached features.
     """
 
     def __init__(

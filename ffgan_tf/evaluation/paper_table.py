@@ -1,4 +1,4 @@
-"""The paper's Table 2 with our row in it, and why a figure does or does not compare with it."""
+"""The paper's Table 2 with our row added, and why a score does or does not compare with it."""
 
 from typing import Any
 
@@ -40,22 +40,22 @@ def why_not(report: dict[str, Any], dataset: str) -> dict[str, list[str]]:
         network = report["network"].get("network")
         if network != "fid2015":
             reasons["fid"].append(
-                f"its features are those of `{network}`, not of the 2015 network that the field's FID is made with"
+                f"its features are those of `{network}`, not of the 2015 network behind the FIDs of the field"
             )
         if report["count"] < 10_000:
-            reasons["fid"].append(f"{report['count']:,} images: the bias, about 1/N, is another")
+            reasons["fid"].append(f"{report['count']:,} images: the bias, about 1/N, differs")
         reasons["fid"].append(
             "the paper states neither network, nor reference split, crop or counts of its FID: equal "
-            "protocols cannot be shown (one public bird model: 23.98 in one, 14.01 in another)"
+            "protocols cannot be verified (one public bird model: 23.98 in one, 14.01 in another)"
         )
     if report.get("step") is None:
         for score in reasons.values():
-            score.append("the images came as a folder: what made them, and from which captions, is not known here")
+            score.append("the images came as a folder: their generator and captions are unknown here")
     return reasons
 
 
 def table(report: dict[str, Any], dataset: str) -> tuple[list[str], list[list[str]], list[str]]:
-    """Header, rows and footnotes of Table 2 with our row last, its figures marked * where they do not compare."""
+    """Header, rows and footnotes of Table 2 with our row last, its scores marked * where they do not compare."""
     header = ["method"] + [f"{title} {score}" for title in DATASETS.values() for score in ("IS", "FID")]
     rows = []
     for method, figures in PAPER_ROWS:

@@ -1,6 +1,6 @@
-"""Evaluation protocols by name. Figures across protocols do not compare, so every report carries all fields of its own.
+"""Evaluation protocols by name. Scores do not compare across protocols, so every report carries all fields of its own.
 
-docs/evaluation.md says line by line what each is taken from, and where it differs from its namesake.
+docs/evaluation.md gives the source of each protocol line by line, and where it differs from its namesake.
 """
 
 import dataclasses
@@ -14,18 +14,18 @@ NETWORKS = ("fid2015", "keras", "stackgan_birds", "stackgan_flowers")  # of ince
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """What is compared with what. The fields from `reference_split` on matter when a run or --data is evaluated:
-    folders of images are taken as they are, whole, whatever made them."""
+    """How images are generated and compared. The fields from `reference_split` on apply when a run or --data is
+    evaluated; folders of images are taken whole, as they are."""
 
     name: str
     network: str  # for the features, unless --inception names another; "": must be named
     preprocessing: str  # resize to 299×299 and scaling (evaluation/inception/preprocessing.py); "": the network's own
     reference_split: str  # the real images: "test" or "train"; "": none, only the Inception Score is measured
     reference_crop: str  # "centre": S×S of the middle; "random_flip": training's random crop and flip, seeded
-    num_samples: int  # images to generate at most; 0: ten for each test image
-    captions: str  # "each_once", "cycle" (again from the first, with new noise), or "random" (ten random ones an image)
+    num_samples: int  # largest number of images to generate; 0: ten for each test image
+    captions: str  # "each_once", "cycle" (repeated with new noise), or "random" (ten random ones per image)
     truncation: float  # of the generator's noise, see run/sampler.py; 0: none
-    weights: str = "ema"  # the generator's moving average; "raw": the weights that are trained
+    weights: str = "ema"  # the generator's moving average; "raw": the trained weights themselves
     quantise: str = "round"  # [−1, 1] → uint8: to the nearest; no file format and no JPEG in between
     splits: int = 10  # of the Inception Score, after a seeded shuffle
 
@@ -41,7 +41,7 @@ PROTOCOLS = {
         Protocol("stackgan_is", "", "", "", "", 30_000, "cycle", 0.0),
     )
 }
-OLD_NAMES = {"ours": "ffgan"}  # in commands and reports made before it was renamed
+OLD_NAMES = {"ours": "ffgan"}  # in commands and reports from before it was renamed
 
 
 def get_protocol(name: str) -> Protocol:
@@ -53,10 +53,10 @@ def get_protocol(name: str) -> Protocol:
 
 
 def caption_plan(captions: np.ndarray, protocol: Protocol, num_samples: int, seed: int) -> np.ndarray:
-    """Which (image, caption) each generated image is made from: int [N, 2], a function of the arguments only.
+    """The (image, caption) that each generated image is conditioned on: int [N, 2], a function of the arguments only.
 
-    captions [I]: how many captions each test image has. `num_samples` > 0 beats the protocol's count. Fewer samples
-    than captions are a seeded choice among all: the first N would leave out the last classes.
+    captions [I]: the number of captions of each test image. `num_samples` > 0 overrides the protocol's count. Fewer
+    samples than captions are a seeded choice among all: the first N would leave out the last classes.
     """
     captions = np.asarray(captions)
     every = np.array([(image, caption) for image, count in enumerate(captions) for caption in range(count)], np.int64)

@@ -1,4 +1,4 @@
-"""Statistics of the reference images, cached beside their features under the digest of both's content."""
+"""Statistics of the reference images, cached beside their features under a digest of both."""
 
 import os
 from pathlib import Path
@@ -17,19 +17,19 @@ def reference_features(
     """Features [N, D] of the reference, and their statistics where the covariance can have full rank (N > D).
 
     The cache file's name is a digest of the chunks' names, which are digests of the images' content, in a folder
-    named by the digest of the network's protocol (weights' SHA-256 among it): what was changed is made again.
+    named by the digest of the network's protocol (including the weights' SHA-256): whatever changed is computed again.
     """
-    found = extract(images, [network], batch, cache_dir, f"reference {images.what}")
-    features = found.arrays[0]["pool"]
+    extracted = extract(images, [network], batch, cache_dir, f"reference {images.what}")
+    features = extracted.arrays[0]["pool"]
     if len(features) <= features.shape[1]:
-        return features, None  # FID takes the features themselves then
-    files = found.files[0]
+        return features, None  # FID then uses the features themselves
+    files = extracted.files[0]
     path = Path(files[0]).parent / f"statistics-{digest([file.name for file in files])[:32]}.npz"
     if path.is_file():
         try:
             return features, FeatureStatistics.load(path)
         except UserError:
-            pass  # damaged: made again below
+            pass  # damaged: computed again below
     statistics = FeatureStatistics.of(features)
     statistics.save(path)
     return features, statistics

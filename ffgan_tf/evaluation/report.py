@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: a JSON line, TensorBoard scalars, tables for people."""
+"""Outputs of an evaluation: a JSON line, TensorBoard scalars, readable tables."""
 
 import json
 import os
@@ -68,12 +68,12 @@ def _value(report: dict[str, Any], name: str) -> str:
 
 
 def score_rows(report: dict[str, Any]) -> list[list[str]]:
-    """[score, value] for each score that was measured."""
+    """[score, value] for each measured score."""
     return [[label, _value(report, name)] for name, label in _LABELS.items() if name in report]
 
 
 def curve_table(reports: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Header and a row a report: its step, its images' count, its scores."""
+    """Header, and one row per report: its step, number of images, scores."""
     names = [name for name in _LABELS if any(name in report for report in reports)]
     return (
         ["step", "pictures", *(_LABELS[name] for name in names)],
@@ -85,7 +85,7 @@ def curve_table(reports: list[dict[str, Any]]) -> tuple[list[str], list[list[str
 
 
 def protocol_rows(report: dict[str, Any]) -> list[list[str]]:
-    """[field, value] for everything the figures depend on."""
+    """[field, value] for everything that the scores depend on."""
     rows: list[list[Any]] = [["pictures", f"{report['count']:,} from {report['pictures']}"]]
     if "reference" in report:
         rows.append(["reference", f"{report['reference_count']:,} from {report['reference']}"])

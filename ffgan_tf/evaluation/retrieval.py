@@ -28,16 +28,16 @@ def encoder_folders(given: str) -> tuple[Path, Path]:
     if not (Path(given) / IMAGE).is_dir():
         raise UserError(
             f"--damsm={given}: there is no {IMAGE} in it. Fix: name a run of ffgan_tf.train_damsm; an "
-            f"older one gets it when it is continued: python -m ffgan_tf.train_damsm --run={given}"
+            f"older one gets it when resumed: python -m ffgan_tf.train_damsm --run={given}"
         )
     return Path(given) / TEXT, Path(given) / IMAGE
 
 
 class Damsm:
-    """A DAMSM pair; to feature extraction it is one more network, whose "codes" are those of the images."""
+    """A DAMSM pair, which feature extraction treats as one more network; its features are the images' "codes"."""
 
     def __init__(self, given: str, inception_weights: str = ""):
-        """Raises UserError where a folder is missing or damaged, the two are no pair, or the trunk is another's."""
+        """Raises UserError where a folder is missing or damaged, the two are no pair, or the trunk's weights differ."""
         text, image = encoder_folders(given)
         self.given = given
         self._text, self.vocabulary = load_text_encoder(text)
@@ -45,7 +45,7 @@ class Damsm:
         if not trained_together(text, image):
             raise UserError(
                 f"--damsm={given}: the two encoders were not trained together (or not saved at the same "
-                f"step), so their codes do not meet. Fix: name the {TEXT} and {IMAGE} of one run."
+                f"step), so their codes do not match. Fix: name the {TEXT} and {IMAGE} of one run."
             )
         about = self._image.about
         self._protocol = {
@@ -61,7 +61,7 @@ class Damsm:
         self._sentences = tf.function(lambda tokens, lengths: self._text(tokens, lengths)[0], reduce_retracing=True)
 
     def protocol(self) -> dict[str, Any]:
-        """Both encoders' hashes, the trunk, and where the two come from."""
+        """Both encoders' hashes, the trunk, and the origin of the two."""
         return dict(self._protocol)
 
     def features(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -85,15 +85,15 @@ class Damsm:
 
 
 class Retrieval(NamedTuple):
-    """What R-precision needs besides the images, of which number i was made from caption `made_from[i]`."""
+    """The inputs of R-precision besides the images; image i was generated from caption `made_from[i]`."""
 
     damsm: Damsm
-    captions: list[list[int]]  # token ids of all test captions: the wrong ones are drawn from them
+    captions: list[list[int]]  # token ids of all test captions, the pool of wrong ones
     classes: np.ndarray  # [captions]
     made_from: np.ndarray  # [images]
 
     def score(self, codes: np.ndarray, seed: int) -> dict[str, Any]:
-        """R-precision from the images' `codes` [N, d], as the report has it. UserError where there are too few."""
+        """R-precision from the images' `codes` [N, d], as entries of the report. UserError where there are too few."""
         sentences = self.damsm.sentence_codes(self.captions)
         mean, std = r_precision(
             codes, sentences[self.made_from], self.classes[self.made_from], sentences, self.classes, WRONG, GROUPS, seed
@@ -109,9 +109,9 @@ class Retrieval(NamedTuple):
 
 
 def retrieval_of(damsm: Damsm, data_dir: str, protocol: Protocol, num_samples: int, seed: int) -> Retrieval:
-    """For the images that `evaluation.run_images` makes of the same arguments.
+    """For the images of `engine.run_images` with the same arguments.
 
-    Raises UserError where token ids mean other words to DAMSM than in the records.
+    Raises UserError where DAMSM's token ids stand for other words than those of the records.
     """
     own = Vocabulary.load(Path(data_dir) / records.VOCABULARY)
     check_same_vocabulary(
@@ -128,7 +128,7 @@ def retrieval_of(damsm: Damsm, data_dir: str, protocol: Protocol, num_samples: i
     first = np.cumsum(split.caption_counts) - split.caption_counts  # an image's first caption in `every`
     classes, made_from = np.repeat(split.classes, split.caption_counts), first[plan[:, 0]] + plan[:, 1]
     try:
-        check_counts(classes[made_from], classes, WRONG, GROUPS)  # now, not after all images are generated
+        check_counts(classes[made_from], classes, WRONG, GROUPS)  # before generating all images, not after
     except UserError as error:
         raise UserError(f"--damsm={damsm.given}, --data={data_dir}: {error} Or leave --damsm out.") from None
     return Retrieval(damsm, captions, classes, made_from)

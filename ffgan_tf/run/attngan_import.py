@@ -11,7 +11,7 @@ from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.torch_files import load_state_dict
 
 DIRECTIONS = {"": "forward", "_reverse": "backward"}  # ending of PyTorch's names → our layer
-FIX = "Fix: give the text_encoder*.pth of AttnGAN's RNN_ENCODER (one bidirectional LSTM, 128 units a direction)."
+FIX = "Fix: name the text_encoder*.pth of AttnGAN's RNN_ENCODER (one bidirectional LSTM, 128 units a direction)."
 
 
 def expected_shapes(words: int) -> dict[str, tuple[int, ...]]:
@@ -43,8 +43,8 @@ def check_state(state: dict[str, np.ndarray], path: str | Path, words: int, voca
     if table.ndim == 2 and table.shape[1] == EMBEDDING and len(table) != words:
         raise UserError(
             f"{path} is an encoder of {len(table):,} words, {vocabulary_path} has {words:,}: token ids "
-            "would mean other words. Fix: give the captions.pickle that came with these weights; a "
-            "vocabulary built anew does not fit them."
+            "would stand for other words. Fix: name the captions.pickle that came with these weights; a "
+            "newly built vocabulary does not fit them."
         )
     for name, shape in shapes.items():
         value = state[name]
@@ -55,12 +55,11 @@ def check_state(state: dict[str, np.ndarray], path: str | Path, words: int, voca
 
 
 def import_text_encoder(weights_path: str | Path, vocabulary: Vocabulary, vocabulary_path: str | Path) -> TextEncoder:
-    """The text encoder of the weights file. Raises UserError where that is missing, damaged or not AttnGAN's.
+    """The text encoder of the weights file. Raises UserError where the file is missing, damaged or not AttnGAN's.
 
-    `vocabulary` is the one that came with the weights, read from `vocabulary_path`; one of another size is an error.
+    `vocabulary` is the one that came with the weights, read from `vocabulary_path`; another size is an error.
 
-    PyTorch's gates stand in the order i, f, g, o, Keras's in i, f, c, o, which is the same; PyTorch adds two biases,
-    Keras one.
+    Both libraries order the gates alike (PyTorch: i, f, g, o; Keras: i, f, c, o); PyTorch adds two biases, Keras one.
     """
     state = load_state_dict(str(weights_path))
     check_state(state, weights_path, len(vocabulary), vocabulary_path)

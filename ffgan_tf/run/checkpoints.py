@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there: a folder each, written beside and renamed, with the sha256 of its files."""
+"""Checkpoints that are complete or absent: a folder each, written beside and renamed, with the sha256 of its files."""
 
 import contextlib
 import fcntl
@@ -19,13 +19,13 @@ from ffgan_tf.utils.reading import read_json
 BEST, META = "best.json", "meta.json"
 BEST_FIX = (
     "Fix: put the file back, or write it by hand, as in "
-    '{"step": 500, "metric": "fid", "value": 42.5}, or remove it: the next evaluation then makes another, and the '
-    "checkpoint that was the best is removed in its turn."
+    '{"step": 500, "metric": "fid", "value": 42.5}, or remove it: the next evaluation then writes another, and the '
+    "former best checkpoint is deleted in its turn."
 )
 
 
 class CheckpointGone(UserError):
-    """A checkpoint was removed between being chosen and being read: training keeps the newest only."""
+    """A checkpoint was deleted between being chosen and being read: training keeps only the newest."""
 
 
 class Checkpoints:
@@ -36,8 +36,8 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps that have a checkpoint, ascending."""
-        found = [re.fullmatch(r"step-(\d+)", path.name) for path in self.folder.glob("step-*")]
-        return sorted(int(match.group(1)) for match in found if match)
+        matches = [re.fullmatch(r"step-(\d+)", path.name) for path in self.folder.glob("step-*")]
+        return sorted(int(match.group(1)) for match in matches if match)
 
     def path(self, step: int) -> Path:
         """Folder of a step's checkpoint."""
@@ -46,8 +46,8 @@ class Checkpoints:
     def save(self, checkpoint: tf.train.Checkpoint, step: int) -> Path:
         """Writes a checkpoint, then removes old ones beyond `keep` (never the best). Returns its folder.
 
-        Those of later steps go too: the run went back behind them because they are damaged, and they would take the
-        place of whole ones. Raises UserError where it cannot be written (a full disk, say); no older one is touched.
+        Checkpoints of later steps are removed, too: the run resumed from before them because they are damaged, and they
+        would count as the newest. Raises UserError where writing fails (a full disk, say); older ones stay untouched.
         """
         try:
             with directory_atomic(self.path(step), replace=True) as temporary:
@@ -55,7 +55,7 @@ class Checkpoints:
                 files = {path.name: sha256_file(path) for path in sorted(temporary.iterdir())}
                 write_json(temporary / META, {"format": 1, "step": step, "files": files})
         except (tf.errors.UnavailableError, tf.errors.AbortedError):
-            raise  # another worker's, not the disk's
+            raise  # another worker's failure, not the disk's
         except (OSError, tf.errors.OpError) as error:
             before = ", ".join(map(str, self.steps())) or "none"
             raise cannot_write(self.path(step), error, f"Whole checkpoints: steps {before}. ") from error
@@ -71,16 +71,18 @@ class Checkpoints:
         return self.path(step)
 
     def _remove(self, step: int) -> None:
-        """Removes a step's folder; one that is being read stays until the next time."""
+        """Removes a step's folder, unless it is being read; then the next call removes it."""
         with self._locked(step, fcntl.LOCK_EX | fcntl.LOCK_NB) as ours:
             if ours:
                 shutil.rmtree(self.path(step))
 
     @contextlib.contextmanager
     def _locked(self, step: int, kind: int) -> Iterator[bool]:
-        """Holds the lock of a step's folder inside; false where there is no such folder, or (LOCK_NB) others hold it.
+        """Holds the lock of a step's folder inside; yields false where there is no such folder, or (LOCK_NB) another
+        process holds it.
 
-        Readers share it, so that training does not remove what `sample` reads. The kernel drops it with its process.
+        Readers share it, so that training does not remove a checkpoint while `sample` reads it. The kernel releases it
+        when its process ends.
         """
         try:
             fd = os.open(self.path(step), os.O_RDONLY | os.O_DIRECTORY)
@@ -100,8 +102,8 @@ class Checkpoints:
             os.close(fd)
 
     def remove_leftovers(self) -> None:
-        """Removes what a killed process left half-written. Only for the one process that writes here, and before it has
-        anything to save: raises UserError where the folder cannot be made, or `best.json` is damaged."""
+        """Removes half-written checkpoints of a killed process. Only for the one process that writes here, before its
+        first save: raises UserError where the folder cannot be created, or `best.json` is damaged."""
         self.best()
         with report_write_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +111,7 @@ class Checkpoints:
             shutil.rmtree(leftover, ignore_errors=True)
 
     def damage(self, step: int) -> str | None:
-        """What is wrong with a step's checkpoint; None where every file is as it was written."""
+        """The damage of a step's checkpoint, in words; None where every file is as it was written."""
         with self._locked(step, fcntl.LOCK_SH):
             return self._damage(step)
 
@@ -129,7 +131,7 @@ class Checkpoints:
         return None
 
     def latest(self) -> int | None:
-        """The newest undamaged step, or None where there is no checkpoint. Names each damaged one it passes over.
+        """The newest undamaged step, or None where there is no checkpoint. Reports each damaged one that it skips.
 
         Raises UserError where there are checkpoints but none is whole.
         """
@@ -138,7 +140,7 @@ class Checkpoints:
             damage = self.damage(step)
             if damage is None:
                 return step
-            if not self.path(step).exists():  # removed meanwhile by the training process, which has newer ones
+            if not self.path(step).exists():  # removed in the meantime by the training process, which has newer ones
                 return self.latest()
             print(
                 f"warning: checkpoint of step {step} is damaged: {damage}; trying the one before",
@@ -153,13 +155,13 @@ class Checkpoints:
         return None
 
     def restore(self, checkpoint: tf.train.Checkpoint, step: int, partial: bool = False) -> None:
-        """Loads a step into `checkpoint`; with `partial`, the file may hold more than is asked for.
+        """Loads a step into `checkpoint`; with `partial`, the file may hold more variables.
 
-        Raises CheckpointGone where the training process has removed it, UserError where it does not fit.
+        Raises CheckpointGone where the training process has removed the step, UserError where it does not fit.
         """
         with self._locked(step, fcntl.LOCK_SH) as there:
             if not there:
-                raise CheckpointGone(f"{self.path(step)}: no such checkpoint any more. Fix: take another step.")
+                raise CheckpointGone(f"{self.path(step)}: no such checkpoint any more. Fix: choose another step.")
             self._restore(checkpoint, step, partial)
 
     def _restore(self, checkpoint: tf.train.Checkpoint, step: int, partial: bool) -> None:
@@ -176,7 +178,7 @@ class Checkpoints:
     def mark_best(self, step: int, metric: str, value: float, lower_is_better: bool = True) -> bool:
         """Records a step as the best by `metric` if it is; the best checkpoint is never removed. Returns whether it is.
 
-        A step that is on record already and judged again (its process was killed on the way) is so by its new value.
+        A step already on record that is evaluated again (its process was killed in between) gets its new value.
         """
         before = self.best()
         if before and before["metric"] == metric and before["step"] in self.steps() and before["step"] != step:
@@ -188,7 +190,7 @@ class Checkpoints:
     def best(self) -> dict | None:
         """The best step on record: {step, metric, value}, or None where none is.
 
-        Raises UserError where `best.json` is damaged: taken for none, the best checkpoint would be removed.
+        Raises UserError where `best.json` is damaged: ignoring it would let the best checkpoint be removed.
         """
         path = self.folder / BEST
         if not os.path.lexists(path):

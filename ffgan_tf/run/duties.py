@@ -1,8 +1,7 @@
-"""`RUN/duties.json`: what follows the newest checkpoint (images, an evaluation), and what of it is done.
+"""`RUN/duties.json`: the duties after the newest checkpoint (samples, an evaluation), and which are done.
 
-A process may be killed between a checkpoint and what was to follow it. What is due is on disk before the checkpoint is,
-and each duty is marked once it is done: so it is done, or the next process finds it still due. At worst it is done
-twice.
+A process may be killed between a checkpoint and its duties. The list is on disk before the checkpoint is, and each duty
+is marked once it is done; the next process does the others. At worst a duty is done twice.
 """
 
 import json
@@ -17,7 +16,7 @@ DUTIES = "duties.json"
 
 
 class Duties:
-    """The file in the folder that this process writes; `read_from` is the run's, where that is another one."""
+    """The file in the folder that this process writes; `read_from` is the run's folder if different."""
 
     def __init__(self, run: str | Path, read_from: str | Path | None = None):
         self.path, self._read_from = Path(run) / DUTIES, Path(read_from or run) / DUTIES
@@ -26,19 +25,19 @@ class Duties:
         self._done: list[str] = []
 
     def begin(self, step: int, due: Iterable[str], done: Iterable[str] = ()) -> None:
-        """What is due after a step whose checkpoint is written next, or is the newest."""
+        """Lists the duties of a step whose checkpoint is written next, or is the newest."""
         self._step, self._due, self._done = step, list(due), list(done)
         self._write()
 
     def mark(self, step: int, name: str) -> None:
-        """A duty is done. Those of steps without a checkpoint are not kept: the step itself is done again."""
+        """Marks a duty as done. Duties of steps without a checkpoint are not kept: the step itself will be repeated."""
         if step == self._step and name not in self._done:
             self._done.append(name)
             self._write()
 
     def resume(self, step: int, scheduled: Sequence[str]) -> list[str]:
-        """What is still due at `step`, the newest checkpoint: what was due when it was written and what the schedule of
-        now says, but for what is done. Nothing for a run that kept no such list, or keeps one of another step."""
+        """Duties still due at `step`, the newest checkpoint: those listed when it was written and those of the current
+        schedule, except the ones done. Empty for a run without such a list, or with one of another step."""
         kept = self._read(step)
         if kept is None or kept[0] != step:
             return []
@@ -48,7 +47,7 @@ class Duties:
         return [name for name in self._due if name not in self._done]
 
     def _read(self, step: int) -> tuple[int, list[str], list[str]] | None:
-        """Step, due, done; None where there is no file. Of one that cannot be read, nothing counts as done."""
+        """Step, due, done; None where there is no file. In an unreadable file nothing counts as done."""
         try:
             kept = json.loads(self._read_from.read_text(encoding="utf-8"))
             lists = kept["due"], kept["done"]
@@ -58,7 +57,7 @@ class Duties:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
-            print(f"warning: {self._read_from} cannot be read ({error}); what it lists is done again", file=sys.stderr)
+            print(f"warning: {self._read_from} cannot be read ({error}); its duties are done again", file=sys.stderr)
             return step, [], []
 
     def _write(self) -> None:

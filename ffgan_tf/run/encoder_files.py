@@ -1,8 +1,8 @@
-"""DAMSM's trained encoders as folders: what `train_damsm` leaves in RUN/text_encoder and RUN/image_encoder.
+"""DAMSM's trained encoders as folders: RUN/text_encoder and RUN/image_encoder of `train_damsm`.
 
 Text encoder: `encoder.json`, `weights.npz`, `vocabulary.json`; `ffgan_tf.import_attngan_encoder` writes one, too, and
 the GAN's `--text_encoder` reads it. Image encoder: `encoder.json`, `weights.npz`: the heads, and the small trunk.
-Inception is a file of its own, of which `encoder.json` holds name and SHA-256.
+Inception's weights stay in their own file; `encoder.json` holds its name and SHA-256.
 """
 
 import io
@@ -31,11 +31,11 @@ from ffgan_tf.utils.reading import LIMITS, as_unreadable, check_file, read_json,
 FORMAT = 1
 TEXT, IMAGE = "text_encoder", "image_encoder"  # their folders in a run of train_damsm
 ABOUT, WEIGHTS, VOCABULARY = "encoder.json", "weights.npz", "vocabulary.json"
-TEXT_FIX = "Fix: make it with ffgan_tf.train_damsm or ffgan_tf.import_attngan_encoder."
-IMAGE_FIX = "Fix: name the image_encoder folder of a run of ffgan_tf.train_damsm; to continue the run writes it anew."
+TEXT_FIX = "Fix: create it with ffgan_tf.train_damsm or ffgan_tf.import_attngan_encoder."
+IMAGE_FIX = "Fix: name the image_encoder folder of a run of ffgan_tf.train_damsm; resuming that run writes it again."
 
 
-_FIELDS = {  # of `encoder.json`: types, and the bounds of whole numbers
+_FIELDS = {  # of `encoder.json`: types, and bounds of integers
     "weights_sha256": ((str,), 0, 0),
     "vocabulary_hash": ((str,), 0, 0),
     "text_encoder_sha256": ((str,), 0, 0),
@@ -61,7 +61,7 @@ def _write(folder: Path, weights: dict[str, np.ndarray], about: dict) -> None:
 
 
 def _about(folder: Path, what: str, fix: str) -> dict:
-    """`encoder.json`, once it and the weights are known to be a pair."""
+    """The content of `encoder.json`, after checking that it and the weights belong together."""
     if not (folder / ABOUT).is_file() or not (folder / WEIGHTS).is_file():
         raise UserError(f"{folder}: not the folder of {what} ({ABOUT} or {WEIGHTS} is missing). {fix}")
     about = read_json(folder / ABOUT, fix=fix, what=f"that of {what}")
@@ -92,7 +92,7 @@ def _fill(folder: Path, models: dict[str, tf.keras.Model], what: str, fix: str) 
 
 
 def save_text_encoder(folder: str | Path, encoder: TextEncoder, vocabulary: Vocabulary, made_by: dict) -> None:
-    """Writes the encoder's folder, atomically, replacing an older one. `made_by` says where the weights come from."""
+    """Writes the encoder's folder, atomically, replacing an older one. `made_by` records the origin of the weights."""
     with directory_atomic(folder, replace=True) as temporary:
         vocabulary.save(temporary / VOCABULARY)
         _write(
@@ -103,7 +103,7 @@ def save_text_encoder(folder: str | Path, encoder: TextEncoder, vocabulary: Voca
 
 
 def load_text_encoder(folder: str | Path) -> tuple[TextEncoder, Vocabulary]:
-    """Reads an encoder's folder. Raises UserError naming the file that is missing, damaged or does not fit."""
+    """Reads an encoder's folder. Raises UserError naming the file that is missing or damaged or does not fit."""
     folder = Path(folder)
     about = _about(folder, "a text encoder", TEXT_FIX)
     vocabulary = Vocabulary.load(folder / VOCABULARY)
@@ -117,7 +117,8 @@ def load_text_encoder(folder: str | Path) -> tuple[TextEncoder, Vocabulary]:
 def save_image_encoder(
     folder: str | Path, heads: Heads, trunk: SmallTrunk | InceptionTrunk, text_encoder: str | Path, made_by: dict
 ) -> None:
-    """Writes the image encoder's folder, atomically, replacing an older one; `text_encoder` is its twin's folder."""
+    """Writes the image encoder's folder, atomically, replacing an older one; `text_encoder` is the folder of the
+    text encoder trained with it."""
     text = json.loads((Path(text_encoder) / ABOUT).read_text(encoding="utf-8"))
     models = {"heads/": heads}
     if isinstance(trunk, SmallTrunk):
@@ -160,11 +161,11 @@ def trained_together(text_encoder: str | Path, image_encoder: str | Path) -> boo
 def load_image_encoder(
     folder: str | Path, inception_weights: str = "", flag: str = "--damsm_trunk_weights"
 ) -> ImageEncoder:
-    """Reads an image encoder's folder: a function of images that is differentiable by them, frozen.
+    """Reads an image encoder's folder: frozen, differentiable with respect to the images.
 
     `inception_weights` is the file of the Inception trunk that it was trained on ("": the one in Keras's cache); the
-    small trunk needs none. `flag` is what named it, for messages. Raises UserError where a file is missing, damaged, or
-    another trunk's.
+    small trunk needs none. `flag` is the flag that named it, for messages. Raises UserError where a file is missing,
+    damaged, or another trunk's.
     """
     folder = Path(folder)
     about = _about(folder, "an image encoder", IMAGE_FIX)
@@ -183,10 +184,10 @@ def load_image_encoder(
             trunk = SmallTrunk(about["image_size"], name="trunk")
         else:
             path, wanted = inception_weights_path(inception_weights or "imagenet", flag), about["inception_sha256"]
-            if (found := sha256_file(path)) != wanted:
+            if (digest := sha256_file(path)) != wanted:
                 raise UserError(
                     f"{path}: not the Inception weights that the image encoder in {folder} was trained on, "
-                    f"which were {about['inception_file']} (SHA-256 {found[:12]}…, wanted {wanted[:12]}…). "
+                    f"which were {about['inception_file']} (SHA-256 {digest[:12]}…, wanted {wanted[:12]}…). "
                     f"Fix: name that file with {flag}=PATH."
                 )
             trunk = InceptionTrunk(path)

@@ -1,4 +1,4 @@
-"""One process a run folder."""
+"""Only one training process per run folder."""
 
 import contextlib
 import fcntl
@@ -14,14 +14,14 @@ from ffgan_tf.utils.errors import UserError
 def run_lock(run: str | Path) -> Iterator[None]:
     """Holds `RUN/lock` while training. Raises UserError, naming host and pid, where another process holds it.
 
-    The kernel drops the lock with its process, so a lock file that a killed process left behind blocks nobody.
+    The kernel releases the lock when its process ends, so the lock file of a killed process blocks nobody.
     """
     path = Path(run) / "lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open(path, "a+", encoding="utf-8")
     except OSError as error:
-        raise UserError(f"--run={run}: cannot be written to ({error}). Fix: take another folder.") from None
+        raise UserError(f"--run={run}: cannot be written to ({error}). Fix: choose another folder.") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -29,7 +29,7 @@ def run_lock(run: str | Path) -> Iterator[None]:
             file.seek(0)
             raise UserError(
                 f"{path}: another process trains in this folder ({file.read().strip() or 'unknown'}). Fix: "
-                "stop it, or take another --run."
+                "stop it, or choose another --run."
             ) from None
         file.truncate(0)
         file.write(f"host {socket.gethostname()} pid {os.getpid()}\n")

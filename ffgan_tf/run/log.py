@@ -1,4 +1,4 @@
-"""What a run tells: TensorBoard, `log.jsonl`, sample grids."""
+"""A run's log: TensorBoard, `log.jsonl`, sample grids."""
 
 import contextlib
 import errno
@@ -19,7 +19,7 @@ from ffgan_tf.utils.files import write_atomic
 
 
 def lines_until(content: bytes, step: int) -> bytes:
-    """Of the lines of a `log.jsonl`, those of steps up to `step`; without a last line that was not finished."""
+    """The lines of a `log.jsonl` for steps up to `step`, without an unfinished last line."""
     kept = []
     for line in content.splitlines(keepends=True):
         with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -29,10 +29,10 @@ def lines_until(content: bytes, step: int) -> bytes:
 
 
 def write_restart(folder: Path, step: int) -> None:
-    """Tells TensorBoard that the run begins again after `step`: what earlier event files say of later steps is void.
+    """Makes TensorBoard discard later steps in earlier event files, because the run resumes after `step`.
 
     tf.summary has no call for it, so the SessionLog.START event gets an event file of its own. TensorBoard reads files
-    in the order of their names: this one's comes after older ones and before that of the writer made next.
+    in the order of their names: this name sorts after older ones and before that of the next writer.
     """
     now = time.time()
     path = folder / f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.0.start"
@@ -40,12 +40,12 @@ def write_restart(folder: Path, step: int) -> None:
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(event(wall_time=now, file_version="brain.Event:2").SerializeToString())
         start = event(wall_time=now, step=step + 1, session_log=log(status=log.START)).SerializeToString()
-        writer.write(start)  # TensorBoard takes the first one for the run's beginning,
-        writer.write(start)  # the second for a restart: the steps from the event's own on are void
+        writer.write(start)  # TensorBoard takes the first one for the start of the run,
+        writer.write(start)  # the second for a restart, and discards the steps from the event's own on
 
 
 def ends_whole(path: Path, start: int) -> bool:
-    """Whether at least one record stands between byte `start` and the end of an event file, and the last is whole."""
+    """Whether an event file has at least one record after byte `start`, and the last one is complete."""
     size = end = path.stat().st_size
     with open(path, "rb") as file:
         end = start
@@ -56,16 +56,17 @@ def ends_whole(path: Path, start: int) -> bool:
 
 
 class Log:
-    """TensorBoard events in `RUN/tensorboard`, one JSON line a log interval in `RUN/log.jsonl`, grids in `RUN/samples`.
+    """TensorBoard events in `RUN/tensorboard`, one JSON line per log interval in `RUN/log.jsonl`, grids in
+    `RUN/samples`.
 
-    `step` is the one the run begins or goes on after: what a killed process told of later ones is taken back, for they
-    are trained, and told, again. What cannot be written (a full disk) raises a UserError naming it.
+    The run starts or resumes after `step`: entries of a killed process about later steps are discarded, because those
+    steps are trained, and logged, again. A failed write (a full disk) raises a UserError naming the file.
     """
 
     def __init__(self, run: str | Path, step: int = 0):
         self.run = Path(run)
         events, lines, samples = (self.run / name for name in ("tensorboard", "log.jsonl", "samples"))
-        with report_write_errors(samples):  # now, not when the first are drawn
+        with report_write_errors(samples):  # now, not after hours of training
             samples.mkdir(parents=True, exist_ok=True)
         with report_write_errors(events):
             events.mkdir(parents=True, exist_ok=True)
@@ -83,17 +84,17 @@ class Log:
 
     @contextlib.contextmanager
     def _tensorboard(self, step: int) -> Iterator[None]:
-        """Summaries made inside are of this step, and on disk at the end."""
+        """Summaries written inside belong to this step and are on disk at the end."""
         with report_write_errors(self._events):
             start = self._events.stat().st_size
             with self._writer.as_default(step):
                 yield
             self._writer.flush()
-            if not ends_whole(self._events, start):  # the flush fails at a full disk for small events, not for large
+            if not ends_whole(self._events, start):  # a full disk fails the flush of small events only
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Writes scalars to both places and flushes, so that a killed run has lost none."""
+        """Writes scalars to TensorBoard and `log.jsonl` and flushes, so that a killed run loses none."""
         with self._tensorboard(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
@@ -124,9 +125,9 @@ class Log:
                 tf.summary.histogram(name, array)
 
     def hparams(self, settings: dict[str, bool | int | float | str], trial: str) -> None:
-        """The run as one trial of TensorBoard's HParams, whose figures are the scores that `evaluate` writes.
+        """The run as one trial of TensorBoard's HParams, whose metrics are the scores that `evaluate` writes.
 
-        Once a run: TensorBoard keeps a trial's first entry.
+        Once per run: TensorBoard keeps a trial's first entry.
         """
         from tensorboard.plugins.hparams import api
 

@@ -1,4 +1,4 @@
-"""How a run reads a sentence: the words its vocabulary has, and those it leaves out. Needs no TensorFlow."""
+"""How a run reads a sentence: words in its vocabulary, and words left out. Needs no TensorFlow."""
 
 from typing import NamedTuple
 
@@ -7,14 +7,14 @@ from ffgan_tf.utils.errors import UserError
 
 
 class UnknownWords(UserWarning):
-    """A sentence has words that the run's vocabulary does not have; they are left out of it."""
+    """A sentence has words outside the run's vocabulary; they are ignored."""
 
 
 class Reading(NamedTuple):
     """A sentence as a run reads it: lower case, without punctuation, the known words alone, at most 25 of them.
 
-    `sentence` as it was given; `words`, the words the image depends on, in order; `left_out`, words that the vocabulary
-    does not have; `cut`, known words beyond the 25th; `ids`, the token ids of `words`.
+    `sentence` unchanged; `words`, the words that the image depends on, in order; `left_out`, words outside the
+    vocabulary; `cut`, known words beyond the 25th; `ids`, the token ids of `words`.
     """
 
     sentence: str
@@ -25,14 +25,14 @@ class Reading(NamedTuple):
 
     @property
     def warning(self) -> str | None:
-        """What to tell the user; None where every word is known."""
+        """A message for the user; None where every word is known."""
         if not self.left_out:
             return None
         return f"not in the vocabulary, left out of {self.sentence!r}: {', '.join(self.left_out)}"
 
 
 def read_sentence(sentence: str, vocabulary: Vocabulary, where: str = "") -> Reading:
-    """Reads one sentence. `where` (a file and line) goes in front of an error.
+    """Reads one sentence. `where` (a file and line) prefixes an error.
 
     Raises UserError where none of its words is in the vocabulary; TypeError for anything but a string.
     """

@@ -1,4 +1,4 @@
-"""A trained run as a function from token ids to images; what the front door, `evaluate` and the training loop share."""
+"""A trained run as a function from token ids to images; shared by the front door, `evaluate` and the training loop."""
 
 import contextlib
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from ffgan_tf.utils.seeds import check_seed
 
 
 def truncated(noise: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
-    """N(0, 1) draws → draws from the normal distribution cut off at ±`bound`, by its quantiles: no draw is repeated."""
+    """N(0, 1) draws → draws from the normal distribution truncated at ±`bound`, by its quantiles, without rejection."""
     inside = tf.math.erf(bound / np.sqrt(2.0))  # the share of N(0, 1) within the bound
     folded = tf.math.ndtri(0.5 + 0.5 * tf.math.erf(noise / np.sqrt(2.0)) * inside)
     return tf.clip_by_value(folded, -bound, bound)  # rounding, and quantiles of 0 and 1
@@ -32,7 +32,7 @@ def truncated(noise: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
 def check_truncation(truncation: float) -> float:
     """`truncation` as a float. Raises UserError unless it is finite and at least 0."""
     if not (np.isfinite(truncation) and truncation >= 0):
-        raise UserError(f"truncation {truncation}: a finite number, 0 (not cut) or more. Fix: 0, or between 0.5 and 2.")
+        raise UserError(f"truncation {truncation}: must be finite and at least 0 (off). Fix: 0, or between 0.5 and 2.")
     return float(truncation)
 
 
@@ -40,7 +40,7 @@ class Sampler:
     """Images from token ids with a generator in inference mode; compiled once, at one batch size.
 
     The image of sample i depends on its tokens, seed, `ids[i]` and truncation alone, not on its neighbours. Another
-    batch size may add up in another order: one of 256 grey levels, here and there.
+    batch size may change the order of summation, and so some pixels by one of 256 grey levels.
     """
 
     def __init__(self, generator: Generator, text_encoder: TextEncoder, z_dim: int, c_dim: int, batch: int = 32):
@@ -51,7 +51,8 @@ class Sampler:
 
     @staticmethod
     def _compiled(function, batch: int) -> tf.types.experimental.GenericFunction:
-        # No autograph: there is no branch on a tensor's value, and to look for one takes longer than all the rest.
+        # No autograph: no branch depends on a tensor's value, and searching for one takes longer than the tracing
+        # itself.
         return tf.function(
             function,
             autograph=False,
@@ -86,8 +87,8 @@ class Sampler:
     ) -> np.ndarray:
         """Images (N, S, S, 3) uint8 for N token lists (each not empty).
 
-        `seed`, one in [0, 2**63) or N, and `ids` (default 0…N−1) number the noise vectors; `truncation` t > 0, one or
-        N, draws z and ε from the normal distribution cut off at ±t. Raises UserError for a seed or truncation out of
+        `seed`, one in [0, 2**63) or N, and `ids` (default 0…N−1) index the noise vectors; `truncation` t > 0, one or
+        N, draws z and ε from the normal distribution truncated at ±t. Raises UserError for a seed or truncation out of
         range.
         """
         seeds, bounds = self._numbers(len(tokens), seed, ids, truncation)
@@ -99,7 +100,7 @@ class Sampler:
         return np.concatenate(images)
 
     def trace(self) -> None:
-        """Makes the graph now that the first images would make."""
+        """Traces the graph now instead of at the first images."""
         self._images.get_concrete_function()
 
     def explain(self, tokens: Sequence[int], seed: int, number: int = 0, truncation: float = 0.0) -> Generated:
@@ -141,9 +142,9 @@ class Run(NamedTuple):
 
 
 def choose_step(run: str | Path, step: int | None = None) -> int:
-    """The step of a run's newest whole checkpoint, or `step` if it is there and whole; -1 is the best.
+    """The step of a run's newest whole checkpoint, or `step` if its checkpoint exists and is whole; -1 is the best.
 
-    Raises UserError where there is none, or not that one.
+    Raises UserError where there is no such checkpoint.
     """
     checkpoints = Checkpoints(Path(run) / "checkpoints")
     if step is None:
@@ -163,12 +164,12 @@ def choose_step(run: str | Path, step: int | None = None) -> int:
         raise UserError(f"--step={step}: {run} has no checkpoint of that step (it has {kept}).")
     damage = checkpoints.damage(step)
     if damage:
-        raise UserError(f"--step={step}: its checkpoint is damaged: {damage}. Fix: take another step.")
+        raise UserError(f"--step={step}: its checkpoint is damaged: {damage}. Fix: choose another step.")
     return step
 
 
 def restore_chosen(checkpoint: tf.train.Checkpoint, run: Path, step: int, newest: bool) -> int:
-    """Restores a step, or, with `newest`, the one that is the newest by now where training has removed it meanwhile."""
+    """Restores a step; with `newest`, the newest one instead where training has removed the step in the meantime."""
     for _ in range(10):
         try:
             Checkpoints(run / "checkpoints").restore(checkpoint, step, partial=True)
@@ -177,7 +178,7 @@ def restore_chosen(checkpoint: tf.train.Checkpoint, run: Path, step: int, newest
             if not newest:
                 raise
             step = choose_step(run, None)
-    raise CheckpointGone(f"{run / 'checkpoints'}: checkpoints come and go too fast. Fix: more --keep_checkpoints.")
+    raise CheckpointGone(f"{run / 'checkpoints'}: checkpoints are replaced too fast. Fix: a larger --keep_checkpoints.")
 
 
 def load_run(
@@ -185,12 +186,13 @@ def load_run(
 ) -> Run:
     """Loads a run's generator (its EMA by default) at its newest whole checkpoint, or at `step`; -1 is the best.
 
-    Raises UserError where the folder is no run, has no checkpoint, or not that step's.
+    Raises UserError where the folder is no run, or has no checkpoint (of that step).
     """
     run, wanted = Path(run), step
     config = settings.load(TrainConfig, run)
     vocabulary = Vocabulary.load(run / "vocabulary.json")
-    # The checkpoint's checksum takes a while (it holds the discriminator and Adam's moments, too), and no Python.
+    # In a thread: the checksum (the file also holds the discriminator and Adam's moments) takes a while, without the
+    # GIL.
     with ThreadPoolExecutor(1) as pool:
         chosen = pool.submit(choose_step, run, step)
         with blocks.blank_weights():

@@ -1,4 +1,4 @@
-"""--text and --text_file: the sentences of a command, and what a run cannot read of them. Needs no TensorFlow."""
+"""--text and --text_file: the sentences of a command, and their words unknown to a run. Needs no TensorFlow."""
 
 import sys
 from pathlib import Path
@@ -12,20 +12,20 @@ from ffgan_tf.utils.errors import UserError
 
 
 class Line(NamedTuple):
-    """A sentence, and where it was given (for messages)."""
+    """A sentence and its origin (for messages)."""
 
     sentence: str
     where: str
 
 
 def define_sentence_flags() -> None:
-    """The two flags: not at import, because several commands share them."""
-    flags.DEFINE_multi_string("text", [], "A sentence; give the flag again for more.")
-    flags.DEFINE_string("text_file", "", "A UTF-8 file with a sentence a line.")
+    """Defines the two flags, in a function because several commands share them."""
+    flags.DEFINE_multi_string("text", [], "A sentence; repeat the flag for more.")
+    flags.DEFINE_string("text_file", "", "A UTF-8 file with one sentence per line.")
 
 
 def read_lines(texts: list[str], text_file: str) -> list[Line]:
-    """The sentences of both flags, in order. Raises UserError: none, an empty one, a file that cannot be read."""
+    """The sentences of both flags, in order. Raises UserError for no sentence and for an unreadable file."""
     lines = [Line(text, "--text") for text in texts]
     if text_file:
         try:
@@ -41,12 +41,12 @@ def read_lines(texts: list[str], text_file: str) -> list[Line]:
         numbered = enumerate(text.split("\n"), 1)  # not splitlines(): it also splits at U+0085 and the like
         lines += [Line(line.strip(), f"--text_file={text_file}, line {n}") for n, line in numbered if line.strip()]
     if not lines:
-        raise UserError('no sentence given. Fix: --text="a small yellow bird", or --text_file=FILE with one a line.')
+        raise UserError('no sentence given. Fix: --text="a small yellow bird", or --text_file=FILE with one per line.')
     return lines
 
 
 def check_words(lines: list[Line], vocabulary: Vocabulary) -> None:
-    """Names unknown words on stderr. Raises UserError for a sentence without any known word, with where it stands."""
+    """Names unknown words on stderr. Raises a UserError with the origin of a sentence that has no known word."""
     for line in lines:
         reading = read_sentence(line.sentence, vocabulary, line.where)
         if reading.warning:

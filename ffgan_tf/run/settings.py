@@ -1,9 +1,9 @@
 """A run's settings in its folder: `config.json`, flat, by the settings' names, with the run's kind and a digest.
 
-`resolve` starts from them when the folder has them, so that `--run=DIR` alone continues.
+`resolve` starts from them when the folder has them, so that `--run=DIR` alone resumes the run.
 
-The digest (SHA-256 of kind and settings) tells a damaged file, and one edited by hand, from what was written. To edit
-on purpose: edit, then continue with --allow_config_change, which signs the file anew; or remove its line "sha256".
+The digest (SHA-256 of kind and settings) detects a file that was damaged or edited by hand. To edit on purpose: edit,
+then resume with --allow_config_change, which updates the digest; or remove the line "sha256".
 """
 
 import hashlib
@@ -22,13 +22,13 @@ from ffgan_tf.utils.files import write_json
 
 T = TypeVar("T", bound=Settings)
 KIND, DIGEST, MARKS = "kind", "sha256", "sha256_by_setting"  # keys of config.json beside the settings
-MARK = 4  # hex digits of each setting's own digest, to name what has changed
+MARK = 4  # hex digits of each setting's own digest, to name the changed settings
 KINDS: tuple[type[Settings], ...] = (TrainConfig, DamsmConfig)
 WHAT = {"gan": "a GAN's run", "damsm": "a text encoder's run (DAMSM)"}
 
 
 def config_path(run: str | Path) -> Path:
-    """Where a run's folder keeps its settings."""
+    """The file of a run's settings."""
     return Path(run) / "config.json"
 
 
@@ -39,7 +39,7 @@ def save(config: Settings, run: str | Path) -> None:
 
 
 def digests(values: dict[str, Any]) -> dict[str, str]:
-    """The digest of settings as JSON keeps them, whatever their order and layout, and a mark for each, by name."""
+    """The digest of settings as JSON values, independent of order and layout, and a mark for each, by name."""
 
     def sha256(value: Any) -> str:
         return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
@@ -50,8 +50,8 @@ def digests(values: dict[str, Any]) -> dict[str, str]:
 def load(config_class: type[T], run: str | Path, accept_edits: bool = False) -> T:
     """Reads a run's settings.
 
-    Raises UserError where the folder is no run's or one of another command, where the settings are not ours, and where
-    they are not as they were written, unless `accept_edits`.
+    Raises UserError where the folder is no run or another command's, where the settings are not ours, and where the
+    file was changed, unless `accept_edits`.
     """
     path = config_path(run)
     if not path.is_file():
@@ -74,7 +74,7 @@ def load(config_class: type[T], run: str | Path, accept_edits: bool = False) -> 
 
 
 def _from_json(config_class: type[T], kept: dict[str, Any]) -> T:
-    """The settings in a parsed config.json, by their names of today or before. TypeError for what is none of ours."""
+    """The settings in a parsed config.json, by their current or former names. TypeError for an unknown name or type."""
     values = {}
     rest = {name: value for name, value in kept.items() if name not in (KIND, DIGEST, MARKS)}
     for _, field in config_class.fields():
@@ -102,13 +102,13 @@ def _check_kind(config_class: type[Settings], kept: dict[str, Any], run: str | P
             use = f", and a GAN takes its encoder with --text_encoder={encoder}" if other is DamsmConfig else ""
             raise UserError(
                 f"--run={run} is {WHAT[other.kind]}, made by {other.command}; {WHAT[config_class.kind]} is wanted "
-                f"here. Fix: name another folder. (python -m {other.command} --run={run} continues it{use}.)"
+                f"here. Fix: name another folder. (python -m {other.command} --run={run} resumes it{use}.)"
             )
 
 
 def _check_digest(config_class: type[Settings], kept: dict[str, Any], run: str | Path, accept_edits: bool) -> None:
-    """UserError, or with `accept_edits` a note, where the settings are not those that were written. Runs from before
-    there were digests have none."""
+    """UserError, or with `accept_edits` a note, where the settings were changed since they were written. Runs of older
+    versions have no digest."""
     if DIGEST not in kept:
         return
     values = {name: value for name, value in kept.items() if name not in (DIGEST, MARKS)}
@@ -119,14 +119,14 @@ def _check_digest(config_class: type[Settings], kept: dict[str, Any], run: str |
     if not accept_edits:
         command = f"python -m {config_class.command} --run={run} --allow_config_change"
         raise UserError(
-            f"{problem}. Fix: put the run's own file back; if this was edited on purpose, {command} takes it as it is "
-            f'now, as does removing its line "{DIGEST}".'
+            f"{problem}. Fix: put the run's own file back; if this was edited on purpose, {command} accepts it, "
+            f'as does removing its line "{DIGEST}".'
         )
-    print(f"note: {problem}; taken as it is (--allow_config_change)", file=sys.stderr)
+    print(f"note: {problem}; accepted (--allow_config_change)", file=sys.stderr)
 
 
 def _changed(values: dict[str, Any], before: str, now: str) -> str:
-    """Which settings have changed, as far as their marks tell."""
+    """The changed settings, as far as their marks show."""
     if len(before) != len(now):
         return "settings were added or removed"
     changed = [
@@ -148,19 +148,19 @@ def differences(old: Settings, new: Settings) -> dict[str, tuple[Any, Any]]:
 def resolve(
     config_class: type[T], run: str | Path, allow_change: bool, flag_values: flags.FlagValues = flags.FLAGS
 ) -> tuple[T, dict[str, tuple[Any, Any]]]:
-    """The settings of a run: its folder's if it has some, under whatever flags were given; checked.
+    """The settings of a run: those of its folder, if any, overridden by the flags on the command line; checked.
 
-    Returns the settings and what they change in the folder's. `allow_change` takes changed settings that are not
-    resumable, and a config.json that was edited; otherwise either raises UserError.
+    Returns the settings and their differences from the folder's. `allow_change` accepts changed settings that are not
+    resumable, and an edited config.json; otherwise either raises UserError.
     """
     names = [field.name for _, field in config_class.fields()]
-    given = {name: flag_values[name].value for name in names if flag_values[name].present}
+    from_flags = {name: flag_values[name].value for name in names if flag_values[name].present}
     if not config_path(run).is_file():
-        config = config_class.of(**given)
+        config = config_class.of(**from_flags)
         check(config)
         return config, {}
     old = load(config_class, run, accept_edits=allow_change)
-    config = old.replace(**given)
+    config = old.replace(**from_flags)
     check(config)
     changed = differences(old, config)
     resumable = {field.name for _, field in config_class.fields() if field.metadata["resumable"]}
@@ -170,7 +170,7 @@ def resolve(
             f"--{name}: {was!r} in {config_path(run)}, now {now!r}" for name, (was, now) in blocking.items()
         )
         raise UserError(
-            f"the run was started with other settings. {listing}. Fix: leave those flags out, take another "
-            "--run, or say --allow_config_change."
+            f"the run was started with other settings. {listing}. Fix: leave those flags out, choose another "
+            "--run, or add --allow_config_change."
         )
     return config, changed

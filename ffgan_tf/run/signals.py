@@ -10,10 +10,11 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequest:
-    """Context in which SIGINT, SIGTERM and SIGHUP set `asked` to the signal's name; a second Ctrl-C interrupts at once.
+    """Inside this context SIGINT, SIGTERM and SIGHUP set `asked` to the signal's name; a second Ctrl-C interrupts at
+    once.
 
-    SIGHUP stays ignored where it was (nohup). Once the terminal is gone, output goes nowhere instead of raising EIO,
-    for the checkpoint comes after the status line.
+    SIGHUP stays ignored where it was (nohup). Output to a closed terminal is discarded instead of raising EIO, because
+    the checkpoint is saved after the status line.
     """
 
     def __init__(self):
@@ -38,7 +39,7 @@ class StopRequest:
         self.asked = signal.Signals(number).name
         self._leave_closed_terminals()
         with contextlib.suppress(OSError):
-            # os.write, because print is not safe in the midst of another print.
+            # os.write, because print is not reentrant.
             os.write(2, f"{self.asked}: saving after this step\n".encode())
 
     def _leave_closed_terminals(self) -> None:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from ffgan_tf.models.text_encoder import TextEncoder
     from ffgan_tf.run.sampler import Run, Sampler
 
-BATCH = 4  # images computed at once; the default of every user of the front door, so that all make the same bytes
+BATCH = 4  # images computed at once; one default for all users of the front door, so that all produce the same bytes
 
 
 class Explanation(NamedTuple):
-    """One image and what the generator looked at; S is the image size, T the number of `reading.words`.
+    """One image with its attention maps and features; S is the image size, T the number of `reading.words`.
 
-    `image` (S, S, 3) uint8, the bytes of `generate`. `attention` A_1 (S/4, S/4, T) and A_2 (S/2, S/2, T) float32: how
-    much each pixel of stages 2 and 3 takes of each word, 1 in sum over the words. `features`, the paper's Fig. 5:
+    `image` (S, S, 3) uint8, the bytes of `generate`. `attention` A_1 (S/4, S/4, T) and A_2 (S/2, S/2, T) float32: the
+    weight of each word at each pixel of stages 2 and 3, with sum 1 over the words. `features`, the paper's Fig. 5:
     `F1` (S/4, S/4, ngf), `F2f` (S/2, S/2, ngf), `F3f` (S, S, ngf) float32.
     """
 
@@ -37,7 +37,8 @@ class Explanation(NamedTuple):
 
 
 class TextToImage:
-    """A trained run that draws sentences: `ffgan_tf.load("runs/cub").generate("a small yellow bird", count=4)`.
+    """A trained run that turns sentences into images: `ffgan_tf.load("runs/cub").generate("a small yellow bird",
+    count=4)`.
 
     `config` its settings (`TrainConfig`), `step` of its weights, `ema` whether they are the moving average,
     `vocabulary`, `image_size` S in pixels, `folder`; `generator` and `text_encoder`, the networks; `sampler`, from
@@ -46,7 +47,7 @@ class TextToImage:
     """
 
     def __init__(self, run: "Run", ema: bool = True):
-        """Of a run that `ffgan_tf.run.sampler.load_run` has loaded; users call `ffgan_tf.load`."""
+        """Wraps a run loaded by `ffgan_tf.run.sampler.load_run`; users call `ffgan_tf.load`."""
         self._run, self.ema = run, ema
 
     def __repr__(self) -> str:
@@ -93,7 +94,10 @@ class TextToImage:
         return self._run.text_encoder
 
     def read(self, sentence: str) -> Reading:
-        """How the run reads a sentence: words used, left out and cut (`Reading`). UserError: none of them is known."""
+        """How the run reads a sentence: words used, left out and cut (`Reading`).
+
+        Raises UserError where no word is known.
+        """
         return read_sentence(sentence, self.vocabulary)
 
     def generate(
@@ -109,8 +113,8 @@ class TextToImage:
 
         The same run, sentence, seed and truncation give the same images, the bytes that `python -m ffgan_tf.sample`
         writes. The n-th image of every sentence has the same noise, so that sentences compare along n. `seed` in
-        [0, 2**63). `seeds` takes the place of `count` and `seed`: one image for each, the first of that seed.
-        `truncation` t > 0 cuts the noise's normal distribution off at ±t: less variety, often better images.
+        [0, 2**63). `seeds` replaces `count` and `seed`: one image for each, the first of that seed.
+        `truncation` t > 0 truncates the noise's normal distribution at ±t: less variety, often better images.
 
         Words outside the vocabulary are left out, with a warning (`UnknownWords`). Raises UserError for a sentence
         without a known word, for no sentence, a count below 1, a seed or truncation out of range.
@@ -124,7 +128,7 @@ class TextToImage:
             noises = list(seeds)
             numbers = [0] * len(noises)
         if not readings or not noises:
-            raise UserError("no sentence or no seed given. Fix: give one of each at least.")
+            raise UserError("no sentence or no seed. Fix: pass at least one of each.")
         for reading in readings:
             _warn(reading)
         tokens = [reading.ids for reading in readings for _ in noises]
@@ -133,15 +137,15 @@ class TextToImage:
     def explain(self, sentence: str, seed: int = 1, number: int = 0, truncation: float = 0.0) -> Explanation:
         """One image with its attention maps and features (`Explanation`): `generate`'s image `number` of that seed.
 
-        The maps come from a graph of their own, which may round otherwise than the image's (in bfloat16: by percents).
-        Raises and warns as `generate`.
+        The maps come from a graph of their own, which may round differently from the image's (in bfloat16 by some
+        percent). Raises and warns as `generate`.
         """
         reading = self.read(sentence)
         _warn(reading)
         image = self.sampler([reading.ids], seed, [number], truncation)[0]
-        seen = self.sampler.explain(reading.ids, seed, number, truncation)
-        maps = tuple(a[0, :, :, : len(reading.words)].astype(np.float32) for a in seen.attention)
-        features = {name: value[0].astype(np.float32) for name, value in seen.features.items()}
+        generated = self.sampler.explain(reading.ids, seed, number, truncation)
+        maps = tuple(a[0, :, :, : len(reading.words)].astype(np.float32) for a in generated.attention)
+        features = {name: value[0].astype(np.float32) for name, value in generated.features.items()}
         return Explanation(reading, image, maps, features)
 
 
@@ -155,17 +159,17 @@ def _warn(reading: Reading) -> None:
 
 
 def load(run: str | Path, step: int | None = None, ema: bool = True, *, batch: int = BATCH) -> TextToImage:
-    """The trained run in a folder, ready to draw sentences: `ffgan_tf.load("runs/cub")` → `TextToImage`.
+    """The trained run in a folder, ready to turn sentences into images: `ffgan_tf.load("runs/cub")` → `TextToImage`.
 
     `step`: the checkpoint of that training step; None the newest whole one, -1 the one on record as the best. `ema`:
     the generator's moving average, or its last weights. `batch` images are computed at once; more is faster on a GPU,
-    and another batch may round one of 256 grey levels otherwise, here and there.
+    and another batch size may change some pixels by one of 256 grey levels.
 
     Raises UserError where the folder is no run, has no checkpoint, not that step's, or a damaged one.
     """
     if batch < 1:
         raise UserError(f"batch {batch}: at least 1 image at once.")
-    settings.load(TrainConfig, run)  # a folder that is no run is told before TensorFlow loads
+    settings.load(TrainConfig, run)  # reports a folder that is no run before TensorFlow loads
     with paused_garbage_collection():
         from ffgan_tf.run.sampler import load_run
 

@@ -1,4 +1,4 @@
-"""A run's vocabulary, and the check that two sides mean the same words by the same token ids."""
+"""A run's vocabulary, and the check that two vocabularies are the same."""
 
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.utils.errors import UserError
@@ -12,5 +12,5 @@ def check_same_vocabulary(one: Vocabulary, one_name: str, other: Vocabulary, oth
     if one.hash != other.hash:
         raise UserError(
             f"{one_name} has another vocabulary ({len(one):,} words) than {other_name} ({len(other):,} words): token "
-            f"ids would mean other words. Fix: {fix}"
+            f"ids would stand for other words. Fix: {fix}"
         )

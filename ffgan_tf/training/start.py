@@ -36,7 +36,7 @@ def writes_run(config: TrainConfig | DamsmConfig) -> bool:
 
 @contextlib.contextmanager
 def opened_run(config_class: type[T], example: str, recipe: str) -> Iterator[tuple[T, str]]:
-    """Yields the resolved settings and the run's folder, locked; a mistake in a flag is told before TensorFlow is
+    """Yields the resolved settings and the run's folder, locked; a wrong flag is reported before TensorFlow is
     loaded.
 
     `example` (a folder) and `recipe` (a flag file) are for messages.

@@ -11,7 +11,7 @@ class Stopping:
     """Asked after every call of the step. `clock` gives seconds; the minutes count from when this is made; 0: no limit.
 
     With several workers, `agreement(flag)` says whether the flag is set on any of them: they must stop at one step or
-    none, so what one is told, all learn at the next multiple of `log_every`.
+    none, so a stop request to one reaches all at the next multiple of `log_every`.
     """
 
     def __init__(

@@ -179,7 +179,7 @@ def test_an_edit_is_named_and_can_be_accepted(tmp_path, capsys):
         resolved(tmp_path)
     config, changed = resolved(tmp_path, allow_change=True)
     assert config == TrainConfig.of(ngf=8, lr_g=1.0002) and changed == {}
-    assert "lr_g=1.0002; taken as it is" in capsys.readouterr().err
+    assert "lr_g=1.0002; accepted" in capsys.readouterr().err
     run_settings.save(config, tmp_path)  # as training does
     assert resolved(tmp_path) == (config, {})
 

@@ -1,3 +1,3 @@
-"""The Inception networks that scores are defined by."""
+"""The Inception networks that define the scores."""
 
 __all__ = ["networks", "preprocessing", "weights"]

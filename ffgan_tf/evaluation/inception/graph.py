@@ -1,7 +1,7 @@
-"""Inception-v3 (Szegedy et al. 2015, arXiv 1512.00567) as data, with each convolution's name in every source.
+"""Inception-v3 (Szegedy et al. 2015, arXiv 1512.00567) as a table, with each convolution's name in every source.
 
 Four sets of weights in this field share one trunk of 94 convolutions and differ in the last block's pool, the number
-of classes and the names of their variables. So there is one table, one Keras model and one converter a source.
+of classes and the names of their variables. So there is one table, one Keras model and one converter per source.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ class Conv:
 
     @property
     def padding(self) -> str:
-        """Keras's word for it."""
+        """Keras's name of the padding."""
         return "valid" if self.valid or self.stride > 1 else "same"
 
 
@@ -65,7 +65,7 @@ def _numbered(name: str, index: int) -> str:
 
 def _block(number: int, name: str, slim: str, width: int, branches: dict[str, list]) -> Block:
     """A block from `branches`: torchvision's prefix → steps (filters, height, width[, stride]); a list is a split."""
-    graph, towers, made = _numbered("mixed", number), 0, []
+    graph, towers, built = _numbered("mixed", number), 0, []
     reduces = any(len(step) == 4 for steps in branches.values() for step in steps if isinstance(step, tuple))
     for branch, steps in branches.items():
         pool = next((step for step in steps if isinstance(step, str)), "")
@@ -103,8 +103,8 @@ def _block(number: int, name: str, slim: str, width: int, branches: dict[str, li
                     )
                 )
                 channels = filters
-        made.append(Branch(pool, tuple(convs), tuple(split)))
-    return Block(name, tuple(made), reduces)
+        built.append(Branch(pool, tuple(convs), tuple(split)))
+    return Block(name, tuple(built), reduces)
 
 
 def _block_a(number, name, slim, width, pooled):
@@ -183,7 +183,7 @@ BLOCKS = (
         "Mixed_7a",
         "mixed_17x17x1280a",
         768,
-        {  # slim's scope says 17 for an 8×8 map: a slip it had to keep
+        {  # slim's scope says 17 for an 8×8 map: its own slip, kept for compatibility
             "branch3x3": [(192, 1, 1), (320, 3, 3, 2)],
             "branch7x7x3": [(192, 1, 1), (192, 1, 7), (192, 7, 1), (192, 3, 3, 2)],
             "branch_pool": ["max"],
@@ -197,7 +197,7 @@ CONVS = STEM + tuple(conv for block in BLOCKS for branch in block.branches for c
 
 @dataclasses.dataclass
 class ConvWeights:
-    """What a source holds for one convolution: kernel [h, w, in, out], and [out] each of the batch norm's four."""
+    """The weights of one convolution in a source: kernel [h, w, in, out], and [out] each of the batch norm's four."""
 
     kernel: np.ndarray
     beta: np.ndarray
@@ -225,14 +225,14 @@ class InceptionWeights:
 def build_inception(weights: InceptionWeights, dtype: str) -> tf.keras.Model:
     """The trunk: images [B, 299, 299, 3], already scaled → {"64", "192", "768", "2048"} spatial means, [B, channels].
 
-    Batch norm is folded into the convolutions (exact but for rounding, and half the memory traffic). `dtype` is that
-    of weights and maps; the means are taken in float32, or float64 where the network is.
+    Batch norm is folded into the convolutions (exact up to rounding, with half the memory traffic). `dtype` applies to
+    weights and maps; the means are taken in float32, or float64 where the network is.
     """
     layers = tf.keras.layers
     wide = "float64" if dtype == "float64" else "float32"
 
     def convolve(x, conv: Conv):
-        made = layers.Conv2D(
+        layer = layers.Conv2D(
             conv.filters,
             conv.kernel,
             conv.stride,
@@ -241,8 +241,8 @@ def build_inception(weights: InceptionWeights, dtype: str) -> tf.keras.Model:
             dtype=dtype,
             name=conv.name.replace(".", "_"),
         )
-        y = made(x)
-        made.set_weights(weights.convs[conv.name].folded())
+        y = layer(x)
+        layer.set_weights(weights.convs[conv.name].folded())
         return y
 
     def mean(x):

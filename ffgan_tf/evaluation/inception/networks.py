@@ -1,7 +1,7 @@
-"""The Inception-v3 networks of the field's figures, ready to use: `load_network(name, weights)`.
+"""The Inception-v3 networks behind the field's scores, ready to use: `load_network(name, weights)`.
 
-They share a trunk (`inception_graph`), each has its converter (`inception_weights`), and images reach them by a
-named recipe (`preprocessing`). Nothing here downloads anything.
+They share a trunk (`graph`); each has a converter (`weights`) and a named recipe for its input images
+(`preprocessing`). Nothing here downloads anything.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ DTYPES = ("float32", "bfloat16", "float64")
 
 def _read_fid2015(path: str) -> InceptionWeights:
     fix = (
-        "Fix: give the 2015 network's own file, classify_image_graph_def.pb or the .pth of torch-fidelity or "
+        "Fix: name the 2015 network's own file, classify_image_graph_def.pb or the .pth of torch-fidelity or "
         "pytorch-fid; Keras's is --inception=keras (in training: --eval_inception=keras)."
     )
     check_file(path, LIMITS["arrays"], fix=fix)
     with as_unreadable(path, fix), open(path, "rb") as file:
         head = file.read(8)
     if head == b"\x89HDF\r\n\x1a\n":
-        raise UserError(f"{path}: a Keras .h5 file, where the 2015 Inception-v3 of FID is asked for. {fix}")
+        raise UserError(f"{path}: a Keras .h5 file, not the 2015 Inception-v3 of FID. {fix}")
     is_torch = head.startswith((b"PK", b"\x80"))  # a zip, or a pickle: never a GraphDef's first byte, 0x0a
     return converters.from_state_dict(path) if is_torch else converters.from_graph_def(path)
 
@@ -47,18 +47,18 @@ def _keras_cache() -> str:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSpec:
-    """One network: what it is, where its weights come from, how they are read, its own preprocessing."""
+    """One network: its description, the origin of its weights, their reader, its own preprocessing."""
 
     what: str
     origin: str
     read: Callable[[str], InceptionWeights]
     preprocessing: str
-    background: bool = False  # class 0 is no class: the softmax leaves it out
+    background: bool = False  # class 0 is the background: the softmax leaves it out
 
 
 _STACKGAN = (
     'Origin: the link "StackGAN inception model" at '
-    "https://github.com/hanzhanggit/StackGAN-inception-model; give the checkpoint's name "
+    "https://github.com/hanzhanggit/StackGAN-inception-model; name the checkpoint "
     "without its endings, e.g. inception_finetuned_models/{}/model.ckpt"
 )
 NETWORKS = {
@@ -74,7 +74,7 @@ NETWORKS = {
         "tf.keras.applications.InceptionV3",
         "Origin: https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
         "inception_v3_weights_tf_dim_ordering_tf_kernels.h5 (Keras's ImageNet weights; without --inception_weights "
-        "they are looked for in Keras's cache), or any `_notop.h5` of that layout",
+        "Keras's cache is searched), or any `_notop.h5` of that layout",
         converters.from_keras_h5,
         "keras",
     ),
@@ -107,13 +107,13 @@ def _weight_files(name: str, weights: str | None, flags: tuple[str, str]) -> lis
     spec = NETWORKS[name]
     problem = f"{path}: no such file" if path else "no weights file was given"
     raise UserError(
-        f"{problem}; {flags[0]}={name} is {spec.what} and needs its weights. {spec.origin}. "
+        f"{problem}; {flags[0]}={name} is {spec.what}, which needs its weights. {spec.origin}. "
         f"Fix: {flags[1]}=PATH. Nothing is downloaded unasked."
     )
 
 
 def _sha256(files: list[Path]) -> str:
-    """Hex SHA-256 of one file; of the files' own digests, joined by newlines in the order given, where several."""
+    """Hex SHA-256 of one file; of several, that of their digests joined by newlines, in order."""
     digests = [sha256_file(file) for file in files]
     if len(digests) == 1:
         return digests[0]
@@ -122,7 +122,7 @@ def _sha256(files: list[Path]) -> str:
 
 @contextlib.contextmanager
 def _full_float32():
-    """TensorFloat-32, a GPU's default, keeps 10 bits of mantissa: three digits, where parity is held to four."""
+    """TensorFloat-32, a GPU's default, keeps 10 bits of mantissa: three digits, but parity needs four."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
@@ -132,7 +132,7 @@ def _full_float32():
 
 
 class Network:
-    """An Inception-v3 with weights. `taps` names what `features` returns, `batch_size` what it computes at once."""
+    """An Inception-v3 with weights. `taps` names the outputs of `features`, computed `batch_size` images at a time."""
 
     def __init__(
         self,
@@ -164,7 +164,7 @@ class Network:
             weights, biases = self._head
             unbiased = tf.matmul(taps["2048"], weights)
             logits = unbiased + biases
-            # Inception Score of the 2015 network goes without its bias, as in torch-fidelity and Salimans et al.
+            # The 2015 network's Inception Score leaves its bias out, as in torch-fidelity and Salimans et al.
             scores = logits[:, 1:] if self._background else unbiased if self.name == "fid2015" else logits
             taps |= {"logits_unbiased": unbiased, "logits": logits, "probabilities": tf.nn.softmax(scores)}
         return taps
@@ -181,8 +181,9 @@ class Network:
     def features(self, images: Sequence[np.ndarray] | np.ndarray) -> dict[str, np.ndarray]:
         """uint8 RGB images, [N, H, W, 3] or N arrays [H, W, 3] of any sizes → {tap: [N, channels]}, N > 0.
 
-        float32 (float64 for a float64 network). Each image is resized on its own, and batches of `batch_size` are
-        run, the last one padded: an image's features do not depend on its company. ValueError for another form.
+        float32 (float64 for a float64 network). Each image is resized on its own, and batches have
+        `batch_size` images, the last one padded: an image's features do not depend on the others. ValueError for images
+        of another form.
         """
         if not len(images):
             raise ValueError("no images")
@@ -195,12 +196,12 @@ class Network:
         return {tap: np.concatenate([part[tap] for part in parts]) for tap in self.taps}
 
     def protocol(self) -> dict:
-        """What a report must say of this network: names, the weights' hash, resize, scaling, dtype."""
+        """The report's entries about this network: names, the weights' hash, resize, scaling, dtype."""
         return dict(self._protocol)
 
     @property
     def note(self) -> str | None:
-        """That the weights are not the published ones, where those are known; None else."""
+        """A note that the weights are not the published ones, where those are known; None otherwise."""
         return self._note
 
 
@@ -214,13 +215,13 @@ def load_network(
 ) -> Network:
     """The network `name` (of NETWORKS) with the weights in the file `weights`, computing in `dtype` (of DTYPES).
 
-    `preprocessing` (of PREPROCESSING) replaces the network's own; protocols need that. `flags` are those that named
-    the network and the file, for messages. UserError where the weights are not there, or are another network's;
+    `preprocessing` (of PREPROCESSING) replaces the network's own; some protocols need that. `flags` are the flags that
+    named the network and the file, for messages. UserError where the weights are missing or another network's;
     ValueError for an unknown name.
     """
     for value, known in ((name, NETWORKS), (dtype, DTYPES), (preprocessing or "tf1", PREPROCESSING)):
         if value not in known:
-            raise ValueError(f"{value!r} is none of {', '.join(known)}")
+            raise ValueError(f"{value!r} is not one of {', '.join(known)}")
     spec = NETWORKS[name]
     files = _weight_files(name, weights, flags)
     path = str(weights or files[0])

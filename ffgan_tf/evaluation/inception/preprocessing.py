@@ -1,7 +1,7 @@
-"""How images reach an Inception network: five recipes, each one somebody's published figures.
+"""Input images of an Inception network: five recipes, each behind published scores.
 
-A recipe is a resize to 299×299 and a scaling. FIDs whose resizes differ do not compare (Parmar et al. 2022), so each
-recipe has a name, and the name is in every report.
+A recipe is a resize to 299×299 and a scaling. FIDs with different resizes do not compare (Parmar et al. 2022), so each
+recipe has a name, which every report states.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from ffgan_tf.evaluation.inception.graph import SIZE
 def _axis_weights(size: int, half_pixel: bool) -> np.ndarray:
     """[SIZE, size] weights of bilinear interpolation along one axis, float64.
 
-    With corners the step is the float32 one of TensorFlow 1's definition, as torch-fidelity has it in float64 too.
+    With aligned corners the step is rounded to float32 as in TensorFlow 1; torch-fidelity does so in float64, too.
     """
     at = np.arange(SIZE, dtype=np.float64)
     at = (at + 0.5) * (size / SIZE) - 0.5 if half_pixel else at * np.float64(np.float32(size / SIZE))
@@ -31,7 +31,7 @@ def _axis_weights(size: int, half_pixel: bool) -> np.ndarray:
 
 
 def bilinear_float64(images: np.ndarray, half_pixel: bool) -> np.ndarray:
-    """Bilinear resize of [N, H, W, 3] to 299×299 in float64: what ResizeBilinear, which has float32 only, rounds."""
+    """Bilinear resize of [N, H, W, 3] to 299×299 in float64; ResizeBilinear has float32 only."""
     rows, columns = (_axis_weights(size, half_pixel) for size in images.shape[1:3])
     return np.einsum("ih,nhwc,jw->nijc", rows, images.astype(np.float64), columns, optimize=True)
 
@@ -52,7 +52,7 @@ def _pil_bilinear(images: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _pil_bicubic_float(images: np.ndarray, dtype: str) -> np.ndarray:
-    """clean-fid's: each channel as a float image, so that nothing is rounded; clipped to [0, 255]."""
+    """clean-fid's resize: each channel as a float image, so that nothing is rounded; clipped to [0, 255]."""
     resized = [
         np.stack(
             [
@@ -70,7 +70,7 @@ def _pil_bicubic_float(images: np.ndarray, dtype: str) -> np.ndarray:
 class Preprocessing:
     """`resize` takes (uint8 [N, H, W, 3], "float32" or "float64") to [N, 299, 299, 3] in [0, 255].
 
-    The network sees (x − centre) / scale. `name` says what the resize is.
+    The network sees (x − centre) / scale. `name` describes the resize.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Preprocessing:
     def __call__(self, images: np.ndarray, dtype: str) -> tf.Tensor:
         """uint8 [N, H, W, 3] → network input [N, 299, 299, 3], float32 or float64 as `dtype` says.
 
-        Only the two plain bilinear resizes, those with a reference to be compared with, are float64 throughout.
+        Only the two plain bilinear resizes, which have a float64 reference, are float64 throughout.
         """
         return (tf.cast(self.resize(images, dtype), dtype) - self.centre) / self.scale
 
@@ -98,6 +98,6 @@ PREPROCESSING = {
     "clean": Preprocessing("PIL bicubic in float (antialiased) to 299", _pil_bicubic_float, 128, 128),
     # StackGAN's scipy.misc.imresize, which was PIL on uint8.
     "stackgan": Preprocessing("PIL bilinear in uint8 (antialiased) to 299", _pil_bilinear, 127.5, 127.5),
-    # Keras publishes the scaling but no resize; this one is ours, antialiased as Parmar et al. advise.
+    # Keras publishes the scaling but no resize; this one is ours, antialiased, as Parmar et al. recommend.
     "keras": Preprocessing("tf.image.resize bilinear (antialiased) to 299", _antialiased, 127.5, 127.5),
 }

@@ -1,7 +1,7 @@
 """Converters from each published form of Inception-v3 weights to `InceptionWeights`.
 
-Every variable of the source is used or is on a short list of what inference does not need, and every weight of the
-model comes from the source; anything else is an error that lists the names.
+Every variable of the source is used or on a short list of variables that inference does not need, and every weight of
+the model comes from the source; anything else is an error that lists the names.
 """
 
 import math
@@ -44,7 +44,7 @@ class _Source:
         self._left = {name: value for name, value in self._left.items() if not re.fullmatch(pattern, name)}
 
     def finish(self) -> None:
-        """UserError unless everything fitted and nothing is left."""
+        """Raises UserError unless every variable matched and none is left."""
         problems = [
             f"{len(names)} {kind} ({', '.join(sorted(names)[:3])}{', …' if len(names) > 3 else ''})"
             for kind, names in (
@@ -57,7 +57,7 @@ class _Source:
         if problems:
             raise UserError(
                 f"{self._path}: not {self._what}: variables {'; '.join(problems)}. "
-                "Fix: the network asked for and the weights file must be one and the same."
+                "Fix: choose the network that this weights file belongs to, or its own file."
             )
 
 
@@ -74,12 +74,12 @@ def _conv_weights(source: _Source, conv: Conv, names: tuple, gamma: str | None =
 
 
 def from_graph_def(path: str) -> InceptionWeights:
-    """Reads `classify_image_graph_def.pb`. A γ counts only where its node says `scale_after_normalization`."""
+    """Reads `classify_image_graph_def.pb`. A γ counts only where its node sets `scale_after_normalization`."""
     fix = "Fix: fetch it again."
     try:
         graph = tf.compat.v1.GraphDef.FromString(read_bytes(path, LIMITS["arrays"], fix=fix))
         tensors = {node.name: node.attr["value"].tensor for node in graph.node if node.op == "Const"}
-        if sum(_announced(tensor) for tensor in tensors.values()) > LIMITS["arrays"]:  # one number can stand for all
+        if sum(_announced(tensor) for tensor in tensors.values()) > LIMITS["arrays"]:  # one number may fill it
             raise ValueError(f"its constants take more than {LIMITS['arrays']:,} bytes")
         constants = {name: tf.make_ndarray(tensor) for name, tensor in tensors.items()}
     except (DecodeError, *BROKEN) as error:
@@ -112,7 +112,7 @@ def from_graph_def(path: str) -> InceptionWeights:
 
 
 def _announced(tensor) -> int:
-    """Bytes of the array that a TensorProto announces. Raises ValueError for a shape that is none."""
+    """Bytes of the array that a TensorProto announces. Raises ValueError for an invalid shape."""
     sizes = [axis.size for axis in tensor.tensor_shape.dim]
     if any(size < 0 for size in sizes):
         raise ValueError(f"a constant of shape {sizes}")
@@ -146,7 +146,7 @@ def from_state_dict(path: str) -> InceptionWeights:
 
 
 def from_slim_checkpoint(path: str, classes: int) -> InceptionWeights:
-    """Reads StackGAN's TF-slim checkpoint: `classes` counts the background; moving averages stand for raw values."""
+    """Reads StackGAN's TF-slim checkpoint: `classes` counts the background; moving averages replace raw values."""
     try:
         reader = tf.train.load_checkpoint(path)
         shapes = reader.get_variable_to_shape_map()
@@ -184,7 +184,7 @@ def from_slim_checkpoint(path: str, classes: int) -> InceptionWeights:
 def from_keras_h5(path: str) -> InceptionWeights:
     """Reads a weights file of `tf.keras.applications.InceptionV3`, with its top or `_notop`, through that model."""
     what = "tf.keras.applications.InceptionV3"
-    fix = "Fix: the network asked for and the weights file must be one and the same."
+    fix = "Fix: choose the network that this weights file belongs to, or its own file."
     top = "predictions" in check_weights_file(path, what, fix)
     model = tf.keras.applications.InceptionV3(include_top=top, weights=None)
     load_weights(model, path, what, fix)
