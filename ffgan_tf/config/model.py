@@ -60,6 +60,11 @@ class ModelConfig:
         'Upsampling of H_L1 and H_L2 (the paper says only "upsampling"): nearest, or bilinear, which leaves no blocks.',
         choices=("nearest", "bilinear"),
     )
+    pyramid_upsampling: str = setting(
+        "nearest",
+        "Upsampling inside the FPAM's pyramid: nearest, or bilinear, which leaves no blocks.",
+        choices=("nearest", "bilinear"),
+    )
     up_filter: str = setting(
         "none",
         "What follows the convolution after a nearest x2: nothing (AttnGAN); a blur with 1-2-1 in every up (blur), "

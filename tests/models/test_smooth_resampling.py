@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from ffgan_tf.models import blocks
 from ffgan_tf.models.discriminator import ConvNormLeaky
+from ffgan_tf.models.fpam import Pyramid
 from ffgan_tf.models.generator import Lateral
 from tests import networks
 
@@ -63,9 +64,12 @@ def test_d_blurs_before_its_strides_and_leaves_its_norm_out(rng):
     "up_filter, inner, last", [("none", False, False), ("inner", True, False), ("blur", True, True)]
 )
 def test_settings_reach_the_networks(up_filter, inner, last):
-    config = networks.tiny(lateral="bilinear", up_filter=up_filter, d_filter="blur", d_norm="none")
+    config = networks.tiny(
+        lateral="bilinear", pyramid_upsampling="bilinear", up_filter=up_filter, d_filter="blur", d_norm="none"
+    )
     generator, discriminator = networks.generator(config), networks.discriminator(config)
     assert generator.lateral1.bilinear and generator.lateral2.bilinear
+    assert generator.stage1.text.pyramid.pyramid.bilinear
     ups = [*generator.stage1.ups, generator.stage2.up, generator.stage3.up]
     assert [up.smooth for up in ups] == [inner, inner, inner, last]
     # Not before the first: nothing would see the images' own period two.
@@ -75,6 +79,7 @@ def test_settings_reach_the_networks(up_filter, inner, last):
 
 def test_the_papers_networks_are_the_default():
     generator, discriminator = networks.generator(networks.tiny()), networks.discriminator(networks.tiny())
-    assert not generator.lateral1.bilinear and not generator.stage3.up.smooth and not generator.stage1.ups[0].smooth
+    assert not generator.lateral1.bilinear and not generator.stage1.text.pyramid.pyramid.bilinear
+    assert not generator.stage3.up.smooth and not generator.stage1.ups[0].smooth
     assert not any(layer.smooth for layer in discriminator.trunk)
     assert [layer.norm is None for layer in discriminator.trunk] == [True] + 5 * [False]
