@@ -2,8 +2,8 @@
 
 What is worth looking at in a run, at little cost: for each test image of its data set one image is generated, from a
 caption of that image drawn by --seed, and all are held against the real ones. FID, KID, precision and recall (features
-of the network named), colour agreement, the power spectrum over that of real images, the variety of one caption's images.
-One JSON line goes to RUN/scores.jsonl, the images to RUN/samples/score-STEP.png: 64 of the test captions, then four
+of the network named), colour agreement, the power spectrum over that of real images, variety within one caption. One
+JSON line goes to RUN/scores.jsonl, the images to RUN/samples/score-STEP.png: 64 of the test captions, then four
 captions eight times each.
 """
 

@@ -22,8 +22,8 @@ class ConvNormRelu(tf.keras.layers.Layer):
 
 
 class Pyramid(tf.keras.layers.Layer):
-    """P(x), U-shaped: one stride-2 level for each kernel, each refined at stride 1, then summed upwards by ×2, nearest or
-    `bilinear`.
+    """P(x), U-shaped: one stride-2 level for each kernel, each refined at stride 1, then summed upwards by ×2, nearest
+    or `bilinear`.
 
     (B, 16, 16, C) → the same shape; the levels are `width` wide, at 8², 4², 2², 1². The last step, back at 16², is a
     1×1 convolution to C, with batch norm (`norm`; ours) so that the attention enters at a known scale.

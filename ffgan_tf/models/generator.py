@@ -71,7 +71,7 @@ class Stage(tf.keras.layers.Layer):
 
 
 class Lateral(tf.keras.layers.Layer):
-    """H_L: nearest or bilinear ×2 and a 1×1 convolution without bias. The two commute: convolve at the low resolution."""
+    """H_L: nearest or bilinear ×2 and a 1×1 convolution, no bias. The two commute: convolve at the low resolution."""
 
     def __init__(self, filters: int, upsampling: str = "nearest", **kwargs):
         super().__init__(**kwargs)

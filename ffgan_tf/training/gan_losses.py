@@ -88,8 +88,8 @@ def generator_part(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """L_G (Eq. 5), with DAMSM's loss of the fakes where there is an image encoder; scalar and G_METRICS, float32.
 
-    `inputs.real` and `fake` (default `generated.image`, which DAMSM always sees) are images as D sees them. The gradient
-    by `inputs.condition` is G's wherever that comes from G.
+    `inputs.real` and `fake` (default `generated.image`, which DAMSM always sees) are images as D sees them. The
+    gradient by `inputs.condition` is G's wherever that comes from G.
     """
     real, real_matching = None, None
     if config.adversarial == "relativistic":

@@ -60,6 +60,20 @@ def test_d_blurs_before_its_strides_and_leaves_its_norm_out(rng):
         np.testing.assert_allclose(found.numpy(), value, rtol=1e-12)
 
 
+def test_bilinear_pyramid_is_resized_level_by_level(rng):
+    x = tf.constant(rng.normal(size=(2, 8, 8, 6)), tf.float32)
+    pyramid = Pyramid(6, 3, (3, 1), norm=False, bilinear=True)
+    found = pyramid(x)
+    first = pyramid.down[0](x)
+    fine, coarse = pyramid.refine[0](first), pyramid.refine[1](pyramid.down[1](first))
+    wanted = tf.image.resize(pyramid.join(tf.image.resize(coarse, (4, 4)) + fine), (8, 8))
+    np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-5, atol=1e-6)
+    plain = Pyramid(6, 3, (3, 1), norm=False)
+    plain(x), plain.set_weights(pyramid.get_weights())
+    np.testing.assert_array_equal(plain(x).numpy()[:, 1::2, 1::2], plain(x).numpy()[:, ::2, ::2])  # blocks of two
+    assert np.abs(plain(x).numpy() - found.numpy()).max() > 0.01
+
+
 @pytest.mark.parametrize(
     "up_filter, inner, last", [("none", False, False), ("inner", True, False), ("blur", True, True)]
 )
