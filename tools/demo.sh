@@ -35,7 +35,8 @@ if [ -e "$run/config.json" ]; then
   "$python" -m ffgan_tf.train --run="$run" --max_minutes="$minutes"
 else
   "$python" -m ffgan_tf.train --flagfile=experiments/demo.cfg --run="$run" --data="$data/records" \
-    --text_encoder="$encoder/text_encoder" --precision="$precision" --max_minutes="$minutes"
+    --text_encoder="$encoder/text_encoder" --image_encoder="$encoder/image_encoder" --precision="$precision" \
+    --max_minutes="$minutes"
 fi
 
 say "5/6 pictures of sentences: $run/samples/own"
