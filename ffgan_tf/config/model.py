@@ -67,14 +67,14 @@ class ModelConfig:
     )
     up_filter: str = setting(
         "none",
-        "What follows the convolution after a nearest x2: nothing (AttnGAN); a blur with 1-2-1 in every up (blur), "
-        "which makes it bilinear and leaves no grid; or in all but stage 3's (inner).",
+        "Filter after the convolution of a nearest x2: none (AttnGAN); a blur with 1-2-1 in every up (blur), which "
+        "makes it bilinear and leaves no grid; or in all but stage 3's (inner).",
         choices=("none", "inner", "blur"),
     )
     d_filter: str = setting(
         "none",
-        "What goes before D's stride-2 convolutions from the second on: nothing (AttnGAN), or a blur with 1-2-1 "
-        "against aliasing.",
+        "Filter before the discriminator's stride-2 convolutions from the second on: none (AttnGAN), or a blur with "
+        "1-2-1 against aliasing.",
         choices=("none", "blur"),
     )
     d_norm: str = setting(
