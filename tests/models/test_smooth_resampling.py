@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ffgan_tf.models import blocks
+from ffgan_tf.models import blocks, build
 from ffgan_tf.models.discriminator import ConvNormLeaky
 from ffgan_tf.models.fpam import Pyramid
 from ffgan_tf.models.generator import Lateral
 from tests import networks
+
+
+@pytest.fixture(autouse=True)
+def _float32():
+    """Whatever policy other tests have left: tf.image.resize, the reference, knows float32 alone."""
+    with build.precision_scope("float32"):
+        yield
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tests.training.test_step_variants import LINEAR, make_batch, make_gan, move
 def _float32_again():
     yield
     tf.keras.backend.set_floatx("float32")
+    tf.keras.mixed_precision.set_global_policy("float32")
 
 
 def batch_for(kinds: tuple[str, ...]) -> dict[str, tf.Tensor]:
