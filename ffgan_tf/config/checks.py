@@ -65,6 +65,16 @@ def check_training(config: TrainConfig) -> None:
             f"--accumulate={config.devices.accumulate}: --batch={config.schedule.batch} must be a multiple of it, with "
             "at least two images in each part for batch norm."
         )
+    known = ("translation", "cutout", "colour")
+    if not set(config.losses.augmentations) <= set(known) or len(set(config.losses.augmentations)) != len(
+        config.losses.augmentations
+    ):
+        raise UserError(f"--augment={config.losses.augment}: must be some of {','.join(known)}, each once.")
+    if bool(config.losses.d_blur) != bool(config.losses.d_blur_steps):
+        raise UserError(
+            f"--d_blur={config.losses.d_blur:g} and --d_blur_steps={config.losses.d_blur_steps} need each other. Fix: "
+            "give both, or neither."
+        )
     if bool(config.losses.damsm_weight) != bool(config.losses.image_encoder):
         raise UserError(
             f"--damsm_weight={config.losses.damsm_weight:g} and --image_encoder={config.losses.image_encoder!r} need "

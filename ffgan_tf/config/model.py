@@ -55,6 +55,32 @@ class ModelConfig:
         legacy_default=False,
     )
 
+    lateral: str = setting(
+        "nearest",
+        'Upsampling of H_L1 and H_L2 (the paper says only "upsampling"): nearest, or bilinear, which leaves no blocks.',
+        choices=("nearest", "bilinear"),
+    )
+    pyramid_upsampling: str = setting(
+        "nearest",
+        "Upsampling inside the FPAM's pyramid: nearest, or bilinear, which leaves no blocks.",
+        choices=("nearest", "bilinear"),
+    )
+    up_filter: str = setting(
+        "none",
+        "Filter after the convolution of a nearest x2: none (AttnGAN); a blur with 1-2-1 in every up (blur), which "
+        "makes it bilinear and leaves no grid; or in all but stage 3's (inner).",
+        choices=("none", "inner", "blur"),
+    )
+    d_filter: str = setting(
+        "none",
+        "Filter before the discriminator's stride-2 convolutions from the second on: none (AttnGAN), or a blur with "
+        "1-2-1 against aliasing.",
+        choices=("none", "blur"),
+    )
+    d_norm: str = setting(
+        "batch", "D's normalisation: batch norm (AttnGAN), or none (DF-GAN).", choices=("batch", "none")
+    )
+
     @property
     def kernels(self) -> tuple[int, ...]:
         """`pyramid_kernels` as integers."""

@@ -68,6 +68,32 @@ class LossConfig:
         low=0,
         high=INT32,
     )
+    adversarial: str = setting(
+        "log",
+        "Form of the adversarial terms: Eq. 4's logarithms (log), hinges (hinge), or logarithms of differences to the "
+        "real images' logits (relativistic, as in R3GAN).",
+        choices=("log", "hinge", "relativistic"),
+    )
+    condition_gradient: str = setting(
+        "none",
+        "Where the gradient of D's output by its condition reaches conditioning augmentation: nowhere (none), or in "
+        "the generator's step (g), as in StackGAN-v2.",
+        choices=("none", "g"),
+    )
+    augment: str = setting(
+        "",
+        "Differentiable augmentation of all images that the discriminator sees, against few images: any of "
+        "translation,cutout,colour; empty for none.",
+    )
+    d_blur: float = setting(
+        0.0,
+        "Standard deviation of a Gaussian blur of all images that the discriminator sees, at the first step, in 64ths "
+        "of their side; it falls linearly to 0 over --d_blur_steps (as in StyleGAN3), so that coarse shapes come "
+        "first. 0: none.",
+        low=0,
+        high=64,
+    )
+    d_blur_steps: int = setting(0, "Steps over which --d_blur falls to 0.", low=0, high=INT32)
     gradient_penalty: str = setting(
         "none",
         "Gradient penalty of the discriminator on real images, in float32 (the paper has none): r1, the squared "
@@ -79,6 +105,12 @@ class LossConfig:
         "Weight of --gradient_penalty: DF-GAN's 2 for magp; for r1, gamma/2, often 5.",
         low=0,
         high=1e6,
+    )
+    penalty_every: int = setting(
+        1,
+        "Steps between two gradient penalties; each is weighted by as many (lazy regularisation, StyleGAN2).",
+        low=1,
+        high=INT32,
     )
     damsm_weight: float = setting(
         0.0,
@@ -97,6 +129,11 @@ class LossConfig:
         resumable=True,
         old_name="inception_weights",
     )
+
+    @property
+    def augmentations(self) -> tuple[str, ...]:
+        """`augment` as names."""
+        return tuple(self.augment.split(",")) if self.augment else ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", *(("AVIF",) if fe
 # Pillow's bilinear, whose support grows with the reduction (it does not alias): torchvision's `Scale` in AttnGAN's
 # loader, and by the rule of docs/model.md AttnGAN decides where the paper is silent. Other filters shift FID.
 FILTER = Image.Resampling.BILINEAR
+CHROMA = "4:4:4"  # colour at full resolution; halved, as JPEG does by itself, it loses detail where images are small
+SMALL = 128  # largest S up to which quality 100 is affordable, and wanted: see `default_quality`
 MAX_ASPECT = 20  # beyond it a "photograph" is a strip, whose resized long side could fill the memory
 _ORIENTATION = {  # EXIF tag 0x0112 → what makes the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,6 +54,15 @@ class EncodedImage:
 def shorter_side(image_size: int) -> int:
     """S·76/64, rounded: the shorter side that leaves room for random S × S crops (AttnGAN)."""
     return round(image_size * 76 / 64)
+
+
+def default_quality(image_size: int) -> int:
+    """JPEG quality whose loss is not seen: 100 up to S = 128, 98 above.
+
+    With CHROMA, on Oxford-102: a mean error of 0.4 grey levels at S = 64 (14 kB an image), of 0.4 at S = 256 (63 kB).
+    Quality 95 with halved colour: 3.1 at S = 64.
+    """
+    return 100 if image_size <= SMALL else 98
 
 
 def crop_region(width: int, height: int, box: Box) -> tuple[int, int, int, int]:
@@ -155,7 +166,7 @@ def encode_image(source: str | Path | bytes, image_size: int, quality: int, box:
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise Unusable(f"not a readable image: {_words(error)}", fix) from None
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
+    image.save(buffer, "JPEG", quality=quality, subsampling=CHROMA)
     return EncodedImage(buffer.getvalue(), *size, tuple(notes))
 
 

@@ -200,6 +200,15 @@ def check_manifest(manifest: dict[str, Any], whole: bool = False) -> None:
     {int(number): name.encode("utf-8") for number, name in manifest["class_names"].items()}
 
 
+def storage(manifest: dict[str, Any]) -> str:
+    """How the images of a converted data set are stored, such as `JPEG 4:4:4, quality 100`: scores depend on it.
+
+    Manifests from before colour was stored at full resolution do not name it: halved both ways, JPEG's usual 4:2:0.
+    """
+    image = manifest["image"]
+    return f"JPEG {image.get('chroma', '4:2:0')}, quality {image.get('quality', 'unknown')}"
+
+
 def shard_paths(data_dir: str | Path, split: str, manifest: dict[str, Any] | None = None) -> list[Path]:
     """The shard files of a split (`train` or `test`), in order."""
     manifest = manifest or read_manifest(data_dir)

@@ -79,6 +79,7 @@ def evaluate_images(
     }
     if reference is not None:
         report |= {"reference": reference.what, "reference_count": reference.count}
+        report |= {"reference_stored": getattr(reference, "stored", "files as they are")}
     if isinstance(images, GeneratedImages):  # never evaluated again, and the features of 30,000 images take 245 MB
         for file in {file for files in found.files for file in files}:
             file.unlink(missing_ok=True)

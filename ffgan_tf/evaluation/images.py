@@ -136,6 +136,7 @@ class RecordImages:
         self.data_name = manifest["name"]
         self.names = [self._split.names[index] for index in self._order]  # '<class>/<image>'
         self.classes = self._split.classes[self._order]
+        self.stored = records.storage(manifest)
         self._size, self._max_size, self._crop, self._seed = image_size, max_size, crop, seed
         self._content = [shard["sha256"] for shard in manifest["splits"][split]["shards"]]
 

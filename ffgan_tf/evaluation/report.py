@@ -89,6 +89,7 @@ def protocol_rows(report: dict[str, Any]) -> list[list[str]]:
     rows: list[list[Any]] = [["pictures", f"{report['count']:,} from {report['pictures']}"]]
     if "reference" in report:
         rows.append(["reference", f"{report['reference_count']:,} from {report['reference']}"])
+        rows.append(["reference stored as", report.get("reference_stored")])
     rows += [[f"protocol {name}", value] for name, value in report["protocol"].items()]
     for which in ("network", "is_network", "damsm"):
         if report.get(which) and (which == "network" or report[which] != report["network"]):

@@ -25,8 +25,37 @@ def minus_log_one_minus_d(logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.softplus(logits))
 
 
-def discriminator_terms(logits: DiscriminatorLogits) -> dict[str, tf.Tensor]:
-    """The five unweighted terms of Eq. 4 (with the logarithms missing in print), by input."""
+def minus_margin(logits: tf.Tensor) -> tf.Tensor:
+    """E[max(0, 1 − logit)], the hinge. (B,) → scalar."""
+    return tf.reduce_mean(tf.nn.relu(1 - logits))
+
+
+def discriminator_terms(logits: DiscriminatorLogits, form: str = "log") -> dict[str, tf.Tensor]:
+    """The five unweighted terms of Eq. 4 (with the logarithms missing in print), by input.
+
+    `form` hinge: max(0, 1 − D) on real and matching, max(0, 1 + D) on the other inputs, D the logit. `relativistic`:
+    softplus of a fake's or a wrong pair's logit minus that of its real counterpart (Jolicoeur-Martineau 2018; R3GAN's
+    pairing); a real input's term is then its pairs', so that the weights of Eq. 4 add up as before.
+    """
+    if form == "hinge":
+        return {
+            "real": minus_margin(logits.real),
+            "fake": minus_margin(-logits.fake),
+            "real_matching": minus_margin(logits.real_matching),
+            "fake_matching": minus_margin(-logits.fake_matching),
+            "real_mismatching": minus_margin(-logits.real_mismatching),
+        }
+    if form == "relativistic":
+        fake = minus_log_d(logits.real - logits.fake)
+        fake_matching = minus_log_d(logits.real_matching - logits.fake_matching)
+        mismatching = minus_log_d(logits.real_matching - logits.real_mismatching)
+        return {
+            "real": fake,
+            "fake": fake,
+            "real_matching": (fake_matching + mismatching) / 2,
+            "fake_matching": fake_matching,
+            "real_mismatching": mismatching,
+        }
     return {
         "real": minus_log_d(logits.real),
         "fake": minus_log_one_minus_d(logits.fake),
@@ -54,8 +83,22 @@ def discriminator_loss(terms: dict[str, tf.Tensor], loss_weights: str = "paper")
     return tf.add_n([weight * terms[name] for name, weight in WEIGHTS[loss_weights].items()])
 
 
-def generator_terms(fake: tf.Tensor, fake_matching: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The two unweighted terms of Eq. 5, non-saturating: −E[log D(t̂)] and −E[log D(t̂|I_s)]."""
+def generator_terms(
+    fake: tf.Tensor,
+    fake_matching: tf.Tensor,
+    form: str = "log",
+    real: tf.Tensor | None = None,
+    real_matching: tf.Tensor | None = None,
+) -> dict[str, tf.Tensor]:
+    """The two unweighted terms of Eq. 5, non-saturating: −E[log D(t̂)] and −E[log D(t̂|I_s)].
+
+    `form` hinge: −E[D], D the logit. `relativistic`: softplus of the real images' logits `real` and `real_matching`
+    minus the fakes'.
+    """
+    if form == "hinge":
+        return {"fake": -tf.reduce_mean(fake), "fake_matching": -tf.reduce_mean(fake_matching)}
+    if form == "relativistic":
+        return {"fake": minus_log_d(fake - real), "fake_matching": minus_log_d(fake_matching - real_matching)}
     return {"fake": minus_log_d(fake), "fake_matching": minus_log_d(fake_matching)}
 
 

@@ -119,6 +119,19 @@ def nearest_up(x: tf.Tensor) -> tf.Tensor:
     return x
 
 
+def blur(x: tf.Tensor) -> tf.Tensor:
+    """1-2-1 filter (weights 1/4, 1/2, 1/4) along both axes, edge pixels repeated: (B, H, W, C) → the same shape.
+
+    After nearest ×2 it gives bilinear ×2; it takes out all of period two.
+    """
+    for axis in (1, 2):
+        size = x.shape[axis]
+        first, rest = tf.split(x, [1, size - 1], axis)
+        most, last = tf.split(x, [size - 1, 1], axis)
+        x = 0.5 * x + 0.25 * (tf.concat([first, most], axis) + tf.concat([rest, last], axis))
+    return x
+
+
 def tile_vector(vector: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """(B, C) → (B, H, W, C) with the height and width of the map `like`."""
     shape = tf.shape(like)
@@ -152,15 +165,21 @@ class UpConv(tf.keras.layers.Layer):
 
 
 class Up(tf.keras.layers.Layer):
-    """`up(C)`: nearest ×2 → conv3×3 to 2C → BN → GLU. (B, H, W, ·) → (B, 2H, 2W, C). Inputs as for `UpConv`."""
+    """`up(C)`: nearest ×2 → conv3×3 to 2C → BN → GLU. (B, H, W, ·) → (B, 2H, 2W, C). Inputs as for `UpConv`.
 
-    def __init__(self, filters: int, sync: bool = False, **kwargs):
+    With `smooth`, a `blur` follows the convolution. Nearest ×2 → conv3×3 is two filters, one for even and one for odd
+    pixels, and the difference is a grid; with the blur they are one, that of bilinear ×2 → conv3×3 (but at the border).
+    """
+
+    def __init__(self, filters: int, sync: bool = False, smooth: bool = False, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.conv = UpConv(2 * filters, name="conv")
         self.norm = batch_norm(sync, name="norm")
+        self.smooth = smooth
 
     def call(self, inputs, training=False):
-        return glu(self.norm(self.conv(inputs), training=training))
+        x = self.conv(inputs)
+        return glu(self.norm(blur(x) if self.smooth else x, training=training))
 
 
 class Residual(tf.keras.layers.Layer):

@@ -11,15 +11,29 @@ SMALL_SIDE = 16  # pixels, of a layer's input: up to here, reading the weights c
 
 
 class ConvNormLeaky(tf.keras.layers.Layer):
-    """Convolution without bias → BN (unless `norm` is false) → LeakyReLU 0.2."""
+    """1-2-1 blur (with `smooth`) → convolution without bias → BN (with `norm`) → LeakyReLU 0.2."""
 
-    def __init__(self, filters: int, kernel: int, stride: int = 1, norm: bool = True, sync: bool = False, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel: int,
+        stride: int = 1,
+        norm: bool = True,
+        sync: bool = False,
+        smooth: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        self.smooth = smooth
         self.conv = blocks.conv(filters, kernel, stride, name="conv")
         self.norm = blocks.batch_norm(sync, name="norm") if norm else None
 
     def call(self, x, training=False):
-        return self.activate(self.conv(x), training)
+        return self.activate(self.convolved(x), training)
+
+    def convolved(self, x):
+        """The blur and the convolution."""
+        return self.conv(blocks.blur(x) if self.smooth else x)
 
     def activate(self, x, training=False):
         """The layer after its convolution: BN and LeakyReLU."""
@@ -27,7 +41,7 @@ class ConvNormLeaky(tf.keras.layers.Layer):
 
     def of_both(self, x, y, training=False):
         """The layer on two batches of equal size, each with its own batch-norm statistics, in one convolution."""
-        x, y = tf.split(self.conv(tf.concat([x, y], axis=0)), 2)
+        x, y = tf.split(self.convolved(tf.concat([x, y], axis=0)), 2)
         return self.activate(x, training), self.activate(y, training)
 
 
@@ -53,13 +67,18 @@ class Discriminator(tf.keras.Model):
         super().__init__(**kwargs)
         ndf = config.ndf
         downs = int(math.log2(config.image_size // 4))
-        self.trunk = [ConvNormLeaky(ndf * 2**i, 4, 2, norm=i > 0, sync=sync, name=f"down{i + 1}") for i in range(downs)]
+        norm, smooth = config.d_norm == "batch", config.d_filter == "blur"
+        # No blur before the first: then nothing would see the images' own period two.
+        self.trunk = [
+            ConvNormLeaky(ndf * 2**i, 4, 2, norm and i > 0, sync, smooth and i > 0, name=f"down{i + 1}")
+            for i in range(downs)
+        ]
         self.trunk += [
-            ConvNormLeaky(16 * ndf, 3, sync=sync, name="conv1"),
-            ConvNormLeaky(8 * ndf, 3, sync=sync, name="conv2"),
+            ConvNormLeaky(16 * ndf, 3, norm=norm, sync=sync, name="conv1"),
+            ConvNormLeaky(8 * ndf, 3, norm=norm, sync=sync, name="conv2"),
         ]
         self.unconditional_logit = Logit(name="unconditional_logit")
-        self.joint = ConvNormLeaky(8 * ndf, 3, sync=sync, name="joint")
+        self.joint = ConvNormLeaky(8 * ndf, 3, norm=norm, sync=sync, name="joint")
         self.conditional_logit = Logit(name="conditional_logit")
 
     def features(self, images, training=False):

@@ -22,20 +22,34 @@ class ConvNormRelu(tf.keras.layers.Layer):
 
 
 class Pyramid(tf.keras.layers.Layer):
-    """P(x), U-shaped: one stride-2 level for each kernel, each refined at stride 1, then summed upwards by nearest ×2.
+    """P(x), U-shaped: one stride-2 level for each kernel, each refined at stride 1, then summed upwards by ×2, nearest
+    or `bilinear`.
 
     (B, 16, 16, C) → the same shape; the levels are `width` wide, at 8², 4², 2², 1². The last step, back at 16², is a
     1×1 convolution to C, with batch norm (`norm`; ours) so that the attention enters at a known scale.
     """
 
     def __init__(
-        self, channels: int, width: int, kernels: tuple[int, ...], norm: bool = True, sync: bool = False, **kwargs
+        self,
+        channels: int,
+        width: int,
+        kernels: tuple[int, ...],
+        norm: bool = True,
+        sync: bool = False,
+        bilinear: bool = False,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.down = [ConvNormRelu(width, k, 2, sync, name=f"down{i + 1}") for i, k in enumerate(kernels)]
         self.refine = [ConvNormRelu(width, k, 1, sync, name=f"refine{i + 1}") for i, k in enumerate(kernels)]
         self.join = blocks.conv(channels, 1, name="join")
         self.norm = blocks.batch_norm(sync, name="norm") if norm else None
+        self.bilinear = bilinear
+
+    def up(self, x):
+        """(B, H, W, C) → (B, 2H, 2W, C)."""
+        x = blocks.nearest_up(x)
+        return blocks.blur(x) if self.bilinear else x
 
     def call(self, x, training=False):
         levels = []
@@ -44,8 +58,8 @@ class Pyramid(tf.keras.layers.Layer):
             levels.append(refine(x, training=training))
         y = levels.pop()
         while levels:
-            y = blocks.nearest_up(y) + levels.pop()
-        y = blocks.nearest_up(self.join(y))  # 1×1 and nearest ×2 commute: convolve at the low resolution
+            y = self.up(y) + levels.pop()
+        y = self.up(self.join(y))  # 1×1 and ×2 commute: convolve at the low resolution
         return y if self.norm is None else self.norm(y, training=training)
 
 
@@ -60,7 +74,13 @@ class FPAM(tf.keras.layers.Layer):
         self.residual = config.fpam_residual
         self.own = blocks.conv(channels, 1, name="own")
         self.pyramid = Pyramid(
-            channels, channels // config.pyramid_reduction, config.kernels, config.pyramid_norm, sync, name="pyramid"
+            channels,
+            channels // config.pyramid_reduction,
+            config.kernels,
+            config.pyramid_norm,
+            sync,
+            config.pyramid_upsampling == "bilinear",
+            name="pyramid",
         )
         self.pooled = blocks.conv(channels, 1, name="pooled")
 

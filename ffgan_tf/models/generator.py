@@ -34,10 +34,11 @@ class Stage1(tf.keras.layers.Layer):
         self.width = 16 * ngf
         self.fc = blocks.dense(4 * 4 * 2 * self.width, use_bias=False, name="fc")
         self.fc_norm = blocks.batch_norm(sync, name="fc_norm")
-        self.ups = [blocks.Up(8 * ngf, sync, name="up1"), blocks.Up(4 * ngf, sync, name="up2")]
+        smooth = config.up_filter != "none"
+        self.ups = [blocks.Up(8 * ngf, sync, smooth, name="up1"), blocks.Up(4 * ngf, sync, smooth, name="up2")]
         self.text = TextPyramid(4 * ngf, config, sync, name="text")
         tail = {64: [], 128: [ngf], 256: [2 * ngf, ngf]}[config.image_size]
-        self.tail = [blocks.Up(width, sync, name=f"up{i + 3}") for i, width in enumerate(tail)]
+        self.tail = [blocks.Up(width, sync, smooth, name=f"up{i + 3}") for i, width in enumerate(tail)]
         self.narrow = None if tail else blocks.conv(ngf, 1, name="narrow")
 
     def call(self, condition, noise, training=False):
@@ -55,10 +56,10 @@ class Stage1(tf.keras.layers.Layer):
 class Stage(tf.keras.layers.Layer):
     """Stages 2 and 3: F_d = [F, I_s, A(e, F)]; returns H(H_dense(F_d) + F_d), twice as large, ngf wide (Eq. 6–8)."""
 
-    def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
+    def __init__(self, config: ModelConfig, smooth: bool, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.dense = blocks.DenseBlock(config.dense_depth, config.dense_growth, sync, name="dense")
-        self.up = blocks.Up(config.ngf, sync, name="up")
+        self.up = blocks.Up(config.ngf, sync, smooth, name="up")
 
     def call(self, features, condition, context, training=False):
         condition = tf.cast(condition, features.dtype)
@@ -70,14 +71,16 @@ class Stage(tf.keras.layers.Layer):
 
 
 class Lateral(tf.keras.layers.Layer):
-    """H_L: nearest ×2 and a 1×1 convolution without bias. The two commute: convolve at the low resolution."""
+    """H_L: nearest or bilinear ×2 and a 1×1 convolution, no bias. The two commute: convolve at the low resolution."""
 
-    def __init__(self, filters: int, **kwargs):
+    def __init__(self, filters: int, upsampling: str = "nearest", **kwargs):
         super().__init__(**kwargs)
         self.conv = blocks.conv(filters, 1, name="conv")
+        self.bilinear = upsampling == "bilinear"
 
     def call(self, x):
-        return blocks.nearest_up(self.conv(x))
+        x = blocks.nearest_up(self.conv(x))
+        return blocks.blur(x) if self.bilinear else x
 
 
 class Generator(tf.keras.Model):
@@ -96,8 +99,10 @@ class Generator(tf.keras.Model):
         self.augment = ConditioningAugmentation(config.c_dim, config.normalise_sentence, name="augment")
         self.stage1 = Stage1(config, sync, name="stage1")
         self.attend1, self.attend2 = WordAttention(name="attend1"), WordAttention(name="attend2")
-        self.stage2, self.stage3 = Stage(config, sync, name="stage2"), Stage(config, sync, name="stage3")
-        self.lateral1, self.lateral2 = Lateral(config.ngf, name="lateral1"), Lateral(config.ngf, name="lateral2")
+        self.stage2 = Stage(config, config.up_filter != "none", sync, name="stage2")
+        self.stage3 = Stage(config, config.up_filter == "blur", sync, name="stage3")
+        self.lateral1 = Lateral(config.ngf, config.lateral, name="lateral1")
+        self.lateral2 = Lateral(config.ngf, config.lateral, name="lateral2")
         self.to_image = blocks.conv(3, 3, name="to_image")
         if self.learned:
             self.fuse = [self.add_weight(name, (), initializer="ones") for name in ("fuse_a", "fuse_b", "fuse_c")]

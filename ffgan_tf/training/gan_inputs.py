@@ -24,6 +24,7 @@ class Inputs(NamedTuple):
     condition: tf.Tensor  # what D is conditioned on, I_s by --condition (b, ·)
     wrong: tf.Tensor  # Î_s (b, ·)
     classes: tf.Tensor  # (b,)
+    uniform: tf.Tensor  # random numbers of --augment in [0, 1) (b, ·): the real image's, then the fake's
 
     def parts(self, count: int) -> "Inputs":
         """Each of shape (count, b / count, …): for gradient accumulation, a part at a time."""
@@ -35,14 +36,15 @@ def gan_inputs(
 ) -> Inputs:
     """What the step needs of this replica's share of a batch of `training_batches`; nothing here has a gradient."""
     tokens, lengths = batch["tokens"], batch["lengths"]
-    noise, epsilon = batch["noise"][:, : config.z_dim], batch["noise"][:, config.z_dim :]
+    noise, epsilon, extra = tf.split(batch["noise"], [config.z_dim, config.c_dim, -1], axis=1)
+    uniform = 0.5 + 0.5 * tf.math.erf(extra / 2**0.5)  # the quantiles of normal draws
     real = to_unit(batch["image"])
     sentence, words = text_encoder(tokens, lengths)
     sentence, words = tf.stop_gradient(sentence), tf.stop_gradient(words)
     condition = build.discriminator_condition(config.condition, sentence, *generator.augment(sentence, epsilon)[:2])
     wrong = mismatching(condition, batch["classes"])
     mask = tf.sequence_mask(lengths, tokens.shape[1])
-    return Inputs(real, sentence, words, mask, noise, epsilon, condition, wrong, batch["classes"])
+    return Inputs(real, sentence, words, mask, noise, epsilon, condition, wrong, batch["classes"], uniform)
 
 
 def mismatching(condition: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:

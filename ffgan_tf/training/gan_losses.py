@@ -18,9 +18,17 @@ G_METRICS = ("loss_g/fake", "loss_g/fake_matching", "loss_g/kl", "loss_g/damsm",
 
 
 def discriminator_part(
-    d: Discriminator, penalised: Discriminator, inputs: Inputs, fake: tf.Tensor, config: LossConfig
+    d: Discriminator,
+    penalised: Discriminator,
+    inputs: Inputs,
+    fake: tf.Tensor,
+    config: LossConfig,
+    step: tf.Variable,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """L_D (Eq. 4) with `--gradient_penalty` of `penalised`, D or its float32 twin; scalar and D_METRICS, float32."""
+    """L_D (Eq. 4) with `--gradient_penalty` of `penalised`, D or its float32 twin; scalar and D_METRICS, float32.
+
+    `inputs.real` and `fake` are images as D sees them (`augment.shown_to_d`).
+    """
     real_features, fake_features = d.features_of_both(inputs.real, fake, training=True)
     logits = losses.DiscriminatorLogits(
         d.unconditional(real_features),
@@ -29,8 +37,8 @@ def discriminator_part(
         d.conditional(fake_features, inputs.condition, training=True),
         d.conditional(real_features, inputs.wrong, training=True),
     )
-    terms = losses.discriminator_terms(logits)
-    penalty = gradient_penalty(config.gradient_penalty, penalised, inputs)
+    terms = losses.discriminator_terms(logits, config.adversarial)
+    penalty = lazy_penalty(config, penalised, inputs, step)
     loss = losses.discriminator_loss(terms, config.loss_weights)
     loss += config.penalty_weight * tf.cast(penalty, loss.dtype)
     values = [
@@ -40,6 +48,18 @@ def discriminator_part(
         *(tf.reduce_mean(tf.sigmoid(getattr(logits, term))) for term in TERMS),
     ]
     return loss, _report(values)
+
+
+def lazy_penalty(config: LossConfig, d: Discriminator, inputs: Inputs, step: tf.Variable) -> tf.Tensor:
+    """`gradient_penalty` times `--penalty_every` at each step that is a multiple of it; 0 at the others."""
+    kind, every = config.gradient_penalty, config.penalty_every
+    if every == 1 or kind == "none":
+        return gradient_penalty(kind, d, inputs)
+    return tf.cond(
+        step % every == 0,
+        lambda: every * tf.cast(gradient_penalty(kind, d, inputs), tf.float32),
+        lambda: tf.constant(0.0),
+    )
 
 
 def gradient_penalty(kind: str, d: Discriminator, inputs: Inputs) -> tf.Tensor:
@@ -64,10 +84,20 @@ def generator_part(
     config: LossConfig,
     step: tf.Variable,
     image_encoder: Callable | None,
+    fake: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """L_G (Eq. 5), with DAMSM's loss of the fakes where there is an image encoder; scalar and G_METRICS, float32."""
-    features = d.features(generated.image, training=True)
-    terms = losses.generator_terms(d.unconditional(features), d.conditional(features, inputs.condition, training=True))
+    """L_G (Eq. 5), with DAMSM's loss of the fakes where there is an image encoder; scalar and G_METRICS, float32.
+
+    `inputs.real` and `fake` (default `generated.image`, which DAMSM always sees) are images as D sees them. The
+    gradient by `inputs.condition` is G's wherever that comes from G.
+    """
+    real, real_matching = None, None
+    if config.adversarial == "relativistic":
+        features, condition = d.features(inputs.real, training=True), tf.stop_gradient(inputs.condition)
+        real, real_matching = d.unconditional(features), d.conditional(features, condition, training=True)
+    features = d.features(generated.image if fake is None else fake, training=True)
+    logits = d.unconditional(features), d.conditional(features, inputs.condition, training=True)
+    terms = losses.generator_terms(*logits, config.adversarial, real, real_matching)
     kl = losses.kl_divergence(generated.mu, generated.log_var)
     loss = losses.generator_loss(terms, kl, kl_weight(config, step, kl.dtype))
     matching = tf.zeros([], loss.dtype)

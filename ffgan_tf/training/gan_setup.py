@@ -18,6 +18,7 @@ from ffgan_tf.run.encoder_files import load_image_encoder, load_text_encoder, tr
 from ffgan_tf.run.log import Log
 from ffgan_tf.run.sampler import Sampler
 from ffgan_tf.run.vocabulary import check_same_vocabulary
+from ffgan_tf.training.augment import numbers_for
 from ffgan_tf.training.schedule import ALWAYS, Duty, Schedule, total_steps
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic
@@ -47,7 +48,7 @@ class GanData:
             image_size=config.model.image_size,
             batch=config.schedule.batch,
             max_words=config.text.max_words,
-            noise_dim=config.model.z_dim + config.model.c_dim,
+            noise_dim=config.model.z_dim + config.model.c_dim + 2 * numbers_for(config.losses.augmentations),
             seed=config.schedule.seed,
             start_step=start_step,
             **place,

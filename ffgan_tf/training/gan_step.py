@@ -15,6 +15,7 @@ from ffgan_tf.models.discriminator import Discriminator
 from ffgan_tf.models.generator import Generated, Generator
 from ffgan_tf.models.text_encoder import TextEncoder
 from ffgan_tf.training.adam import adam
+from ffgan_tf.training.augment import shown_to_d
 from ffgan_tf.training.ema import copy_average, ema_decay, update_ema
 from ffgan_tf.training.gan_inputs import Inputs, gan_inputs
 from ffgan_tf.training.gan_losses import D_METRICS, G_METRICS, discriminator_part, generator_part
@@ -169,19 +170,33 @@ class Gan:
         """G's images and what belongs to them, as in training."""
         return self.generator(inputs.sentence, inputs.words, inputs.mask, inputs.noise, inputs.epsilon, training=True)
 
+    def shown_to_d(self, inputs: Inputs, fake: tf.Tensor) -> tuple[Inputs, tf.Tensor]:
+        """Real images and fakes as D sees them: `--d_blur`, `--augment`. The same for a fake in both steps."""
+        own, fakes = tf.split(inputs.uniform, 2, axis=1)
+        config = self.config.losses
+        real = shown_to_d(inputs.real, own, config, self.step)
+        return inputs._replace(real=real), shown_to_d(fake, fakes, config, self.step)
+
     def d_gradients(self, inputs: Inputs, fake: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Gradients of L_D on a part, as its share of the global batch's and times the loss scale; D_METRICS."""
+        inputs, fake = self.shown_to_d(inputs, fake)
         with tf.GradientTape() as tape:
             loss, values = discriminator_part(
-                self.discriminator, self.penalised_discriminator, inputs, fake, self.config.losses
+                self.discriminator, self.penalised_discriminator, inputs, fake, self.config.losses, self.step
             )
             scaled = share_of_batch(loss, self.optimizer_d, self.config.devices.accumulate)
         return tape.gradient(scaled, self.discriminator.trainable_variables), values
 
     def g_loss(self, inputs: Inputs, generated: Generated) -> tuple[tf.Tensor, tf.Tensor]:
         """L_G on a part, as its share of the global batch's and times the loss scale; G_METRICS."""
+        inputs, fake = self.shown_to_d(inputs, generated.image)
+        kind = self.config.model.condition
+        if self.config.losses.condition_gradient == "g" and kind != "sentence":
+            learned = {"ca": generated.condition, "mu": generated.mu}[kind]
+            # The same numbers, not cut off from F_ca.
+            inputs = inputs._replace(condition=tf.cast(learned, inputs.condition.dtype))
         loss, values = generator_part(
-            self.discriminator, inputs, generated, self.config.losses, self.step, self._image_encoder
+            self.discriminator, inputs, generated, self.config.losses, self.step, self._image_encoder, fake
         )
         return share_of_batch(loss, self.optimizer_g, self.config.devices.accumulate), values
 

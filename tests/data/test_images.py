@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ffgan_tf.data.images import crop_region, encode_image, shorter_side
+from ffgan_tf.data.images import crop_region, default_quality, encode_image, shorter_side
 from ffgan_tf.data.problems import Unusable
 
 WHITE = np.array([255, 255, 255])
@@ -121,6 +121,24 @@ def test_quality_changes_the_bytes_only():
     image = file_bytes(quadrants(200, 150))
     high, low = encode_image(image, 64, 95), encode_image(image, 64, 30)
     assert len(low.encoded) < len(high.encoded) and (low.width, low.height) == (high.width, high.height)
+
+
+def test_colours_are_stored_at_full_resolution():
+    """Stripes of one pixel in two colours of equal luma, which halved chroma would mix."""
+    stripes = np.zeros((76, 76, 3), np.uint8)
+    stripes[:, ::2], stripes[:, 1::2] = (200, 60, 60), (20, 137, 137)
+    found = pixels(encode_image(file_bytes(Image.fromarray(stripes)), 64, 95).encoded)
+    assert np.abs(found.astype(int) - stripes).mean() < 4
+    halved = io.BytesIO()
+    Image.fromarray(stripes).save(halved, "JPEG", quality=95, subsampling="4:2:0")
+    assert np.abs(pixels(halved.getvalue()).astype(int) - stripes).mean() > 30
+
+
+def test_small_images_are_stored_at_the_highest_quality():
+    noise = np.random.default_rng(0).integers(0, 256, (76, 76, 3), np.uint8)
+    found = pixels(encode_image(file_bytes(Image.fromarray(noise)), 64, default_quality(64)).encoded)
+    assert np.abs(found.astype(int) - noise).mean() < 1  # the worst that an image can be
+    assert default_quality(128) == 100 and default_quality(256) == 98
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def inputs() -> Inputs:
         condition=normal(B, C, seed=4),
         wrong=normal(B, C, seed=5),
         classes=tf.constant([1, 1, 2, 3]),
+        uniform=tf.zeros([B, 0]),
     )
 
 

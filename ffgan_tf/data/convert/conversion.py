@@ -23,7 +23,7 @@ from ffgan_tf import __version__
 from ffgan_tf.data import records
 from ffgan_tf.data.captions import CAPTIONS_PER_IMAGE, Vocabulary, read_captions
 from ffgan_tf.data.convert.attngan_captions import check_agreement
-from ffgan_tf.data.images import FILTER, Box, encode_image, shorter_side
+from ffgan_tf.data.images import CHROMA, FILTER, Box, default_quality, encode_image, shorter_side
 from ffgan_tf.data.problems import Problem, Unusable, format_report
 from ffgan_tf.utils.errors import UserError, report_write_errors
 from ffgan_tf.utils.files import directory_atomic, sha256_file, write_atomic
@@ -65,14 +65,20 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How to convert: largest S in pixels, JPEG quality, what to do with the unusable, processes, shard size."""
+    """How to convert: largest S in pixels, JPEG quality (0: `default_quality`), what to do with the unusable,
+    processes, shard size."""
 
     image_size: int = 256
-    quality: int = 95
+    quality: int = 0
     skip_bad: bool = False
     workers: int = 0  # 0: one a core
     images_per_shard: int = 1000
     overwrite: bool = False
+
+    @property
+    def jpeg_quality(self) -> int:
+        """The quality asked for, or that which S asks for."""
+        return self.quality or default_quality(self.image_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +193,7 @@ def _prepared_items(
     prepare = functools.partial(
         _prepare,
         image_size=settings.image_size,
-        quality=settings.quality,
+        quality=settings.jpeg_quality,
         least=source.least_captions,
         most=source.most_captions,
     )
@@ -290,7 +296,8 @@ def _write(
         "image": {
             "max_size": settings.image_size,
             "shorter_side": shorter_side(settings.image_size),
-            "quality": settings.quality,
+            "quality": settings.jpeg_quality,
+            "chroma": CHROMA,
             "crop": source.crop,
             "filter": FILTER.name.lower(),
         },

@@ -17,9 +17,10 @@ def define(name: str) -> None:
     )
     flags.DEFINE_integer(
         "quality",
-        95,
-        "JPEG quality of the images that are encoded anew (a JPEG that needs no change keeps its bytes).",
-        1,
+        0,
+        "JPEG quality of the images that are encoded anew, with colour at full resolution (a JPEG that needs no change "
+        "keeps its bytes); 0: 100 up to S = 128, 98 above.",
+        0,
         100,
     )
     flags.DEFINE_bool(

@@ -31,6 +31,10 @@ def test_records_hold_the_images_and_captions(tiny_cub, tmp_path):
         for split, part in manifest["splits"].items()
     } == {"train": (4, 40, 2, 2), "test": (2, 20, 1, 1)}
     assert manifest["class_names"] == {"1": "001.Auk", "2": "002.Finch", "3": "003.Crow"}
+    assert (manifest["image"]["chroma"], manifest["image"]["quality"]) == ("4:4:4", 100)
+    assert records.storage(manifest) == "JPEG 4:4:4, quality 100"
+    before = {"image": {"quality": 95}}  # a manifest of before colour was stored at full resolution
+    assert records.storage(before) == "JPEG 4:2:0, quality 95"
     assert manifest["image"]["shorter_side"] == 19 and manifest["image"]["crop"] == "cub_box_0.75"
     for shard in (shard for part in manifest["splits"].values() for shard in part["shards"]):
         content = (out / shard["file"]).read_bytes()
