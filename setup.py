@@ -36,7 +36,7 @@ setup(
     license_files=["LICENSE"],
     packages=[*find_packages(include=["ffgan_tf", "ffgan_tf.*"]), "ffgan_tf.experiments"],
     package_dir={"ffgan_tf.experiments": "experiments"},  # the recipes: --flagfile=experiments/cub.cfg from anywhere
-    package_data={"ffgan_tf": ["py.typed"], "ffgan_tf.experiments": ["*.cfg"]},
+    package_data={"ffgan_tf": ["py.typed"], "ffgan_tf.experiments": ["*.cfg", "README.md"]},
     zip_safe=False,
     entry_points={
         "console_scripts": [f"ffgan-{name.replace('_', '-')} = ffgan_tf.{name}:cli" for name in COMMANDS],

@@ -125,15 +125,16 @@ def run(tiny_records, tmp_path):
     """Two checkpoints of an untrained generator, other weights in each."""
     import tensorflow as tf
 
-    from ffgan_tf.config import TrainConfig, save
+    from ffgan_tf.config import TrainConfig
     from ffgan_tf.data.captions import Vocabulary
     from ffgan_tf.models import build
+    from ffgan_tf.run import settings
     from ffgan_tf.run.checkpoints import Checkpoints
 
     config = TrainConfig.of(data=str(tiny_records), image_size=64, ngf=4, z_dim=5, c_dim=6, dense_depth=1)
     folder, vocabulary = tmp_path / "run", Vocabulary.load(tiny_records / "vocabulary.json")
     folder.mkdir()
-    save(config, folder)
+    settings.save(config, folder)
     vocabulary.save(folder / "vocabulary.json")
     encoder = build.build_text_encoder(len(vocabulary), 1.0, 1)
     for step in (5, 10):

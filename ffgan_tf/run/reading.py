@@ -7,7 +7,7 @@ from ffgan_tf.utils.errors import UserError
 
 
 class UnknownWords(UserWarning):
-    """A sentence has words outside the run's vocabulary; they are ignored."""
+    """The warning for a sentence with words outside the run's vocabulary: they are ignored, the others are used."""
 
 
 class Reading(NamedTuple):

@@ -73,5 +73,5 @@ def test_inception_is_the_evaluation_s_own_network(tmp_path):
     # Any size is resized to 299.
     assert trunk(tf.zeros([1, 64, 64, 3]))[0].shape == (1, 17, 17, 768)
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError, match="weights_notop.h5: not the weights"):
+    with pytest.raises(UserError, match="weights_notop.h5: not a weights file of Keras's InceptionV3"):
         image_encoder.InceptionTrunk(path)

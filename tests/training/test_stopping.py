@@ -15,6 +15,14 @@ from ffgan_tf.training.schedule import Stop
 from ffgan_tf.training.stopping import Stopping
 
 
+@pytest.fixture(autouse=True)
+def _signals_as_in_a_terminal():
+    """Under nohup the tests' own process would ignore SIGHUP, and so would its children."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 class Minutes:
     def __init__(self):
         self.passed = 0.0
