@@ -31,6 +31,9 @@ for _name in BYPASSED:
 
 import torch_fidelity
 from torch_fidelity import metric_fid, metric_isc, metric_kid, metric_prc  # noqa: F401  for the tests
+from torch_fidelity.interpolate_compat_tensorflow import (  # noqa: F401  for the tests
+    interpolate_bilinear_2d_like_tensorflow1x,
+)
 
 TAPS = ("64", "192", "768", "2048", "logits_unbiased", "logits")
 
