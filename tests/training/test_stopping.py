@@ -33,13 +33,26 @@ class Minutes:
 
 def test_max_minutes_are_minutes():
     clock = Minutes()
+    clock.passed = 100.0  # a process begins at any reading of its clock
     stopping = Stopping(StopRequest(), max_minutes=1.5, clock=clock)
-    clock.passed = 1.4
-    assert stopping.at(3) is None
-    clock.passed = 1.6
+    clock.passed = 101.5
+    assert stopping.at(3) is None  # not yet over
+    clock.passed = 101.6
     assert stopping.at(4) == Stop("time", "--max_minutes=1.5 are over")
     clock.passed = 10**6
     assert Stopping(StopRequest(), max_minutes=0, clock=clock).at(9) is None  # 0: no limit
+
+
+def test_workers_stop_together_and_only_at_a_status():
+    """What one worker wants is asked of all, at the steps at which all ask."""
+    clock, wishes, others = Minutes(), [], [False]
+    stopping = Stopping(StopRequest(), 1, 5, lambda own: wishes.append(own) or own or others[0], clock)
+    assert stopping.at(5) is None and wishes == [False]
+    clock.passed = 2
+    assert stopping.at(9) is None and wishes == [False]  # between two statuses nobody is asked
+    assert stopping.at(10) == Stop("time", "--max_minutes=1 are over") and wishes == [False, True]
+    clock.passed, others[0] = 0.5, True
+    assert stopping.at(15) == Stop("worker", "another worker stopped")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
