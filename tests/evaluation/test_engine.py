@@ -501,3 +501,19 @@ def test_json_lines_are_appended_and_tensorboard_reads_back(tmp_path):
     assert sorted(tags) == ["evaluation/fid", "evaluation/is", "evaluation/is_std"]
     event = events.Tensors("evaluation/fid")[0]
     assert (event.step, float(make_ndarray(event.tensor_proto))) == (5, 20.0)
+
+
+def test_cached_features_of_another_size_crop_or_part_have_another_name(tiny_records):
+    """Or the features of one would be taken for those of the other."""
+    names = {
+        RecordImages(str(tiny_records), split, size, crop, seed=seed).identity(start, 4)
+        for split, size, crop, seed, start in (
+            ("test", 64, "centre", 1, 0),
+            ("test", 32, "centre", 1, 0),
+            ("test", 64, "random_flip", 1, 0),
+            ("test", 64, "random_flip", 2, 0),
+            ("train", 64, "centre", 1, 0),
+            ("test", 64, "centre", 1, 2),
+        )
+    }
+    assert len(names) == 6
