@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
 from ffgan_tf.data.pipeline import Split, centre_images
@@ -14,6 +13,7 @@ from ffgan_tf.metrics.colour_retrieval import colour_retrieval
 from ffgan_tf.metrics.r_precision import GROUPS, WRONG, r_precision
 from ffgan_tf.training.damsm_step import Damsm
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.visuals.maps import upsample
 
 SHEET_WORDS = 12  # words of a caption in the attention sheet
 
@@ -135,6 +135,5 @@ def attention_overlay(image: np.ndarray, attention: np.ndarray) -> np.ndarray:
     """An image (S, S, 3) uint8 darkened except where the attention (R,) over its square of regions is high."""
     side = int(round(len(attention) ** 0.5))
     spread = max(float(np.ptp(attention)), 1e-12)
-    level = ((attention - attention.min()) / spread).reshape(side, side).astype(np.float32)
-    light = np.asarray(Image.fromarray(level).resize(image.shape[1::-1], Image.Resampling.BILINEAR))
+    light = upsample(((attention - attention.min()) / spread).reshape(side, side), *image.shape[:2])
     return np.rint(image * (0.25 + 0.75 * np.clip(light, 0, 1))[:, :, None]).astype(np.uint8)
