@@ -60,10 +60,13 @@ setup(
         "scipy>=1.11",
         "pillow>=10",
         "absl-py>=2",
+        "safetensors>=0.4",  # models as one file that holds numbers alone
+        "jinja2>=3.1",  # the report and the model card
     ],
     extras_require={
         "gpu": [f"tensorflow[and-cuda]==2.15.1 ; {OLD}", f"tensorflow[and-cuda]>=2.21,<2.22 ; {NEW}"],
-        "test": ["pytest>=8", "pytest-xdist>=3.5"],
+        "serve": ["flask>=3.1", "waitress>=3.0"],  # the page
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "playwright>=1.50", "flask>=3.1", "waitress>=3.0"],
     },
     keywords="text-to-image GAN FF-GAN AttnGAN TensorFlow Keras CUB Oxford-102",
     classifiers=[
