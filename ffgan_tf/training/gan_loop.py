@@ -31,6 +31,7 @@ from ffgan_tf.training.gan_setup import (
 from ffgan_tf.training.gan_step import METRICS, Gan
 from ffgan_tf.training.meter import Meter, status_line
 from ffgan_tf.training.periodic_fid import PeriodicFid, make_evaluator
+from ffgan_tf.training.precision import SLOW_BFLOAT16, imitates_bfloat16
 from ffgan_tf.training.session import Actions, Session, say, stored_size
 from ffgan_tf.training.step_errors import as_user_errors
 from ffgan_tf.training.stopping import Stopping
@@ -116,10 +117,12 @@ def train(config: TrainConfig, run: str | Path) -> int:
 
 def first_line(config: TrainConfig, images: int, total: int, replicas: int, run: Path) -> str:
     """What is trained, on what, and how to watch it."""
-    device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    gpus = len(tf.config.list_logical_devices("GPU"))
+    device = "GPU" if gpus else "CPU"
+    note = f"{SLOW_BFLOAT16}\n" if imitates_bfloat16(config.devices.precision, gpus) else ""
     return (
-        f"{images:,} images, {total:,} steps of {config.schedule.batch}, {config.devices.precision} on {replicas} "
-        f"{device}{'s' if replicas > 1 else ''}; TensorBoard: tensorboard --logdir={run}"
+        f"{note}{images:,} images, {total:,} steps of {config.schedule.batch}, {config.devices.precision} on "
+        f"{replicas} {device}{'s' if replicas > 1 else ''}; TensorBoard: tensorboard --logdir={run}"
     )
 
 
