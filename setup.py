@@ -16,6 +16,7 @@ COMMANDS = (
     "sample",
     "visualize",
     "evaluate",
+    "report",
     "colour_agreement",
     "convert_cub",
     "convert_folder",
@@ -36,7 +37,11 @@ setup(
     license_files=["LICENSE"],
     packages=[*find_packages(include=["ffgan_tf", "ffgan_tf.*"]), "ffgan_tf.experiments"],
     package_dir={"ffgan_tf.experiments": "experiments"},  # the recipes: --flagfile=experiments/cub.cfg from anywhere
-    package_data={"ffgan_tf": ["py.typed"], "ffgan_tf.experiments": ["*.cfg", "README.md"]},
+    package_data={
+        "ffgan_tf": ["py.typed"],
+        "ffgan_tf.reporting": ["templates/*"],
+        "ffgan_tf.experiments": ["*.cfg", "README.md"],
+    },
     zip_safe=False,
     entry_points={
         "console_scripts": [f"ffgan-{name.replace('_', '-')} = ffgan_tf.{name}:cli" for name in COMMANDS],

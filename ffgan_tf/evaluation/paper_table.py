@@ -11,6 +11,9 @@ PAPER_ROWS = (
     ("ResFPA-GAN", {"cub": (4.15, 0.03, 16.48), "oxford102": (3.75, 0.02, 43.17)}),
     ("FF-GAN (paper)", {"cub": (4.48, 0.04, 13.04), "oxford102": (4.06, 0.01, 38.76)}),
 )
+# {data set: (training, test images)} as the field splits them, and the side of the paper's images
+COUNTS = {"cub": (8_855, 2_933), "oxford102": (7_034, 1_155)}
+IMAGE_SIZE = 256
 IS_NETWORKS = {"cub": "stackgan_birds", "oxford102": "stackgan_flowers"}
 
 
@@ -51,6 +54,24 @@ def why_not(report: dict[str, Any], dataset: str) -> dict[str, list[str]]:
     if report.get("step") is None:
         for score in reasons.values():
             score.append("the images came as a folder: their generator and captions are unknown here")
+    return reasons
+
+
+def why_not_data(manifest: dict[str, Any], image_size: int | None) -> list[str]:
+    """Reasons against any score of a run on this converted data set: its images are not the paper's, or not as large.
+
+    The demo's birds come in CUB's own layout and so call themselves CUB; their number tells them apart.
+    """
+    reasons = []
+    if counts := COUNTS.get(manifest["name"]):
+        ours = tuple(manifest["splits"][split]["images"] for split in ("train", "test"))
+        if ours != counts:
+            reasons.append(
+                f"its data set has {ours[0]:,} training and {ours[1]:,} test images; {DATASETS[manifest['name']]} has "
+                f"{counts[0]:,} and {counts[1]:,}"
+            )
+    if image_size and image_size != IMAGE_SIZE:
+        reasons.append(f"its images have {image_size}×{image_size} pixels; the paper's {IMAGE_SIZE}×{IMAGE_SIZE}")
     return reasons
 
 

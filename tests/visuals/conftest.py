@@ -3,35 +3,16 @@
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
+from tiny_run import make_run
 
 import ffgan_tf
-from ffgan_tf.config import TrainConfig
-from ffgan_tf.data.captions import Vocabulary
-from ffgan_tf.models import build
-from ffgan_tf.run import settings
-from ffgan_tf.run.checkpoints import Checkpoints
-
-STEP = 30
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory, tiny_records) -> Path:
     """A run's folder as training leaves it, but for the discriminator."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    config = TrainConfig.of(
-        image_size=64, ngf=4, z_dim=10, c_dim=12, pyramid="none", dense_depth=1, dense_growth=8, data=str(tiny_records)
-    )
-    settings.save(config, folder)
-    vocabulary = Vocabulary.load(tiny_records / "vocabulary.json")
-    vocabulary.save(folder / "vocabulary.json")
-    tf.keras.utils.set_random_seed(1)
-    generator = build.build_generator(config.model)
-    for variable in generator.variables:
-        if "to_image" in variable.name or "project" in variable.name:
-            variable.assign(8 * variable)
-    encoder = build.build_text_encoder(len(vocabulary), 1.0, 1)
-    Checkpoints(folder / "checkpoints").save(tf.train.Checkpoint(ema=generator, text_encoder=encoder), STEP)
+    make_run(folder, tiny_records)
     return folder
 
 
