@@ -129,7 +129,8 @@ def paper_table(reports: Iterable[tuple[RunRecord, Line]]) -> PaperTable:
         paper.append(row)
     ours, others, notes = [], [], []
     for run, report in reports:
-        scores = {score: text for score, text in scores_of(report).items() if score in ("is", "fid")}
+        known_scores = scores_of(report)
+        scores = {score: known_scores[score] for score in ("is", "fid") if score in known_scores}
         if not scores:
             continue
         name = f"{run.name}, step {report['step']:,} ({protocol_of(report)})"

@@ -18,12 +18,16 @@ def make(tmp_path):
 
     def build(name="birds", steps=(100, 200, 300), log=None, reports=(), samples=True, **changed) -> Path:
         folder = tmp_path / name
-        config = TrainConfig.of(**{"image_size": 64, "batch": 10, "steps": 400, "data": str(tmp_path / "none"), **changed})
+        config = TrainConfig.of(
+            **{"image_size": 64, "batch": 10, "steps": 400, "data": str(tmp_path / "none"), **changed}
+        )
         settings.save(config, folder)
         lines = [log_line(step) for step in steps] if log is None else log
         (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         if reports:
-            (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in reports), encoding="utf-8")
+            (folder / "metrics.jsonl").write_text(
+                "".join(json.dumps(line) + "\n" for line in reports), encoding="utf-8"
+            )
         (folder / "samples").mkdir()
         if samples:
             (folder / "samples" / "sentences.txt").write_text("\n".join(SENTENCES) + "\n", encoding="utf-8")

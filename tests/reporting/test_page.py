@@ -136,7 +136,9 @@ def test_several_runs(record):
     rows = [a for tag, a, _ in parsed.elements if tag == "tr" and a.get("class") == "differs"]
     marks = [text for _, text in parsed.all("code") if text.startswith("--")]
     assert len(rows) == 2 and marks.count("--seed") == 2 and marks[0] == "--seed"  # in short, and among all
-    assert marks.count("--kl_weight") == 1 and "0.5" in [text for _, text in parsed.all("strong", title="not the default")]
+    assert marks.count("--kl_weight") == 1 and "0.5" in [
+        text for _, text in parsed.all("strong", title="not the default")
+    ]
     assert parsed.all("input", type="range")[0][0]["data-steps"] == "100 200 250 300"
     legends = [text.strip() for _, text in parsed.all("li") if text.strip() in ("one", "other")]
     assert legends.count("one") == legends.count("other") > 4
@@ -149,7 +151,11 @@ def test_several_runs(record):
 def test_what_is_missing_is_said_and_the_page_still_comes(record, make):
     bare = record("bare", steps=(), samples=False)
     text = Parsed(page.render([bare], [])).text()
-    assert "no grid of a training step" in text and "checkpoints: none" in text and "None of these runs was evaluated" in text
+    assert (
+        "no grid of a training step" in text
+        and "checkpoints: none" in text
+        and "None of these runs was evaluated" in text
+    )
     folder = make("torn", steps=(100, 200))
     (folder / "samples" / "step-00000200.png").write_bytes(b"\x89PNG not an image")
     (folder / "config.json").unlink()
@@ -165,7 +171,9 @@ def test_a_large_run_stays_below_three_megabytes(make):
     lines. As real runs it is bounded by what is embedded, not by what there is."""
     from ffgan_tf.reporting.runs import read_run
 
-    folder = make("large", steps=(), samples=False, image_size=256, log=[log_line(step) for step in range(0, 60_000, 20)])
+    folder = make(
+        "large", steps=(), samples=False, image_size=256, log=[log_line(step) for step in range(0, 60_000, 20)]
+    )
     sentences = [f"sentence {number}" for number in range(16)]
     (folder / "samples" / "sentences.txt").write_text("\n".join(sentences), encoding="utf-8")
     noise = np.random.default_rng(0).integers(0, 256, (16, 64, 64, 3), np.uint8).repeat(4, 1).repeat(4, 2)
