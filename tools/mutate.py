@@ -136,13 +136,34 @@ class _Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self._tree, str(self._path), "exec"), module.__dict__)
 
 
-def tests_of(module: str) -> list[str]:
-    """The test files that name the module in an import."""
+def users_of(module: str, folder: str) -> list[Path]:
+    """The files below a folder that import the module, by its dotted name or from its package."""
     parent, _, name = module.rpartition(".")
-    imported = rf"from {re.escape(parent)} import (?:[^\n(]*|\([^)]*)\b{name}\b"
-    pattern = re.compile(rf"{re.escape(module)}\b|{imported}")
-    files = [file for file in sorted((ROOT / "tests").rglob("test_*.py")) if "parity" not in file.parts]
-    return [str(file) for file in files if pattern.search(file.read_text(encoding="utf-8"))]
+    pattern = re.compile(
+        rf"{re.escape(module)}\b|from {re.escape(parent)} import (?:[^\n(]*|\([^)]*)\b{re.escape(name)}\b"
+    )
+    return [file for file in sorted((ROOT / folder).rglob("*.py")) if pattern.search(file.read_text(encoding="utf-8"))]
+
+
+def tests_of(module: str) -> list[str]:
+    """The test files that import the module, or, where none does, those of the modules that use it.
+
+    The module's own test file comes first, then its room's, because a run ends with the first test that notices.
+    """
+    room, name = module.split(".")[1], module.rpartition(".")[2]
+
+    def distance(file: Path) -> tuple[bool, bool]:
+        return file.stem != f"test_{name}", room not in file.parts
+
+    def direct(module: str) -> set[Path]:
+        return {file for file in users_of(module, "tests") if "parity" not in file.parts and "test_" in file.name}
+
+    files = direct(module) or {
+        file
+        for user in users_of(module, "ffgan_tf")
+        for file in direct(".".join(user.relative_to(ROOT).with_suffix("").parts))
+    }
+    return [str(file) for file in sorted(sorted(files), key=distance)]
 
 
 def run(module: str, path: Path, tree: ast.Module | None, tests: list[str], seconds: float) -> str:
@@ -193,6 +214,7 @@ def main() -> int:
     parser.add_argument("paths", nargs="+", help="modules or folders of the package")
     parser.add_argument("--sample", type=int, default=0, help="faults a module, drawn by --seed; 0: all")
     parser.add_argument("--seed", type=int, default=1, help="of that choice")
+    parser.add_argument("--tests", nargs="+", help="test files to run instead of those that import the module")
     parser.add_argument("--seconds", type=float, default=120, help="after which tests count as noticing")
     given = parser.parse_args()
     os.chdir(ROOT)
@@ -204,26 +226,33 @@ def main() -> int:
 
     for name in [name for name in sys.modules if name.split(".")[0] == "ffgan_tf"]:
         del sys.modules[name]
-    made = lived = 0
+    made, lived, failed = 0, 0, False
     for module, path in modules(given.paths):
-        source, tests = path.read_text(encoding="utf-8"), tests_of(module)
+        source, tests = path.read_text(encoding="utf-8"), given.tests or tests_of(module)
         count = len(places(ast.parse(source)))
         chosen = range(count)
         if given.sample and given.sample < count:
             chosen = sorted(random.Random(f"{given.seed} {module}").sample(chosen, given.sample))
+        start = time.monotonic()
         if tests and run(module, path, None, tests, given.seconds) != "lived":
             print(f"error: {module}: its tests do not pass within --seconds={given.seconds:g} without any fault.")
-            return 2
-        alive = []
+            failed = True
+            continue
+        took, alive, late = time.monotonic() - start, 0, 0
         for index in chosen:
             tree, what = faulty(source, index)
-            if not tests or run(module, path, tree, tests, given.seconds) == "lived":
-                alive.append(what)
-                print(f"  lived  {path.relative_to(ROOT)}:{what}", flush=True)
-        made, lived = made + len(chosen), lived + len(alive)
-        print(f"{module}: {len(chosen)} of {count} faults, {len(alive)} lived ({len(tests)} test files)", flush=True)
+            outcome = run(module, path, tree, tests, given.seconds) if tests else "lived"
+            if outcome != "noticed":
+                print(f"  {outcome:5}  {path.relative_to(ROOT)}:{what}", flush=True)
+            alive, late = alive + (outcome == "lived"), late + (outcome == "time")
+        made, lived = made + len(chosen), lived + alive
+        print(
+            f"{module}: {len(chosen)} of {count} faults, {alive} lived, {late} by time "
+            f"({len(tests)} test files, {took:.0f} s without a fault)",
+            flush=True,
+        )
     print(f"{made} faults, {lived} lived")
-    return 1 if lived else 0
+    return 2 if failed else 1 if lived else 0
 
 
 if __name__ == "__main__":
