@@ -35,7 +35,7 @@ class _Watch:
     """What is looked at while the step runs: layers' outputs as they come, then the gradients of their weights."""
 
     def __init__(self, modules: Iterable[tf.keras.layers.Layer]):
-        self.found: str | None = None
+        self.first: str | None = None
         self.layers: dict[int, str] = {}
         self.weights: dict[int, tuple[str, str, tf.Variable]] = {}  # its path, its layer's, itself
         for module in modules:
@@ -71,7 +71,7 @@ class _Watch:
     def _check(self, value: Any, words: str, path: str) -> None:
         kind = _kind(value)
         if kind:
-            self.found = words.format(path, kind)  # Keras makes another exception of ours, with other words
+            self.first = words.format(path, kind)  # Keras makes another exception of ours, with other words
             raise _Found
 
 
@@ -117,7 +117,7 @@ def first_non_finite(modules: Iterable[tf.keras.layers.Layer], run_step: Callabl
             run_step()
     except (_Found, tf.errors.ResourceExhaustedError):
         pass
-    return watch.found
+    return watch.first
 
 
 def check_finite(

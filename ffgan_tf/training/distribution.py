@@ -72,10 +72,10 @@ def distributed(strategy: tf.distribute.Strategy, batches: Callable[..., tf.data
     (`replica`, `replicas`, `split_by` of `training_batches`)."""
     return iter(
         strategy.distribute_datasets_from_function(
-            lambda place: batches(
-                replica=place.input_pipeline_id,
-                replicas=place.num_input_pipelines,
-                split_by=place.num_replicas_in_sync // place.num_input_pipelines,
+            lambda context: batches(
+                replica=context.input_pipeline_id,
+                replicas=context.num_input_pipelines,
+                split_by=context.num_replicas_in_sync // context.num_input_pipelines,
             )
         )
     )

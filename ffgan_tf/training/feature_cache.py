@@ -43,8 +43,8 @@ class Features:
 
     def read(self, index: int, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
         """`local` (17, 17, 768) and `pooled` (2048,) of an image or its mirror image, float16."""
-        folder, place = divmod(int(index), PER_FOLDER)
-        return np.array(self._local[folder][place, int(mirrored)]), np.array(self._pooled[folder][place, int(mirrored)])
+        folder, row = divmod(int(index), PER_FOLDER)
+        return np.array(self._local[folder][row, int(mirrored)]), np.array(self._pooled[folder][row, int(mirrored)])
 
     def tensors(self, index: tf.Tensor, mirrored: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """`read` inside a tf.data pipeline."""
@@ -109,7 +109,7 @@ def cached_features(
                 np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", np.float16, (sizes[i], views, *shape))
                 for name, shape in (("local", LOCAL_SHAPE), ("pooled", (POOLED_SIZE,)))
             )
-            place = 0
+            start = 0
             own = range(i * PER_FOLDER, i * PER_FOLDER + sizes[i])
             for images in centre_images(split, max_size=max_size, image_size=key["image_size"], batch=BATCH, only=own):
                 for view in range(views):
@@ -120,8 +120,8 @@ def cached_features(
                                 "Inception's features do not fit float16: are these its weights? Fix: "
                                 "other --trunk_weights, or --nocache_features."
                             )
-                        target[place : place + len(value), view] = value
-                place += len(images)
+                        target[start : start + len(value), view] = value
+                start += len(images)
                 done += len(images)
                 progress.update(done)
                 if stopped():

@@ -54,6 +54,6 @@ def coloured(values: np.ndarray, low: float | None = None, high: float | None = 
     """A map (h, w) in colours (h, w, 3) uint8, from dark blue at `low` to yellow at `high` (default: its extremes)."""
     values = np.asarray(values, np.float64)
     low, high = (values.min() if low is None else low), (values.max() if high is None else high)
-    place = np.clip((values - low) / max(high - low, 1e-12), 0, 1) * (len(_VIRIDIS) - 1)
+    position = np.clip((values - low) / max(high - low, 1e-12), 0, 1) * (len(_VIRIDIS) - 1)
     anchors = np.arange(len(_VIRIDIS))
-    return np.rint(np.stack([np.interp(place, anchors, channel) for channel in _VIRIDIS.T], -1)).astype(np.uint8)
+    return np.rint(np.stack([np.interp(position, anchors, channel) for channel in _VIRIDIS.T], -1)).astype(np.uint8)

@@ -17,7 +17,7 @@ class Caption(NamedTuple):
 
     text: str
     image: str  # '<class>/<image>', as the records name it
-    place: int  # of the image in its split
+    position: int  # of the image in its split
 
 
 def parse_captions(text: str, flag: str = "captions") -> tuple[str, int]:
@@ -34,8 +34,8 @@ def choose_captions(names: Sequence[str], texts: Sequence[Sequence[str]], count:
     The same at every call, and the images that the sample grid of a training shows where `count` is its
     --grid_captions. As many as there are images at most.
     """
-    places = np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)
-    return [Caption(texts[place][0], names[place], int(place)) for place in places]
+    indices = np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)
+    return [Caption(texts[index][0], names[index], int(index)) for index in indices]
 
 
 def parse_swap(text: str) -> tuple[str, list[str]]:

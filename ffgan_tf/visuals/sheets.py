@@ -26,16 +26,19 @@ def attention_sheet(model: TextToImage, sentence: str, seed: int = 1, truncation
     return draw_attention(model.explain(sentence, seed, truncation=truncation), sentence, seed)
 
 
-def draw_attention(found: Explanation, sentence: str, seed: int | None = None, side: int = 0) -> np.ndarray:
+def draw_attention(explanation: Explanation, sentence: str, seed: int | None = None, side: int = 0) -> np.ndarray:
     """The sheet of `attention_sheet` for what is known already; `side`: of its tiles, pixels."""
-    size = found.image.shape[0]
+    size = explanation.image.shape[0]
     sheets = []
-    for start in range(0, len(found.reading.words), WORDS_A_LINE):
-        places = range(start, min(start + WORDS_A_LINE, len(found.reading.words)))
+    for start in range(0, len(explanation.reading.words), WORDS_A_LINE):
+        columns = range(start, min(start + WORDS_A_LINE, len(explanation.reading.words)))
         tiles, labels, names = [], [], []
-        for level, maps in enumerate(found.attention):
-            tiles.append([found.image if level == 0 else None] + [overlay(found.image, maps[..., t]) for t in places])
-            labels.append([""] + [_shares(maps[..., t]) for t in places])
+        for level, maps in enumerate(explanation.attention):
+            tiles.append(
+                [explanation.image if level == 0 else None]
+                + [overlay(explanation.image, maps[..., t]) for t in columns]
+            )
+            labels.append([""] + [_shares(maps[..., t]) for t in columns])
             names.append(f"A{level + 1}, {maps.shape[0]} x {maps.shape[1]}")
         sheets.append(
             table(
@@ -49,7 +52,7 @@ def draw_attention(found: Explanation, sentence: str, seed: int | None = None, s
                     else ""
                 ),
                 rows=names,
-                columns=["image"] + [found.reading.words[t] for t in places],
+                columns=["image"] + [explanation.reading.words[t] for t in columns],
                 labels=labels,
             )
         )
@@ -72,17 +75,17 @@ def features_sheet(
 
 
 def draw_features(
-    found: Explanation, sentence: str, seed: int | None = None, channels: int = 6, side: int = 0
+    explanation: Explanation, sentence: str, seed: int | None = None, channels: int = 6, side: int = 0
 ) -> np.ndarray:
     """The sheet of `features_sheet` for what is known already; `side`: of its tiles, pixels."""
-    size = found.image.shape[0]
+    size = explanation.image.shape[0]
     tiles, labels, names = [], [], []
     for number, (name, formula) in enumerate(STAGES.items()):
-        maps = found.features[name]
+        maps = explanation.features[name]
         chosen = liveliest(maps, channels)
         heat = energy(maps)
         tiles.append(
-            [found.image if number == 0 else None, coloured(heat, 0.0)] + [coloured(maps[..., c]) for c in chosen]
+            [explanation.image if number == 0 else None, coloured(heat, 0.0)] + [coloured(maps[..., c]) for c in chosen]
         )
         labels.append(
             ["", f"0 to {heat.max():.3g}"]
@@ -166,7 +169,7 @@ def interpolation(
         heading=" » ".join(stop.sentence for stop in stops) if len(sentences) > 1 else sentences[0],
         note=_way(stops, len(seeds) > 1, len(sentences) > 1),
         rows=[f"{i + 1} » {i + 2}" for i in range(len(legs))] if len(legs) > 1 else (),
-        columns=[f"{100 * place / steps:.0f} %" for place in still],
+        columns=[f"{100 * index / steps:.0f} %" for index in still],
     )
     film = np.concatenate([leg[:-1] for leg in legs[:-1]] + [legs[-1]])
     film = np.concatenate([film, film[-2:0:-1]])
