@@ -1,4 +1,4 @@
-"""The documents against the code: links, paths, commands and flags exist; stated defaults and messages are the code's."""
+"""The documents against the code: links, paths, commands and flags exist; stated defaults and messages are true."""
 
 import ast
 import importlib
