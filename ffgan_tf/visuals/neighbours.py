@@ -1,4 +1,4 @@
-"""Did it learn the training images by heart? Generated images beside the training images nearest to them."""
+"""Did the model memorise its training images? Generated images beside the nearest training images."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,11 +17,11 @@ HELD_OUT = 256  # test images whose distance to their nearest training image is 
 
 
 class Neighbours(NamedTuple):
-    """The nearest training images of N generated ones, nearest first, and how near they are."""
+    """The nearest training images of N generated ones, nearest first, with their distances."""
 
     indices: np.ndarray  # (N, k) int64, in the order of the training split
     distances: np.ndarray  # (N, k) float64
-    mirrored: np.ndarray  # (N, k) bool: the training image's mirror image is meant
+    mirrored: np.ndarray  # (N, k) bool: it is the training image's mirror image
 
 
 def nearest(queries: np.ndarray, references: np.ndarray, k: int, chunk: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -56,10 +56,10 @@ def pixel_features(images: np.ndarray) -> np.ndarray:
 
 
 class TrainingImages:
-    """The training images of a data set as the generator's are compared with them: S×S centre crops.
+    """A data set's training images as S×S centre crops, to compare generated images with.
 
-    By pixels (`network` None) each counts in both directions, as training mirrors; by a network's features only as it
-    is: those hardly change. Features of a network are cached as `evaluate` caches them.
+    By pixels (`network` None) each image and its mirror image count, because training mirrors. By a network's features
+    the image alone counts: mirroring hardly changes them. Features are cached as `evaluate` caches them.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class TrainingImages:
         else:
             self._features = extract(self.images, [network], batch, cache_dir, "training images").arrays[0]["pool"]
             queries = extract(held_out, [network], batch, cache_dir, "test images").arrays[0]["pool"]
-        #: median distance of a real test image to its nearest training image: what is near, what is far
+        #: median distance of a real test image to its nearest training image: the unit of distance
         self.usual = float(np.median(nearest(queries, self._features, 1)[1]))
 
     @staticmethod
@@ -86,7 +86,7 @@ class TrainingImages:
     def nearest(self, generated: np.ndarray, k: int) -> Neighbours:
         """The `k` nearest training images of each of `generated` (N, S, S, 3) uint8."""
         if self._network is None:
-            # Of an image and its mirror image the nearer one is kept: twice as many are looked at.
+            # 2k candidates, because only the nearer of an image and its mirror image is kept.
             indices, distances = nearest(pixel_features(generated), self._features, 2 * k)
             return _once(indices, distances, k, self.count)
         queries = np.concatenate(
@@ -109,7 +109,7 @@ class TrainingImages:
 
 
 def _once(indices: np.ndarray, distances: np.ndarray, k: int, count: int) -> Neighbours:
-    """Of rows of 2k neighbours among `count` images and, behind them, their mirror images: k different images each."""
+    """Reduces rows of 2k neighbours, among `count` images followed by their mirror images, to k different images."""
     rows = []
     for row in indices:
         first = [index for index, place in enumerate(row % count) if place not in row[:index] % count]
@@ -129,8 +129,8 @@ def neighbours_sheet(
 ) -> np.ndarray:
     """A row for each sentence and seed: the generated image, then its `k` nearest training images; (H, W, 3) uint8.
 
-    Distances are given as multiples of the usual one (`TrainingImages.usual`): far below 1 for all of a row's first
-    images is what learning by heart looks like.
+    Distances are multiples of the usual one (`TrainingImages.usual`). First neighbours far below 1 in all rows are the
+    sign of memorisation.
     """
     if not 1 <= k <= training.count:
         raise UserError(f"--neighbours={k}: the data set has {training.count:,} training images. Fix: 1 to that many.")

@@ -1,4 +1,4 @@
-"""One job of `python -m ffgan_tf.visualize`: what was asked for, and the sheets that answer it."""
+"""One job of `python -m ffgan_tf.visualize`: its settings and its sheets."""
 
 import dataclasses
 import warnings
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What to draw. TensorFlow is not loaded before it is drawn."""
+    """The settings of a drawing. TensorFlow is not loaded before `draw`."""
 
     kind: str
     run: Path | None  # None for `compare` alone
     texts: list[str]  # the user's own sentences
-    captions: tuple[str, int] | None  # split and number of captions to take of the data
-    data: str  # folder of the converted data set; "" where none is needed
+    captions: tuple[str, int] | None  # split, and number of captions from the data
+    data: str  # folder of the converted data set; "" if none is needed
     seeds: list[int]
     truncation: float
     step: int | None
@@ -129,7 +129,7 @@ class Task:
         return compare.compare_sheet(rows, captions)
 
     def _photographs(self, captions: list[Caption], rows: list[compare.Row], split: str) -> compare.Row:
-        """The real images of the captions, at the size that serves all rows best."""
+        """The real images of the captions, at the smallest stored size that serves all rows."""
         from ffgan_tf.evaluation.images import RecordImages
 
         wanted = max(image.shape[0] for row in rows for image in row.images if image is not None)
