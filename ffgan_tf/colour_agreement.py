@@ -26,7 +26,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
     flags.DEFINE_integer("num_samples", 0, "Images to generate; 0: one for each test image.", 0, INT32)
     flags.DEFINE_integer("seed", 1, "Seed of the noise and of the choice of captions.", 0, INT32)
-    flags.DEFINE_integer("batch", 32, "Batch size of the generator.", 1, 65536)
+    flags.DEFINE_integer("batch", 32, "Images in a batch.", 1, 65536)
     flags.DEFINE_string("sheet", "", "PNG of images sorted by expected colour; default RUN/samples/colours.png.")
 
 

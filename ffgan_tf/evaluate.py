@@ -77,14 +77,14 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "image_size", 0, "Side S of --data's crops; default: that of the run's images, or of --images.", 0, 4096
     )
-    flags.DEFINE_integer("batch", 32, "Images that are computed at once.", 1, 65536)
+    flags.DEFINE_integer("batch", 32, "Images in a batch.", 1, 65536)
     flags.DEFINE_integer("seed", SEED, "Seed of the noise and of every random choice of the scores.", 0, INT32)
-    flags.DEFINE_string("cache_dir", CACHE, "Folder for features, under digests of what they were made from.")
+    flags.DEFINE_string("cache_dir", CACHE, "Folder for features, named by digests of network and images.")
     flags.DEFINE_string("output", "", "File that the JSON line is appended to; default: RUN/metrics.jsonl.")
     flags.DEFINE_integer(
         "variety", 0, "Images of each of --variety_sentences, for the variety within one sentence; 0: off.", 0, 1000
     )
-    flags.DEFINE_integer("variety_sentences", 100, "Captions of the reference that --variety takes.", 1, INT32)
+    flags.DEFINE_integer("variety_sentences", 100, "Captions of the reference for --variety.", 1, INT32)
     flags.DEFINE_enum("format", "text", ("text", "md", "latex"), "Form of the tables.")
     flags.DEFINE_boolean("compare_to_paper", False, "Print the paper's Table 2 with this evaluation's row.")
     flags.DEFINE_enum(
@@ -93,7 +93,7 @@ def define_flags() -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Checks what was asked before TensorFlow is loaded; evaluates; reports."""
+    """Checks the flags before TensorFlow is loaded, then evaluates and reports."""
     args = flags.FLAGS
     del argv
     protocol = get_protocol(args.protocol)
@@ -131,7 +131,7 @@ def _steps(args: flags.FlagValues) -> Sequence[int | None]:
 
 
 def _check_places(args: flags.FlagValues) -> None:
-    """Raises UserError where a result could not be written: before hours of work, not after."""
+    """Raises UserError if a result could not be written, before hours of work instead of after."""
     check_writable(Path(args.cache_dir).expanduser(), "--cache_dir", folder=True)
     if args.output:
         check_writable(args.output, "--output")
@@ -170,7 +170,7 @@ def _check(args: flags.FlagValues, protocol: Protocol) -> None:
 
 
 def _evaluate(args: flags.FlagValues, protocol: Protocol, steps: Sequence[int | None]) -> Iterator[tuple[dict, str]]:
-    """The report of each step, with the data set's name."""
+    """Yields the report of each step with the data set's name."""
     from ffgan_tf.evaluation.inception.networks import load_network
 
     notes: list[str] = []
@@ -290,7 +290,7 @@ def _write(args: flags.FlagValues, report: dict) -> None:
 
 
 def _print(args: flags.FlagValues, reports: list[dict], dataset: str) -> None:
-    """Scores (those of all steps where there are several), what the last report's depend on, notes, Table 2."""
+    """Prints the scores (of all steps if there are several), the last report's protocol, notes, and Table 2."""
     from ffgan_tf.evaluation.report import curve_table, format_table, protocol_rows, score_rows
 
     report = reports[-1]
@@ -299,7 +299,7 @@ def _print(args: flags.FlagValues, reports: list[dict], dataset: str) -> None:
     else:
         print(format_table(["score", "value"], score_rows(report), args.format))
     print()
-    print(format_table(["what it depends on", ""], protocol_rows(report), args.format))
+    print(format_table(["protocol", ""], protocol_rows(report), args.format))
     for note in report["notes"]:
         print(f"note: {note}")
     if args.compare_to_paper:

@@ -1,15 +1,15 @@
-"""Sheets that show what a run does:   python -m ffgan_tf.visualize --run=runs/birds KIND --text="a small yellow bird"
+"""Sheets that explain a run:   python -m ffgan_tf.visualize --run=runs/birds KIND --text="a small yellow bird"
 
-  attention    where A_1 and A_2 look for each word, as light on the image
-  features     the paper's Fig. 5: F1, F_2f and F_3f, their energy and liveliest channels, beside the image
+  attention    where A_1 and A_2 attend for each word, as light on the image
+  features     the paper's Fig. 5: F1, F_2f and F_3f, their energy and most variable channels, beside the image
   edits        one sentence with words swapped, the same noise:   --text="a red bird" --swap=red=blue,yellow
   interpolate  from sentence to sentence (--text twice) or noise to noise (--seeds=1,2); PNG and animated WebP
   variety      one sentence, many noises:   --seeds=0-29
-  neighbours   the training images nearest to generated ones, by pixels or --by=inception: learned by heart?
+  neighbours   the training images nearest to generated ones, by pixels or --by=inception: memorised?
   compare      models in rows, sentences in columns:   --model=runs/a --model=DF-GAN=FOLDER_OF_IMAGES
 
 Sentences come from --text (again for more), --text_file, or --captions=test:16, captions of the run's data. Each PNG
-goes to --out (default RUN/samples/KIND) and says in its text chunks how it was made. docs/looking.md has examples.
+goes to --out (default RUN/samples/KIND); its text chunks hold the settings. docs/looking.md has examples.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ from ffgan_tf.visuals import compare
 from ffgan_tf.visuals.sentences import check_swap, parse_captions, parse_swap, stops_of, swapped
 from ffgan_tf.visuals.task import Task
 
-# Each kind, and the flags that only some kinds know.
+# Each kind with its own flags.
 KINDS: dict[str, tuple[str, ...]] = {
     "attention": (),
     "features": ("channels",),
@@ -57,7 +57,7 @@ def define_flags() -> None:
     flags.DEFINE_multi_string(
         "swap", [], "edits: red=blue,yellow puts blue, then yellow, for red; again for more words."
     )
-    flags.DEFINE_integer("frames", 8, "interpolate: images of a way, both ends among them.", lower_bound=2)
+    flags.DEFINE_integer("frames", 8, "interpolate: images from stop to stop, both included.", lower_bound=2)
     flags.DEFINE_integer("neighbours", 5, "neighbours: training images for each generated one.", lower_bound=1)
     flags.DEFINE_enum("by", "pixels", ("pixels", "inception"), "neighbours: what near means.")
     flags.DEFINE_enum("inception", "fid2015", NETWORKS, "neighbours: network of --by=inception.")
@@ -69,7 +69,7 @@ def define_flags() -> None:
 
 
 def make_task(kind: str, args: flags.FlagValues) -> Task:
-    """What the flags ask for, checked as far as files and words go. Raises UserError; TensorFlow is not loaded."""
+    """The task by the flags, its files and words checked. Raises UserError. Does not load TensorFlow."""
     if kind not in KINDS:
         raise UserError(f"{kind!r} is no kind of sheet. Fix: one of {', '.join(KINDS)}.")
     for name in sorted({name for own in KINDS.values() for name in own} - set(KINDS[kind])):
@@ -153,7 +153,7 @@ def _models(args: flags.FlagValues) -> tuple[list[tuple[str, Path]], dict[str, P
 
 
 def main(argv: list[str]) -> int:
-    """Checks what was asked before TensorFlow is loaded; draws; writes."""
+    """Checks the flags before TensorFlow is loaded, then draws and writes."""
     args = flags.FLAGS
     task = make_task(argv[1], args)
     out = Path(args.out) if args.out else (task.run or Path(".")) / "samples" / task.kind
