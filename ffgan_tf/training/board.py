@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run beside its scalars: where words attend, the maps of Fig. 5, D's outputs, settings."""
+"""TensorBoard's panels beside the scalars: attention, the feature maps of Fig. 5, D's outputs, settings."""
 
 import hashlib
 
@@ -25,7 +25,7 @@ APART = 0.02  # D(t|I_s) − D(t|Î_s): below it D does not read the sentence
 
 
 def explain(gan: Gan, generator: Generator, sentence: str, vocabulary: Vocabulary, noise: tf.Tensor) -> Explanation:
-    """The image of a sentence and noise (z + c,) with attention and features, op by op: no graph has to be traced."""
+    """The image of a sentence and noise (z + c,) with attention and features; runs eagerly, so no graph is traced."""
     reading = read_sentence(sentence, vocabulary)
     ids, z = tf.constant([reading.ids[:MAX_WORDS]], tf.int32), gan.config.model.z_dim
     code, words = gan.text_encoder(ids, tf.constant([ids.shape[1]]))
@@ -39,8 +39,8 @@ def explain(gan: Gan, generator: Generator, sentence: str, vocabulary: Vocabular
 def discriminator_outputs(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, np.ndarray]:
     """D's probabilities (b,) for each image of a batch on its five inputs (Eq. 4), by TERMS.
 
-    In inference mode, by the batch norms' moving averages, so that nothing of the training's state changes: a little
-    apart from the scalars `D/…`, which are the means of training batches. On one device only.
+    In inference mode, with batch norm's moving averages, so that the training's state does not change. Hence they
+    differ slightly from the scalars `D/…`, the means of training batches. On one device only.
     """
     inputs, d = gan.inputs(batch), gan.discriminator
     fake = gan.generator(inputs.sentence, inputs.words, inputs.mask, inputs.noise, inputs.epsilon).image
@@ -56,7 +56,7 @@ def discriminator_outputs(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, np
 
 
 def hints(outputs: dict[str, np.ndarray]) -> list[str]:
-    """What D's outputs (`discriminator_outputs`) say has gone wrong, each with where to look; [] where nothing has."""
+    """Problems that D's outputs (`discriminator_outputs`) show, each with the scalars to look at."""
     means = {term: float(values.mean()) for term, values in outputs.items()}
     lines = []
     if means["real"] > 1 - WON and means["fake"] < WON:
@@ -80,8 +80,8 @@ def settings_table(config: TrainConfig) -> str:
 
 
 class Board:
-    """Called with a step, it logs attention and feature sheets of two sentences of the sample grid, by the weights and
-    noise of the grid, and D's outputs on the first training batch as histograms, with hints where they look wrong."""
+    """Called with a step, logs attention and feature sheets of two sentences of the sample grid, with its weights and
+    noise, and histograms of D's outputs on the first training batch, with hints if they look wrong."""
 
     def __init__(
         self, config: TrainConfig, data: GanData, gan: Gan, generator: Generator, vocabulary: Vocabulary, log: Log

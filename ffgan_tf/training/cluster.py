@@ -1,4 +1,4 @@
-"""Which of several workers this process is: apart from `distribution`, known before TensorFlow is loaded."""
+"""This process's rank among the workers. Unlike `distribution`, needs no TensorFlow."""
 
 import json
 import os
@@ -14,8 +14,8 @@ _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z
 def worker_rank() -> tuple[int, int]:
     """This worker's number and how many there are, by TF_CONFIG; (0, 1) without it.
 
-    Raises UserError where TF_CONFIG is not what tf.distribute reads: it would fail deep inside, or wait for workers
-    that never come.
+    Raises UserError for a TF_CONFIG that tf.distribute cannot use: it would fail deep inside, or wait forever for
+    workers.
     """
     text = os.environ.get("TF_CONFIG", "")
     try:

@@ -1,4 +1,4 @@
-"""DAMSM on the test split: loss, R-precision, colour retrieval, and images of what the words look at."""
+"""DAMSM on the test split: loss, R-precision, colour retrieval, and sheets of the words' attention."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -19,8 +19,8 @@ SHEET_WORDS = 12  # words of a caption in the attention sheet
 
 
 class AttentionSheet(NamedTuple):
-    """Images and, beside each, where its words look: tiles (N, S, S, 3) uint8 row by row, what each shows, a row's
-    length."""
+    """Images and, beside each, the attention of its words: tiles (N, S, S, 3) uint8 row by row, their labels, and the
+    length of a row."""
 
     tiles: np.ndarray
     labels: list[str]
@@ -42,7 +42,7 @@ class Validation:
     ):
         """`features(index)` gives an image's cached features; `colours` the colours of images by name.
 
-        Raises UserError where the split has too little to tell apart.
+        Raises UserError if the split has too few classes or captions.
         """
         self._damsm, self._split, self._max_size, self._features = damsm, split, max_size, features
         count = len(split.names)
@@ -99,7 +99,7 @@ class Validation:
         return scores
 
     def chance(self) -> float:
-        """R-precision of a blind choice."""
+        """R-precision of a random choice."""
         return 1 / (self._wrong + 1)
 
     def sheet(self) -> AttentionSheet:
