@@ -1,8 +1,8 @@
-"""How much of an image's colour its captions tell.   python benchmarks/caption_colours.py --data=DIR --labels=FILE
+"""How often do captions tell the colour?   python benchmarks/caption_colours.py --data=DIR --labels=FILE
 
 No generator can agree with the colours more often than the captions allow. Linear classifiers (multinomial logistic
-regression) learn the training images' colours from their captions and are asked for the test images': one reads
-which words occur, one, with --text_encoder=DIR, the frozen encoder's sentence feature s.
+regression) learn the training images' colours from their captions and predict the test images': one sees the set of
+words, the other, with --text_encoder=DIR, the frozen encoder's sentence vector s.
 """
 
 import os
@@ -33,8 +33,8 @@ from ffgan_tf.utils.errors import UserError
 flags.DEFINE_string("data", "", "Folder of a converted data set.")
 flags.DEFINE_string("labels", "", "CSV of the images' colours.")
 flags.DEFINE_string("text_encoder", "", "Folder of a trained text encoder, with the data set's vocabulary.")
-flags.DEFINE_integer("captions", 2, "Captions of a training image to learn from; of a test image it is the first.")
-flags.DEFINE_integer("max_words", 18, "Words of a caption that are read.")
+flags.DEFINE_integer("captions", 2, "Captions of a training image to learn from. Test images give their first one.")
+flags.DEFINE_integer("max_words", 18, "Longest caption, in words; the rest is cut off.")
 
 WEIGHT_DECAY = 1e-4
 
@@ -50,10 +50,10 @@ def fit(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
         gradient = x.T @ (np.exp(log_p) - onehot) / len(x) + 2 * WEIGHT_DECAY * decayed
         return -np.mean(log_p[np.arange(len(y)), y]) + WEIGHT_DECAY * np.sum(decayed**2), gradient.ravel()
 
-    found = scipy.optimize.minimize(
+    solution = scipy.optimize.minimize(
         objective, np.zeros(x.shape[1] * classes), jac=True, method="L-BFGS-B", options={"maxiter": 300}
     )
-    return found.x.reshape(-1, classes)
+    return solution.x.reshape(-1, classes)
 
 
 def captions(split: Split, count: int, max_words: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,24 +66,24 @@ def captions(split: Split, count: int, max_words: int) -> tuple[np.ndarray, np.n
 def main(argv: list[str]) -> int:
     """Prints one line a classifier."""
     del argv
-    given = flags.FLAGS
-    if not given.data or not given.labels:
+    args = flags.FLAGS
+    if not args.data or not args.labels:
         raise UserError("--data and --labels are needed: a converted data set, and the CSV of its images' colours.")
-    labels, splits = read_colour_labels(given.labels), [load_split(given.data, name) for name in ("train", "test")]
+    labels, splits = read_colour_labels(args.labels), [load_split(args.data, name) for name in ("train", "test")]
     colours = sorted(set(labels.values()))
-    texts = [captions(split, count, given.max_words) for split, count in zip(splits, (given.captions, 1))]
+    texts = [captions(split, count, args.max_words) for split, count in zip(splits, (args.captions, 1))]
     wanted = [
-        np.tile([colours.index(colour) for colour in labels_of(split.names, labels, f"--labels={given.labels}")], count)
-        for split, count in zip(splits, (given.captions, 1))
+        np.tile([colours.index(colour) for colour in labels_of(split.names, labels, f"--labels={args.labels}")], count)
+        for split, count in zip(splits, (args.captions, 1))
     ]
     words = 1 + max(int(tokens.max()) for tokens, _ in texts)
     readers = {
         "which words occur": lambda tokens, _: np.stack([np.bincount(row, minlength=words) > 0 for row in tokens])
     }
-    if given.text_encoder:
+    if args.text_encoder:
         encoder = make_text_encoder(
-            TrainConfig.of(data=given.data, text_encoder=given.text_encoder),
-            Vocabulary.load(Path(given.data) / records.VOCABULARY),
+            TrainConfig.of(data=args.data, text_encoder=args.text_encoder),
+            Vocabulary.load(Path(args.data) / records.VOCABULARY),
         )
         readers["s of the text encoder"] = lambda tokens, lengths: np.concatenate(
             [
@@ -95,7 +95,7 @@ def main(argv: list[str]) -> int:
         )
     for name, read in readers.items():
         train, test = (read(*text).astype(np.float64) for text in texts)
-        mean, deviation = train.mean(0), np.maximum(train.std(0), 0.1)  # the floor: rare words are not to count more
+        mean, deviation = train.mean(0), np.maximum(train.std(0), 0.1)  # the floor keeps rare words from weighing more
         weights = fit((train - mean) / deviation, wanted[0], len(colours))
         right = [
             np.mean(np.argmax((x - mean) / deviation @ weights[:-1] + weights[-1], axis=1) == y)

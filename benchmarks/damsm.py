@@ -1,8 +1,8 @@
-"""DAMSM's step: Inception's features cached or not, the losses at once or in a loop.   python benchmarks/damsm.py
+"""Speed of DAMSM's step, with and without cached features.   python benchmarks/damsm.py
 
 Random images, captions and weights at the published sizes (256 px, batch 48, 18 words). Prints a Markdown table of
-the fastest step of --steps, after two that compile. `cached` reads its features from disk, as training does. `losses
-and gradient` have no network before them; the loop is over captions, as in AttnGAN's public code.
+the fastest of --steps, after two that compile. `cached` reads its features from disk, as training does. `losses and
+gradient` measures the losses alone, at once and in a loop over captions as in AttnGAN's public code.
 """
 
 import os
@@ -52,8 +52,8 @@ def looped_losses(regions, codes, words, sentences, lengths, classes):
 
 
 def seconds(steps: int, *runs) -> list[float]:
-    """Seconds of the fastest of `steps` calls of each of `runs`, which return tensors; called in turn, so that whatever
-    else the machine does meets all alike."""
+    """Seconds of the fastest of `steps` calls of each of `runs`, which return tensors. They take turns, so that other
+    load on the machine affects all alike."""
     taken = [[] for _ in runs]
     for number in range(steps + 2):
         for run, times in zip(runs, taken):
@@ -91,10 +91,10 @@ def cached_batches(folder: Path, images: int, captions: dict, batch: int):
 def main(argv: list[str]) -> int:
     """Prints the table."""
     del argv
-    given, random = flags.FLAGS, np.random.default_rng(0)
-    batch, words = given.batch, given.words
+    args, random = flags.FLAGS, np.random.default_rng(0)
+    batch, words = args.batch, args.words
     lengths = random.integers(min(8, words), words + 1, batch).astype(np.int32)
-    tokens = np.where(np.arange(words) < lengths[:, None], random.integers(1, given.vocabulary, (batch, words)), 0)
+    tokens = np.where(np.arange(words) < lengths[:, None], random.integers(1, args.vocabulary, (batch, words)), 0)
     captions = {
         "tokens": tf.constant(tokens, tf.int32),
         "lengths": tf.constant(lengths),
@@ -108,7 +108,7 @@ def main(argv: list[str]) -> int:
     ]
     mask, classes = np.arange(words) < lengths[:, None], captions["classes"]
     at_once, loop = seconds(
-        given.steps,
+        args.steps,
         with_gradient(lambda *x: list(losses.damsm_losses(*x, mask, classes).values()), values),
         with_gradient(lambda *x: looped_losses(*x, lengths, classes), values),
     )
@@ -118,13 +118,13 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         network = tf.keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(299, 299, 3))
         network.save_weights(os.path.join(folder, "random_notop.h5"))
-        damsm = Damsm(config, given.vocabulary, 10_000, InceptionTrunk(os.path.join(folder, "random_notop.h5")))
+        damsm = Damsm(config, args.vocabulary, 10_000, InceptionTrunk(os.path.join(folder, "random_notop.h5")))
         step, batches = tf.function(damsm.train_step), cached_batches(Path(folder), PER_FOLDER, captions, batch)
-        cached = seconds(given.steps, lambda: step(next(batches)))[0]
-        if given.uncached:
+        cached = seconds(args.steps, lambda: step(next(batches)))[0]
+        if args.uncached:
             images = tf.constant(random.integers(0, 256, (batch, 256, 256, 3)), tf.uint8)
             step = tf.function(damsm.train_step)
-            uncached = seconds(given.steps, lambda: step({"image": images, **captions}))[0]
+            uncached = seconds(args.steps, lambda: step({"image": images, **captions}))[0]
             rows += [
                 ("training step, cached", cached, uncached),
                 ("training step, Inception every step", uncached, uncached),

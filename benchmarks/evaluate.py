@@ -1,8 +1,8 @@
 """Speed of evaluation, against the references in one run:   .venv-parity/bin/python benchmarks/evaluate.py
 
 Features: images/s of `fid2015` in float32 and bfloat16 and of torch-fidelity's network, on the same seeded weights and
-images; FID: seconds for two sets of 2,048 features, ours and the usual scipy.linalg.sqrtm. The rivals take turns, and
-medians over the rounds are printed with the ratios. Needs the references: `make parity` sets their environment up.
+images. FID: seconds for two sets of 2,048 features, with this project's form and with the usual scipy.linalg.sqrtm.
+The contestants take turns; prints medians over the rounds, and ratios. `make parity` installs the references.
 """
 
 import os
@@ -33,7 +33,7 @@ flags.DEFINE_integer("fid_rounds", 3, "Rounds of the FID; 0 leaves it out.")
 
 
 def take_turns(rivals: dict[str, Callable], rounds: int, warm_up: int, what: str) -> dict[str, float]:
-    """Median seconds of each, the rivals in turn in every round."""
+    """Median seconds of each contestant; they take turns in every round."""
     times = {name: [] for name in rivals}
     progress = Progress(what, (rounds + warm_up) * len(rivals), "runs")
     for round_number in range(rounds + warm_up):
@@ -81,7 +81,7 @@ def sqrtm_distance(one: FeatureStatistics, two: FeatureStatistics) -> float:
 
 
 def fid_table(rounds: int) -> list[str]:
-    """Lines of seconds for statistics of two sets of 4,096 × 2,048, and how far the two results are apart."""
+    """Lines of seconds for statistics of two sets of 4,096 × 2,048, and the difference between the two results."""
     random = np.random.default_rng(0)
     mix = random.normal(0, 1, (2048, 2048)) / np.sqrt(2048)
     one, two = (FeatureStatistics.of(np.maximum(random.normal(shift, 1, (4096, 2048)) @ mix, 0)) for shift in (0, 0.1))
@@ -103,11 +103,11 @@ def fid_table(rounds: int) -> list[str]:
 
 def main(argv: list[str]) -> int:
     """Prints the lines."""
-    given = flags.FLAGS
-    lines = features_table(given.rounds, given.batch, given.image_size)
-    if given.fid_rounds:
-        lines += fid_table(given.fid_rounds)
-    print(f"{os.cpu_count()} cores, batch {given.batch}, {given.image_size} px; medians, rivals in turn")
+    args = flags.FLAGS
+    lines = features_table(args.rounds, args.batch, args.image_size)
+    if args.fid_rounds:
+        lines += fid_table(args.fid_rounds)
+    print(f"{os.cpu_count()} cores, batch {args.batch}, {args.image_size} px; medians, in turns")
     print("\n".join(lines))
     return 0
 

@@ -1,9 +1,9 @@
-"""Do FID and KID see what eyes see?   python benchmarks/metric_sanity.py --data=RECORDS --inception_weights=FILE
+"""Do FID and KID grow with distortion?   python benchmarks/metric_sanity.py --data=RECORDS --inception_weights=FILE
 
 On the real images of a converted data set: train against test; test against itself blurred, with noise, and through
 JPEG, at growing strength (both scores must grow at each step); halves of the training images against each other by
-their count N, which shows FID's bias and KID's lack of one; train against test again with features in bfloat16, which
-says what --precision=bfloat16 costs. Features are cached: the second run takes seconds. Exit code 1 where a score does
+their count N, which shows FID's bias and that KID has none; train against test again with features in bfloat16, which
+shows the error of --precision=bfloat16. Features are cached: the second run takes seconds. Exit code 1 if a score does
 not grow.
 """
 
@@ -27,7 +27,7 @@ flags.DEFINE_string("data", None, "Folder of a converted data set.", required=Tr
 flags.DEFINE_string("inception", "keras", "Network of the features.")
 flags.DEFINE_string("inception_weights", None, "Its weights file.")
 flags.DEFINE_integer("image_size", 256, "S of the centre crops.")
-flags.DEFINE_integer("train_count", 2310, "Training images to take, a seeded choice; 0: all.")
+flags.DEFINE_integer("train_count", 2310, "Training images to use, a seeded choice; 0: all.")
 flags.DEFINE_integer("distorted_count", 0, "Test images to distort, a seeded choice; 0: all.")
 flags.DEFINE_integer("batch", 32, "Images at once.")
 flags.DEFINE_string("cache_dir", CACHE, "Where features are kept.")
@@ -46,7 +46,7 @@ def noise(image: np.ndarray, deviation: float, index: int) -> np.ndarray:
 
 
 def jpeg(image: np.ndarray, quality: float, index: int) -> np.ndarray:
-    """Through JPEG at a quality."""
+    """Encodes and decodes as JPEG at a quality."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=int(quality))
     return np.asarray(Image.open(buffer))
@@ -81,14 +81,14 @@ def main(argv: list[str]) -> int:
     from ffgan_tf.metrics.kid import kid
 
     warnings.filterwarnings("ignore", "FID from")  # the tables show the counts, the second one is about them
-    given = flags.FLAGS
+    args = flags.FLAGS
     network, fast = (
-        load_network(given.inception, given.inception_weights, dtype, batch_size=given.batch)
+        load_network(args.inception, args.inception_weights, dtype, batch_size=args.batch)
         for dtype in ("float32", "bfloat16")
     )
 
     def features(images, network=network):
-        return extract(images, [network], given.batch, given.cache_dir, images.what).arrays[0]["pool"]
+        return extract(images, [network], args.batch, args.cache_dir, images.what).arrays[0]["pool"]
 
     def scores(one, two):
         distance = kid(one, two, subsets=50, subset_size=min(500, len(one) // 2, len(two) // 2))
@@ -98,16 +98,16 @@ def main(argv: list[str]) -> int:
         f, k, spread = scores(one, two)
         return [name, f"{len(one):,} / {len(two):,}", f"{f:.3f}", f"{k:.6f} ± {spread:.6f}"], f, k
 
-    test = RecordImages(given.data, "test", given.image_size)
-    train = RecordImages(given.data, "train", given.image_size, limit=given.train_count)
+    test = RecordImages(args.data, "test", args.image_size)
+    train = RecordImages(args.data, "train", args.image_size, limit=args.train_count)
     real, other = features(test), features(train)
     rows = [row("test against itself", real, real)[0], row("train against test", other, real)[0]]
     rows.append(row("train against test, both in bfloat16", features(train, fast), features(test, fast))[0])
-    clear = RecordImages(given.data, "test", given.image_size, limit=given.distorted_count)
+    clear = RecordImages(args.data, "test", args.image_size, limit=args.distorted_count)
     clear_features, fails = features(clear), []
     for name, (_, strengths) in DISTORTIONS.items():
-        # From the score against itself on, not from 0: images against their own copies are not independent samples,
-        # and the pairs that are alike take KID a little below 0.
+        # Starts at the score of the set against itself, not at 0: the copies are not independent samples, and equal
+        # pairs push KID slightly below 0.
         before = scores(clear_features, clear_features)
         for strength in strengths:
             changed = features(Distorted(clear, name, strength))
@@ -119,21 +119,21 @@ def main(argv: list[str]) -> int:
                 if new <= old
             ]
             before = now
-    print(format_table(["pictures", "N", "FID", "KID ± over subsets"], rows, given.format), end="\n\n")
+    print(format_table(["images", "N", "FID", "KID ± over subsets"], rows, args.format), end="\n\n")
 
     rows, random, size = [], np.random.default_rng(0), len(other) // 2
     sizes = [size]
     while size // 2 >= 64:
         sizes.append(size := size // 2)
     for size in reversed(sizes):
-        found = []
+        draws = []
         for _ in range(5):
             order = random.permutation(len(other))
             one, two = other[order[:size]], other[order[size : 2 * size]]
-            found.append((fid(one, two), kid(one, two, subsets=10, subset_size=500).mean))
-        mean, std = np.mean(found, axis=0), np.std(found, axis=0)
+            draws.append((fid(one, two), kid(one, two, subsets=10, subset_size=500).mean))
+        mean, std = np.mean(draws, axis=0), np.std(draws, axis=0)
         rows.append([f"{size:,}", f"{mean[0]:.3f} ± {std[0]:.3f}", f"{mean[1]:.6f} ± {std[1]:.6f}"])
-    print(format_table(["N a half (training images)", "FID, 5 draws", "KID, 5 draws"], rows, given.format))
+    print(format_table(["N a half (training images)", "FID, 5 draws", "KID, 5 draws"], rows, args.format))
     print(f"\nnetwork: {network.protocol()}")
     for problem in fails:
         print(f"FAILED: {problem}")

@@ -1,10 +1,9 @@
 """How fast is the input pipeline?   python benchmarks/pipeline.py --data=RECORDS
 
-Images a second of `training_batches`, and where its time goes: each part alone in the same tf.data frame, a bare
-tf.data that only decodes random crops, and a PIL loader as AttnGAN's (open, random crop, mirror; its resizing is done
-by the converter here). Images/s by the clock is what a run gets and falls when other processes take the cores; CPU
-seconds per 1,000 images, over all threads, hardly depend on them, and all cores ÷ that is what a quiet machine gives at
-best.
+Images a second of `training_batches` and of its parts: each part alone in the same tf.data frame, a bare tf.data
+pipeline that only decodes random crops, and a PIL loader as AttnGAN's (open, random crop, mirror; here the converter
+has done its resizing). Images/s by the clock fall when other processes take the cores. CPU seconds per 1,000 images,
+over all threads, hardly depend on other processes; cores ÷ CPU seconds bounds the rate on a quiet machine.
 """
 
 import functools
@@ -36,14 +35,14 @@ CORES = len(os.sched_getaffinity(0))
 
 
 def in_tf_data(sample: Callable, batch: int) -> tf.data.Dataset:
-    """`sample(position)` for all positions, as `training_batches` runs its own."""
+    """`sample(position)` for all positions, in the frame of `training_batches`."""
     data = tf.data.Dataset.range(np.iinfo(np.int64).max)
     data = data.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return data.batch(batch, drop_remainder=True).prefetch(2)
 
 
 def bare(split: pipeline.Split, size: int, ratio: int, position: tf.Tensor) -> tf.Tensor:
-    """A random crop while decoding, and nothing else."""
+    """Decodes a random crop and does nothing else."""
     index = tf.cast(position % len(split.names), tf.int32)
     room = tf.constant(split.height)[index] // ratio - size, tf.constant(split.width)[index] // ratio - size
     offset = [tf.random.uniform([], 0, limit + 1, tf.int32) for limit in room]

@@ -1,14 +1,14 @@
 """The GAN's training step: images/s, multiplications, share of the convolution peak.   python benchmarks/train_step.py
 
-For each --batch and --precision a row for the whole step and one for each part of it, then what each rewrite of the
-mathematics gains over its plain form. All are called in turns, so that whatever else the machine does meets all alike;
+Prints, for each --batch and --precision, a row for the whole step and one for each part, then the gain of each rewrite
+of the mathematics over its plain form. All are called in turns, so that other load on the machine affects all alike;
 times are medians, with the fastest beside. CPU seconds are those of all threads of this process: they hardly change
-when other programs take the cores, and cores ÷ CPU seconds is what a quiet machine gives at best. Random images,
+when other programs take the cores, and cores ÷ CPU seconds bounds the rate on a quiet machine. Random images,
 captions and weights; --data=RECORDS times the input pipeline, too.
 
-Multiplications are counted on the step's own graph, those operations that its results need: convolutions, their two
-gradients, and matrix products, taps on padding included, one multiplication and addition = 2 FLOP; the text encoder's
-recurrence (below 0.02 %) and all elementwise work are left out. So the count is of what is computed, rewrites included.
+Multiplications are counted on the step's own graph, so rewrites are included: the convolutions, their two gradients and
+the matrix products that its results need, taps on padding included; one multiplication and addition = 2 FLOP. The text
+encoder's recurrence (below 0.02 %) and all elementwise work are left out.
 The peak is the fastest of three large 3×3 convolutions, forward, in the same run and type.
 """
 
@@ -56,7 +56,7 @@ GPUS = tf.config.list_physical_devices("GPU")
 
 
 def multiplications(graph: tf.Graph) -> int:
-    """Of the convolutions and matrix products in a function's graph that its outputs and side effects need."""
+    """Multiplications of the convolutions and matrix products that a graph's outputs and side effects need."""
     needed, waiting = set(), [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
     while waiting:
         op = waiting.pop()
@@ -67,7 +67,7 @@ def multiplications(graph: tf.Graph) -> int:
 
 
 def op_multiplications(op: tf.Operation) -> int:
-    """Of one operation. Raises ValueError where a shape that it needs is unknown."""
+    """Multiplications of one operation. Raises ValueError if a shape is unknown."""
 
     def size(tensor):
         if not tensor.shape.is_fully_defined():
@@ -91,12 +91,12 @@ def op_multiplications(op: tf.Operation) -> int:
 
 
 def compiled(function: Callable, jit: bool) -> Callable:
-    """`function` (no arguments, tensors or None) as a graph that returns it all: what is not returned is not made."""
+    """`function` (no arguments, tensors or None) as a graph that returns all of its results, so that none is pruned."""
     return tf.function(lambda: [value for value in tf.nest.flatten(function()) if value is not None], jit_compile=jit)
 
 
 def waiting(graph: Callable) -> Callable:
-    """A call of it that waits for the device."""
+    """A call of the graph that waits for the device."""
 
     def call():
         graph()
@@ -106,7 +106,7 @@ def waiting(graph: Callable) -> Callable:
 
 
 def in_turns(calls: dict[str, Callable], repeats: int) -> dict[str, tuple[list[float], list[float]]]:
-    """Wall and CPU seconds of each call of each, one after the other in every round, after one that compiles."""
+    """Wall and CPU seconds of each function's calls, in turns in every round, after one call that compiles."""
     times = {name: ([], []) for name in calls}
     for number in range(repeats + 1):
         for name, call in calls.items():
@@ -153,7 +153,7 @@ def convolution_peak(dtype: tf.DType, repeats: int) -> tuple[float, float]:
 
 
 def random_batch(config: TrainConfig) -> dict[str, tf.Tensor]:
-    """What `training_batches` would give: images, captions of 8 to 18 words, all of different classes."""
+    """A batch like those of `training_batches`: images, captions of 8 to 18 words, all of different classes."""
     random, batch = np.random.default_rng(0), config.schedule.batch
     return {
         "image": tf.constant(
@@ -167,7 +167,7 @@ def random_batch(config: TrainConfig) -> dict[str, tf.Tensor]:
 
 
 def parts_of(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, Callable]:
-    """The step and its parts, as functions of nothing that return what they compute."""
+    """The step and its parts, as functions without arguments that return their results."""
     inputs = gan.inputs(batch)
     fake = gan.generate(inputs).image
     d_weights, g_weights = gan.discriminator.trainable_variables, gan.generator.trainable_variables
@@ -202,7 +202,7 @@ def parts_of(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, Callable]:
 
 
 def counted(graph: Callable, batch: int) -> float | None:
-    """Multiplications per image of a `compiled` function; None where they cannot be counted."""
+    """Multiplications per image of a `compiled` function; None if they cannot be counted."""
     try:
         return multiplications(graph.get_concrete_function().graph) / batch
     except ValueError as error:
@@ -211,7 +211,7 @@ def counted(graph: Callable, batch: int) -> float | None:
 
 
 def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, tuple[Callable, Callable]]:
-    """Name → (plain form, ours), forward and gradients, at the sizes of stage 3 and of the discriminator."""
+    """Name → (plain form, rewrite), forward and gradients, at the sizes of stage 3 and of the discriminator."""
     dtype = tf.as_dtype(gan.generator.compute_dtype)
     side, ngf, c, count = config.model.image_size // 2, config.model.ngf, config.model.c_dim, config.schedule.batch
     maps, grown = 2 * ngf, 2 * ngf + config.model.dense_depth * config.model.dense_growth
@@ -343,7 +343,7 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
 
 
 def pipeline_row(config: TrainConfig, data: str, repeats: int) -> tuple[list[float], list[float]]:
-    """Wall and CPU seconds of a batch of the input pipeline, by itself."""
+    """Wall and CPU seconds of a batch of the input pipeline alone."""
     max_size = records.read_manifest(data)["image"]["max_size"]
     batches = iter(
         pipeline.training_batches(
@@ -367,59 +367,59 @@ def pipeline_row(config: TrainConfig, data: str, repeats: int) -> tuple[list[flo
 def main(argv: list[str]) -> int:
     """Prints the tables."""
     del argv
-    given = flags.FLAGS
+    args = flags.FLAGS
     tf.get_logger().setLevel("ERROR")  # it warns of many graphs
     device = (
         ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in GPUS)
         or f"CPU, {CORES} cores"
     )
     print(
-        f"S = {given.image_size}, TensorFlow {tf.__version__}, {device}{', XLA' if given.jit_compile else ''}; "
-        f"{given.repeats} rounds in turns, median (fastest)\n",
+        f"S = {args.image_size}, TensorFlow {tf.__version__}, {device}{', XLA' if args.jit_compile else ''}; "
+        f"{args.repeats} rounds in turns, median (fastest)\n",
         flush=True,
     )
     rows, rewritten = [], []
 
     def note(kind, **row):
-        if given.jsonl:
-            with open(given.jsonl, "a", encoding="utf-8") as file:
+        if args.jsonl:
+            with open(args.jsonl, "a", encoding="utf-8") as file:
                 file.write(
                     json.dumps(
                         {
                             "kind": kind,
-                            "image_size": given.image_size,
+                            "image_size": args.image_size,
                             "tensorflow": tf.__version__,
                             "device": device,
-                            "jit_compile": given.jit_compile,
+                            "jit_compile": args.jit_compile,
                             **row,
                         }
                     )
                     + "\n"
                 )
 
-    for precision in given.precision:
+    for precision in args.precision:
         dtype = tf.as_dtype(precision.removeprefix("mixed_"))
-        peak, peak_cpu = convolution_peak(dtype, given.repeats)
+        peak, peak_cpu = convolution_peak(dtype, args.repeats)
         note("peak", precision=precision, flops=peak, flops_by_cpu=peak_cpu)
         rows.append(
             f"| **{precision}**: convolution peak | | | | | | {peak / 1e12:.2f} | {peak_cpu / 1e12:.2f} | 100 | |"
         )
-        for number in map(int, given.batch):
-            config = TrainConfig.of(image_size=given.image_size, batch=number, precision=precision)
+        for number in map(int, args.batch):
+            config = TrainConfig.of(image_size=args.image_size, batch=number, precision=precision)
             gan = Gan(config, build.build_text_encoder(VOCABULARY, 1.0, 1, 2.0))
             batch = random_batch(config)
             parts = parts_of(gan, batch)
-            if not given.parts:
+            if not args.parts:
                 parts = {"whole step": parts["whole step"]}
-            graphs = {name: compiled(part, given.jit_compile) for name, part in parts.items()}
+            graphs = {name: compiled(part, args.jit_compile) for name, part in parts.items()}
             calls = {name: waiting(graph) for name, graph in graphs.items()}
             calls["whole step"]()
             peak_bytes(reset=True)  # now of the step alone
             calls["whole step"]()
             memory = peak_bytes()
-            times = in_turns(calls, given.repeats)
-            if given.data and given.parts:
-                times["input pipeline"] = pipeline_row(config, given.data, given.repeats)
+            times = in_turns(calls, args.repeats)
+            if args.data and args.parts:
+                times["input pipeline"] = pipeline_row(config, args.data, args.repeats)
             for name, (wall, cpu) in times.items():
                 count = counted(graphs[name], number) if name in graphs else 0
                 median, fastest, cpu_median = statistics.median(wall), min(wall), statistics.median(cpu)
@@ -447,14 +447,14 @@ def main(argv: list[str]) -> int:
                     multiplications=count,
                     peak_bytes=memory if whole else None,
                 )
-            if given.rewrites and number == int(given.batch[0]):
+            if args.rewrites and number == int(args.batch[0]):
                 pairs = rewrites_of(config, gan, batch)
                 graphs = {
-                    f"{form}{name}": compiled(function, given.jit_compile)
+                    f"{form}{name}": compiled(function, args.jit_compile)
                     for name, pair in pairs.items()
                     for form, function in zip("-+", pair)
                 }
-                times = in_turns({name: waiting(graph) for name, graph in graphs.items()}, given.repeats)
+                times = in_turns({name: waiting(graph) for name, graph in graphs.items()}, args.repeats)
                 for name in pairs:
                     plain, ours = (counted(graphs[form + name], number) or 0 for form in "-+")
                     before, after = times[f"-{name}"], times[f"+{name}"]

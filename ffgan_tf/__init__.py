@@ -4,10 +4,10 @@
     model = ffgan_tf.load("runs/cub")
     images = model.generate("a small yellow bird", count=4, seed=1)  # uint8 (4, 256, 256, 3)
 
-The names in `__all__` are imported when they are first used: `import ffgan_tf` alone loads neither TensorFlow nor
-NumPy. It settles which Keras `tf.keras` means, though. The code is written to the Keras 2 API: TensorFlow up to 2.15
-carries it, later ones take it from `tf-keras` when `TF_USE_LEGACY_KERAS=1` is set *before* TensorFlow is imported. On
-2.15 that variable breaks the import, so it is set only where it is needed.
+The names in `__all__` are imported on first use: `import ffgan_tf` alone loads neither TensorFlow nor NumPy. It does
+choose Keras: the code is written to the Keras 2 API, which TensorFlow up to 2.15 contains and later versions take from
+`tf-keras` if `TF_USE_LEGACY_KERAS=1` is set *before* TensorFlow is imported. On 2.15 that variable breaks the import,
+so it is set only where it is needed.
 """
 
 import importlib.util
@@ -91,11 +91,11 @@ def __dir__() -> list[str]:
 
 
 def _tensorflow_version() -> tuple[int, int] | None:
-    """(2, 15) and the like of the TensorFlow that `import tensorflow` takes, without importing it; None: none."""
+    """The version, such as (2, 15), of the installed TensorFlow, without importing it; None if there is none."""
     spec = importlib.util.find_spec("tensorflow")
     if spec is None or spec.origin is None:
         return None
-    # Its metadata lie beside it. importlib.metadata would look through all of sys.path and load half the library.
+    # The metadata are beside the package. importlib.metadata would search all of sys.path and load half the library.
     for name in os.listdir(os.path.dirname(os.path.dirname(spec.origin))):
         match = re.match(r"(?:tensorflow(?:_cpu|_macos|_intel)?|tf_nightly)-(\d+)\.(\d+)\..*\.dist-info$", name)
         if match:

@@ -2,10 +2,10 @@
 
     python -m ffgan_tf.colour_agreement --run=runs/demo --labels=demo_data/birds/colours.csv
 
-Draws images of test sentences with a trained run and lets a small probe name the colour of the bird or flower. The
-colour wanted is that of the photograph which the sentence belongs to, from --labels: a CSV with the columns image and
-colour (ffgan_tf.make_demo_dataset writes one). The probe is fitted on the train split's real images; how often it is
-right on the test split's is reported beside the figure, and so is chance. One JSON line goes to RUN/metrics.jsonl.
+Generates images of test sentences with a trained run; a small probe predicts the colour of the bird or flower. The
+expected colour is that of the sentence's photograph, from --labels: a CSV with the columns image and colour
+(ffgan_tf.make_demo_dataset writes one). The probe is fitted on the train split's real images; the report has its
+accuracy on the test split's, and chance. One JSON line goes to RUN/metrics.jsonl.
 Exit codes: 0 done, 2 something is for you to fix.
 """
 
@@ -24,17 +24,17 @@ def define_flags() -> None:
     flags.DEFINE_string("labels", "", "CSV with the columns image and colour.")
     flags.DEFINE_string("data", "", "Folder of the converted data set; default: the run's own.")
     flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
-    flags.DEFINE_integer("num_samples", 0, "Images to draw; 0: one for each test image.", 0, INT32)
+    flags.DEFINE_integer("num_samples", 0, "Images to generate; 0: one for each test image.", 0, INT32)
     flags.DEFINE_integer("seed", 1, "Seed of the noise and of the choice of captions.", 0, INT32)
-    flags.DEFINE_integer("batch", 32, "Images that are computed at once.", 1, 65536)
-    flags.DEFINE_string("sheet", "", "PNG of images sorted by the colour wanted; default RUN/samples/colours.png.")
+    flags.DEFINE_integer("batch", 32, "Images in a batch.", 1, 65536)
+    flags.DEFINE_string("sheet", "", "PNG of images sorted by expected colour; default RUN/samples/colours.png.")
 
 
 PER_COLOUR = 10  # images of each colour on the sheet
 
 
 def tables(report: dict) -> str:
-    """The figures for people: overall, then by colour with what was found instead."""
+    """The figures as tables: overall, then by expected and predicted colour."""
     from ffgan_tf.evaluation.report import format_table
 
     rows = []
@@ -44,33 +44,35 @@ def tables(report: dict) -> str:
         rows.append([label, f"{detail['accuracy']:.3f}", f"{low:.3f} to {high:.3f}", f"{detail['count']:,}"])
     detail = report["generated_detail"]
     rows.append([f"chance, 1 of {len(detail['colours'])}", f"{detail['chance']:.3f}", "", ""])
-    rows.append(["chance, colours as often as found", f"{detail['chance_matched']:.3f}", "", ""])
-    overall = format_table(["colour agreement", "", "95 % interval", "pictures"], rows, "text")
+    rows.append(["chance, colours as often as predicted", f"{detail['chance_matched']:.3f}", "", ""])
+    overall = format_table(["colour agreement", "", "95 % interval", "images"], rows, "text")
     colours = detail["colours"]
     by_colour = [
         [colour, f"{detail['per_colour'][colour]:.2f}", *map(str, detail["confusion"][i])]
         for i, colour in enumerate(colours)
         if detail["counts"][colour]
     ]
-    return overall + "\n\n" + format_table(["wanted \\ found", "agrees", *colours], by_colour, "text")
+    return overall + "\n\n" + format_table(["expected \\ predicted", "agrees", *colours], by_colour, "text")
 
 
-def colour_sheet(images: np.ndarray, wanted: list[str], found: list[str]) -> np.ndarray:
-    """The first images of each wanted colour, a row each, with the colour found beneath: (H, W, 3) uint8."""
+def colour_sheet(images: np.ndarray, expected: list[str], predicted: list[str]) -> np.ndarray:
+    """The first images of each expected colour, a row each, with the predicted colour beneath: (H, W, 3) uint8."""
     from ffgan_tf.utils.grid import grid
 
     rows, notes = [], []
-    for colour in sorted(set(wanted)):
-        chosen = [i for i, name in enumerate(wanted) if name == colour][:PER_COLOUR]
+    for colour in sorted(set(expected)):
+        chosen = [i for i, name in enumerate(expected) if name == colour][:PER_COLOUR]
         blank = [np.full_like(images[0], 255)] * (PER_COLOUR - len(chosen))
         rows += [*images[chosen], *blank]
-        notes += [f"{colour}: {'agrees' if found[i] == colour else found[i]}" for i in chosen] + [""] * len(blank)
+        notes += [f"{colour}: {'agrees' if predicted[i] == colour else predicted[i]}" for i in chosen] + [""] * len(
+            blank
+        )
     return grid(np.stack(rows), notes, PER_COLOUR)
 
 
 def main(argv: list[str]) -> int:
-    """Loads the run, draws, measures, reports."""
-    given = flags.FLAGS
+    """Loads the run, generates images, measures, reports."""
+    args = flags.FLAGS
     del argv
     from ffgan_tf.data import records
     from ffgan_tf.data.captions import Vocabulary
@@ -81,11 +83,11 @@ def main(argv: list[str]) -> int:
     from ffgan_tf.utils.files import check_writable, write_atomic
     from ffgan_tf.utils.grid import png
 
-    if Path(given.run).is_dir():  # before the work, not after
-        check_writable(Path(given.run) / "metrics.jsonl")
-        check_writable(given.sheet or Path(given.run) / "samples" / "colours.png", "--sheet" if given.sheet else "")
-    run = load_run(given.run, step=given.step, batch=given.batch)
-    data = given.data or run.config.data
+    if Path(args.run).is_dir():  # before the work, not after
+        check_writable(Path(args.run) / "metrics.jsonl")
+        check_writable(args.sheet or Path(args.run) / "samples" / "colours.png", "--sheet" if args.sheet else "")
+    run = load_run(args.run, step=args.step, batch=args.batch)
+    data = args.data or run.config.data
     records.read_manifest(data)
     check_same_vocabulary(
         Vocabulary.load(Path(data) / records.VOCABULARY),
@@ -101,16 +103,16 @@ def main(argv: list[str]) -> int:
     result = evaluate_colours(
         generate,
         data,
-        given.labels,
+        args.labels,
         run.config.model.image_size,
-        given.num_samples,
-        given.seed,
+        args.num_samples,
+        args.seed,
         run.folder / "colour_probe.npz",
     )
-    report = {**result.report, "run": str(run.folder), "step": run.step, "data": str(data), "labels": given.labels}
+    report = {**result.report, "run": str(run.folder), "step": run.step, "data": str(data), "labels": args.labels}
     append_json_line(run.folder / "metrics.jsonl", report)
-    sheet = Path(given.sheet or run.folder / "samples" / "colours.png")
-    write_atomic(sheet, png(colour_sheet(result.images, result.wanted, result.found)))
+    sheet = Path(args.sheet or run.folder / "samples" / "colours.png")
+    write_atomic(sheet, png(colour_sheet(result.images, result.expected, result.predicted)))
     print(tables(report))
     print(f"\nstep {run.step:,}; images by colour in {sheet}; one line in {run.folder / 'metrics.jsonl'}")
     return 0

@@ -1,6 +1,6 @@
-"""What depends on the versions of TensorFlow, Keras and tensorflow-addons, or reaches into their private parts.
+"""Code that depends on the versions of TensorFlow, Keras and tensorflow-addons, or on their private parts.
 
-The only module that calls names of Keras's with a leading underscore (those of TF 2.15's Keras and of tf-keras 2.21).
+No other module uses names of Keras's with a leading underscore (those of TF 2.15's Keras and of tf-keras 2.21).
 """
 
 import contextlib
@@ -29,10 +29,10 @@ def require_addons(feature: str):
 
 @contextlib.contextmanager
 def plain_lstm(*layers: Any) -> Iterator[None]:
-    """Keras's LSTM `layers`, called inside, are traced as the plain loop over the words alone.
+    """Makes Keras trace its LSTM `layers`, inside this context, as the plain loop over words only.
 
-    Keras otherwise traces each a second time for cuDNN, with its gradient, and lets the graph choose when it runs: a
-    second of start-up. Only for machines without a GPU, and for graphs that are only run forwards.
+    Otherwise Keras also traces each for cuDNN, with its gradient, and lets the graph choose at run time: a second of
+    start-up. Only for machines without a GPU, and for graphs that only run forwards.
     """
     before = [layer._could_use_gpu_kernel for layer in layers]
     for layer in layers:
@@ -45,7 +45,7 @@ def plain_lstm(*layers: Any) -> Iterator[None]:
 
 
 def require_keras_2(keras: Any) -> None:
-    """Raises UserError where `tf.keras` is Keras 3: TensorFlow 2.16 or later was imported before ffgan_tf."""
+    """Raises UserError if `tf.keras` is Keras 3: TensorFlow 2.16 or later was imported before ffgan_tf."""
     version = getattr(keras, "__version__", "2")  # Keras 2's API module has none
     if int(version.split(".")[0]) >= 3:
         raise UserError(
@@ -56,7 +56,7 @@ def require_keras_2(keras: Any) -> None:
 
 
 def child_layers(layer: tf.keras.layers.Layer) -> Iterator[tf.keras.layers.Layer]:
-    """The layers directly below a layer or model, in order of creation; public walks give no paths, or attributes'."""
+    """The layers directly below a layer or model, in order of creation, which no public walk gives."""
     return layer._flatten_layers(recursive=False, include_self=False)
 
 
@@ -66,14 +66,14 @@ def all_layers(layer: tf.keras.layers.Layer) -> Iterator[tf.keras.layers.Layer]:
 
 
 class FusedAdam(tf.keras.optimizers.Adam):
-    """Keras's Adam by TensorFlow's own kernel: the same formula and the same variables, so checkpoints are alike.
+    """Keras's Adam by TensorFlow's own kernel: the same formula and variables, so checkpoints are interchangeable.
 
-    Keras spells the update out in a dozen operations, each of which reads and writes all of the discriminator's 72
-    million weights: on a CPU at batch 4 that is several per cent of a training step.
+    Keras's update takes a dozen operations, each of which reads and writes all of the discriminator's 72 million
+    weights: several per cent of a training step on a CPU at batch 4.
     """
 
     def update_step(self, gradient, variable):
-        """One dense variable's update; sparse gradients (none here) go Keras's way."""
+        """Updates one dense variable; sparse gradients (none here) take Keras's update."""
         if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
             return super().update_step(gradient, variable)
         index, step = self._index_dict[self._var_key(variable)], tf.cast(self.iterations + 1, variable.dtype)
@@ -95,10 +95,10 @@ class FusedAdam(tf.keras.optimizers.Adam):
 
 
 class BatchNormalization(tf.keras.layers.BatchNormalization):
-    """Keras's batch normalisation with one moving variance: the unbiased one, n / (n − 1) times the batch's.
+    """Keras's batch normalisation whose moving variance is always the unbiased one, n / (n − 1) times the batch's.
 
-    TensorFlow's fused kernel, which serves maps (B, H, W, C), keeps that one; Keras's own form, which serves vectors
-    (B, C), float64 and synchronised statistics, keeps the batch's. Outputs in training do not depend on it.
+    TensorFlow's fused kernel, for maps (B, H, W, C), keeps the unbiased one; Keras's own form, for vectors (B, C),
+    float64 and synchronised statistics, keeps the batch's. Outputs in training do not depend on it.
     """
 
     def call(self, inputs, training=None):

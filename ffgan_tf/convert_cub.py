@@ -17,7 +17,7 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "captions_pickle",
         None,
-        "AttnGAN's captions.pickle, for a text encoder that was released with it: gives vocabulary and token ids.",
+        "AttnGAN's captions.pickle, to use a text encoder that was released with it: gives vocabulary and token ids.",
     )
     converter_flags.define("cub")
 

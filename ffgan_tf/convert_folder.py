@@ -2,10 +2,10 @@
 
     python -m ffgan_tf.convert_folder --folder=ROOT --out=DIR --test_ratio=0.1
 
-Each image has its captions beside it in a text file of the same name, one a line: the first ten are used, or
---captions_per_image. Subfolders are classes; images in ROOT itself are a class each. The test split is given by
---test_list (a file of names relative to ROOT, one a line) or drawn by --test_ratio and --seed. Exit codes: 0 done, 2
-something is for you to fix.
+Each image has its captions beside it in a text file of the same name, one a line; the first ten are used, or
+--captions_per_image. Subfolders are classes; images in ROOT itself are a class each. --test_list (a file of names
+relative to ROOT, one a line) names the test split, or --test_ratio and --seed draw it. Exit codes: 0 done, 2 something
+is for you to fix.
 """
 
 from absl import flags
@@ -24,7 +24,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "captions_per_image",
         CAPTIONS_PER_IMAGE,
-        "Lines of a caption file that are used, from the first on.",
+        "Captions to read from a file, from the first line on.",
         lower_bound=1,
     )
     flags.DEFINE_integer("seed", 0, "Draws the test split of --test_ratio.")

@@ -3,10 +3,10 @@
 ROOT holds the published files: jpg/image_XXXXX.jpg, imagelabels.mat and text_c10/class_XXXXX/image_XXXXX.txt. Classes
 1-20 become the test split, 21-102 the training split.
 
-With --source=tfds the images and labels come through tensorflow-datasets (oxford_flowers102, which must have been
-prepared, or is with --download); the captions still come from ROOT/text_c10. With --captions_pickle, ROOT also holds
-{train,test}/filenames.pickle, the order that AttnGAN's captions.pickle has. Exit codes: 0 done, 2 something is for you
-to fix.
+With --source=tfds the images and labels come from tensorflow-datasets (oxford_flowers102, already prepared, or fetched
+by --download); the captions still come from ROOT/text_c10. With --captions_pickle, ROOT also holds
+{train,test}/filenames.pickle, the order of AttnGAN's captions.pickle. Exit codes: 0 done, 2 something is for you to
+fix.
 """
 
 from absl import flags
@@ -24,8 +24,8 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "captions_pickle",
         None,
-        "AttnGAN's captions.pickle for flowers, for a text encoder that was released with it: its vocabulary and token "
-        "ids are used. ROOT/{train,test}/filenames.pickle of the same publication say whose they are.",
+        "AttnGAN's captions.pickle for flowers, to use a text encoder that was released with it: gives vocabulary and "
+        "token ids, in the order of ROOT/{train,test}/filenames.pickle of the same publication.",
     )
     converter_flags.define("oxford102")
 

@@ -77,14 +77,14 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "image_size", 0, "Side S of --data's crops; default: that of the run's images, or of --images.", 0, 4096
     )
-    flags.DEFINE_integer("batch", 32, "Images that are computed at once.", 1, 65536)
+    flags.DEFINE_integer("batch", 32, "Images in a batch.", 1, 65536)
     flags.DEFINE_integer("seed", SEED, "Seed of the noise and of every random choice of the scores.", 0, INT32)
-    flags.DEFINE_string("cache_dir", CACHE, "Folder for features, under digests of what they were made from.")
+    flags.DEFINE_string("cache_dir", CACHE, "Folder for features, named by digests of network and images.")
     flags.DEFINE_string("output", "", "File that the JSON line is appended to; default: RUN/metrics.jsonl.")
     flags.DEFINE_integer(
         "variety", 0, "Images of each of --variety_sentences, for the variety within one sentence; 0: off.", 0, 1000
     )
-    flags.DEFINE_integer("variety_sentences", 100, "Captions of the reference that --variety takes.", 1, INT32)
+    flags.DEFINE_integer("variety_sentences", 100, "Captions of the reference for --variety.", 1, INT32)
     flags.DEFINE_enum("format", "text", ("text", "md", "latex"), "Form of the tables.")
     flags.DEFINE_boolean("compare_to_paper", False, "Print the paper's Table 2 with this evaluation's row.")
     flags.DEFINE_enum(
@@ -93,157 +93,157 @@ def define_flags() -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Checks what was asked before TensorFlow is loaded; evaluates; reports."""
-    given = flags.FLAGS
+    """Checks the flags before TensorFlow is loaded, then evaluates and reports."""
+    args = flags.FLAGS
     del argv
-    protocol = get_protocol(given.protocol)
-    _check(given, protocol)
-    _check_places(given)
-    steps = _steps(given)
+    protocol = get_protocol(args.protocol)
+    _check(args, protocol)
+    _check_places(args)
+    steps = _steps(args)
     evaluated = []
-    for report, dataset in _evaluate(given, protocol, steps):
-        _write(given, report)
+    for report, dataset in _evaluate(args, protocol, steps):
+        _write(args, report)
         evaluated.append((report, dataset))
-    _print(given, [report for report, _ in evaluated], evaluated[-1][1])
+    _print(args, [report for report, _ in evaluated], evaluated[-1][1])
     return 0
 
 
-def _steps(given: flags.FlagValues) -> Sequence[int | None]:
+def _steps(args: flags.FlagValues) -> Sequence[int | None]:
     """The checkpoints to evaluate, ascending; [None] is the newest of --run, or --images."""
-    if not given.steps:
-        return [given.step]
+    if not args.steps:
+        return [args.step]
     from ffgan_tf.run.checkpoints import Checkpoints
 
-    kept = Checkpoints(Path(given.run) / "checkpoints").steps()
-    if given.steps == ["all"]:
+    kept = Checkpoints(Path(args.run) / "checkpoints").steps()
+    if args.steps == ["all"]:
         if not kept:
-            raise UserError(f"--steps=all: {given.run} has no checkpoint. Fix: train first.")
+            raise UserError(f"--steps=all: {args.run} has no checkpoint. Fix: train first.")
         return kept
-    if not all(step.isdecimal() for step in given.steps):
-        raise UserError(f"--steps={','.join(given.steps)}: not numbers. Fix: --steps=all, or --steps=250,500")
-    steps = sorted({int(step) for step in given.steps})
+    if not all(step.isdecimal() for step in args.steps):
+        raise UserError(f"--steps={','.join(args.steps)}: not numbers. Fix: --steps=all, or --steps=250,500")
+    steps = sorted({int(step) for step in args.steps})
     if missing := [str(step) for step in steps if step not in kept]:
         raise UserError(
-            f"--steps={','.join(given.steps)}: {given.run} has no checkpoint of {', '.join(missing)} (it "
+            f"--steps={','.join(args.steps)}: {args.run} has no checkpoint of {', '.join(missing)} (it "
             f"has {', '.join(map(str, kept)) or 'none'})."
         )
     return steps
 
 
-def _check_places(given: flags.FlagValues) -> None:
-    """Raises UserError where a result could not be written: before hours of work, not after."""
-    check_writable(Path(given.cache_dir).expanduser(), "--cache_dir", folder=True)
-    if given.output:
-        check_writable(given.output, "--output")
-    if given.run and Path(given.run).is_dir():
-        check_writable(Path(given.run) / "tensorboard", folder=True)
-        if not given.output:
-            check_writable(Path(given.run) / "metrics.jsonl")
+def _check_places(args: flags.FlagValues) -> None:
+    """Raises UserError if a result could not be written, before hours of work instead of after."""
+    check_writable(Path(args.cache_dir).expanduser(), "--cache_dir", folder=True)
+    if args.output:
+        check_writable(args.output, "--output")
+    if args.run and Path(args.run).is_dir():
+        check_writable(Path(args.run) / "tensorboard", folder=True)
+        if not args.output:
+            check_writable(Path(args.run) / "metrics.jsonl")
 
 
-def _check(given: flags.FlagValues, protocol: Protocol) -> None:
-    if bool(given.run) == bool(given.images):
+def _check(args: flags.FlagValues, protocol: Protocol) -> None:
+    if bool(args.run) == bool(args.images):
         raise UserError("name what to evaluate: --run=DIR, or --images=FOLDER (not both).")
-    if given.reference and (given.data or given.run):
+    if args.reference and (args.data or args.run):
         raise UserError(
             "--reference goes with --images alone; a run's reference, and --data's, are the data set's real images."
         )
-    if (given.step is not None or given.steps) and not given.run:
+    if (args.step is not None or args.steps) and not args.run:
         raise UserError("--step and --steps name checkpoints of --run.")
-    if given.step is not None and given.steps:
+    if args.step is not None and args.steps:
         raise UserError("--step or --steps, not both.")
-    if given.damsm and not given.run:
+    if args.damsm and not args.run:
         raise UserError("--damsm needs --run: R-precision asks for the captions that images were made from.")
-    if given.variety and not given.run:
+    if args.variety and not args.run:
         raise UserError("--variety needs --run: it asks for several images of one sentence.")
-    if given.variety == 1:
+    if args.variety == 1:
         raise UserError("--variety=1: one image has no variety. Fix: --variety=10")
-    if given.damsm_trunk_weights and not given.damsm:
+    if args.damsm_trunk_weights and not args.damsm:
         raise UserError("--damsm_trunk_weights without --damsm: name the DAMSM that was trained on them.")
-    if not (given.inception or protocol.network):
+    if not (args.inception or protocol.network):
         raise UserError(
             f"--protocol={protocol.name} needs a network: --inception=stackgan_birds (CUB) or "
             "--inception=stackgan_flowers (Oxford-102), with --inception_weights."
         )
-    if given.is_weights and not given.is_inception:
+    if args.is_weights and not args.is_inception:
         raise UserError("--is_weights without --is_inception: name the network that they are of.")
 
 
-def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: Sequence[int | None]) -> Iterator[tuple[dict, str]]:
-    """The report of each step, with the data set's name."""
+def _evaluate(args: flags.FlagValues, protocol: Protocol, steps: Sequence[int | None]) -> Iterator[tuple[dict, str]]:
+    """Yields the report of each step with the data set's name."""
     from ffgan_tf.evaluation.inception.networks import load_network
 
     notes: list[str] = []
-    data, image_size, dataset, batch = given.data, given.image_size, given.dataset or "", given.batch
+    data, image_size, dataset, batch = args.data, args.image_size, args.dataset or "", args.batch
 
     def run_at(step):
         from ffgan_tf.run.sampler import load_run
 
-        return load_run(given.run, step=step, ema=protocol.weights == "ema", batch=batch)
+        return load_run(args.run, step=step, ema=protocol.weights == "ema", batch=batch)
 
     images: Images
-    run = run_at(steps[0]) if given.run else None
+    run = run_at(steps[0]) if args.run else None
     if run:
         data, image_size = data or run.config.data, image_size or run.config.model.image_size
         if image_size != run.config.model.image_size:
             raise UserError(f"--image_size={image_size}: the run makes images of {run.config.model.image_size}.")
     else:
-        images = folder = FolderImages(given.images, "images", given.num_samples, given.seed)
+        images = folder = FolderImages(args.images, "images", args.num_samples, args.seed)
         if len(folder.sizes) > 1:
             notes.append(f"--images holds images of {len(folder.sizes)} sizes; each was resized by itself.")
         if data and protocol.reference_split:
             image_size = image_size or _only_size(folder)
     reference: Images | None = None
-    if given.reference:
-        reference = FolderImages(given.reference, "reference")
+    if args.reference:
+        reference = FolderImages(args.reference, "reference")
     elif data and protocol.reference_split:
         reference = records = RecordImages(
-            data, protocol.reference_split, image_size, protocol.reference_crop, seed=given.seed
+            data, protocol.reference_split, image_size, protocol.reference_crop, seed=args.seed
         )
         dataset = dataset or records.data_name
     elif not run:
         notes.append("no reference (--reference or --data): the Inception Score alone.")
-    if given.variety and not isinstance(reference, RecordImages):
+    if args.variety and not isinstance(reference, RecordImages):
         raise UserError("--variety needs real images of known classes. Fix: a --protocol whose reference is --data's.")
     retrieval = None
-    if given.damsm:
+    if args.damsm:
         from ffgan_tf.evaluation.retrieval import Damsm, retrieval_of
 
         retrieval = retrieval_of(
-            Damsm(given.damsm, given.damsm_trunk_weights), data, protocol, given.num_samples, given.seed
+            Damsm(args.damsm, args.damsm_trunk_weights), data, protocol, args.num_samples, args.seed
         )
 
     def load(name, weights, preprocessing, *flag_names):
-        return load_network(name, weights, given.precision, preprocessing or None, batch, flag_names)
+        return load_network(name, weights, args.precision, preprocessing or None, batch, flag_names)
 
     network = load(
-        given.inception or protocol.network,
-        given.inception_weights,
+        args.inception or protocol.network,
+        args.inception_weights,
         protocol.preprocessing,
         "--inception",
         "--inception_weights",
     )
     is_network = None
-    if given.is_inception:
-        is_network = load(given.is_inception, given.is_weights, "", "--is_inception", "--is_weights")
-    if given.inception and protocol.network and given.inception != protocol.network:
+    if args.is_inception:
+        is_network = load(args.is_inception, args.is_weights, "", "--is_inception", "--is_weights")
+    if args.inception and protocol.network and args.inception != protocol.network:
         notes.append(
-            f"the features are those of `{given.inception}`; protocol {protocol.name} is defined with "
+            f"the features are those of `{args.inception}`; protocol {protocol.name} is defined with "
             f"`{protocol.network}`."
         )
     notes += sorted({each.note for each in (network, is_network) if each and each.note})
-    if given.precision == "bfloat16":
+    if args.precision == "bfloat16":
         notes.append("features in bfloat16: FID moves a little, by how much stands in docs/evaluation.md.")
     for step in steps:
         if run:
             run = run if step == steps[0] else run_at(step)
-            images = run_images(run, data, protocol, given.num_samples, given.seed, batch)
+            images = run_images(run, data, protocol, args.num_samples, args.seed, batch)
         variety = None
-        if given.variety and isinstance(reference, RecordImages):
+        if args.variety and isinstance(reference, RecordImages):
             from ffgan_tf.evaluation.sentence_variety import variety_images
 
             variety = variety_images(
-                run, reference, given.variety_sentences, given.variety, protocol.truncation, given.seed, batch
+                run, reference, args.variety_sentences, args.variety, protocol.truncation, args.seed, batch
             )
         few = []
         if run and protocol.num_samples and images.count < protocol.num_samples:
@@ -258,8 +258,8 @@ def _evaluate(given: flags.FlagValues, protocol: Protocol, steps: Sequence[int |
                 retrieval=retrieval,
                 variety=variety,
                 batch=batch,
-                cache_dir=given.cache_dir,
-                seed=given.seed,
+                cache_dir=args.cache_dir,
+                seed=args.seed,
                 step=run.step if run else None,
                 notes=(*notes, *few),
             ),
@@ -272,42 +272,42 @@ def _only_size(images: FolderImages) -> int:
         width, height = next(iter(images.sizes))
         if width == height:
             return width
-    found = ", ".join(f"{width}x{height}" for width, height in sorted(images.sizes)[:4])
+    sizes = ", ".join(f"{width}x{height}" for width, height in sorted(images.sizes)[:4])
     raise UserError(
-        f"--images holds images of {found}{' …' if len(images.sizes) > 4 else ''}: not one square "
+        f"--images holds images of {sizes}{' …' if len(images.sizes) > 4 else ''}: not one square "
         "size, so the size of --data's crops is open. Fix: --image_size=256, or another."
     )
 
 
-def _write(given: flags.FlagValues, report: dict) -> None:
+def _write(args: flags.FlagValues, report: dict) -> None:
     from ffgan_tf.evaluation.report import append_json_line, write_tensorboard
 
-    output = given.output or (Path(given.run) / "metrics.jsonl" if given.run else "")
+    output = args.output or (Path(args.run) / "metrics.jsonl" if args.run else "")
     if output:
         append_json_line(output, report)
-    if given.run:
-        write_tensorboard(Path(given.run) / "tensorboard", report)
+    if args.run:
+        write_tensorboard(Path(args.run) / "tensorboard", report)
 
 
-def _print(given: flags.FlagValues, reports: list[dict], dataset: str) -> None:
-    """Scores (those of all steps where there are several), what the last report's depend on, notes, Table 2."""
+def _print(args: flags.FlagValues, reports: list[dict], dataset: str) -> None:
+    """Prints the scores (of all steps if there are several), the last report's protocol, notes, and Table 2."""
     from ffgan_tf.evaluation.report import curve_table, format_table, protocol_rows, score_rows
 
     report = reports[-1]
     if len(reports) > 1:
-        print(format_table(*curve_table(reports), given.format))
+        print(format_table(*curve_table(reports), args.format))
     else:
-        print(format_table(["score", "value"], score_rows(report), given.format))
+        print(format_table(["score", "value"], score_rows(report), args.format))
     print()
-    print(format_table(["what it depends on", ""], protocol_rows(report), given.format))
+    print(format_table(["protocol", ""], protocol_rows(report), args.format))
     for note in report["notes"]:
         print(f"note: {note}")
-    if given.compare_to_paper:
+    if args.compare_to_paper:
         header, rows, reasons = table(report, dataset)
         print()
         if len(reports) > 1:
             print(f"step {report['step']}, the last:")
-        print(format_table(header, rows, given.format))
+        print(format_table(header, rows, args.format))
         print("\n".join(reasons))
 
 

@@ -1,9 +1,9 @@
-"""AttnGAN's released text encoder as one of ours:
+"""Imports AttnGAN's released text encoder:
 
     python -m ffgan_tf.import_attngan_encoder text_encoder200.pth captions.pickle --out=DIR
 
-Makes a text encoder for --text_encoder=DIR of AttnGAN's weights and the vocabulary that they came with, both in
-AttnGAN's bird archive. PyTorch is not needed, and nothing in the two files is run. The records must have the same
+Makes a text encoder for --text_encoder=DIR from AttnGAN's weights and their vocabulary, both in
+AttnGAN's bird archive. Needs no PyTorch, and executes nothing in the two files. The records must have the same
 vocabulary: ffgan_tf.convert_cub --captions_pickle=captions.pickle. Exit codes: 0 done, 2 something is for you to fix.
 """
 
@@ -17,12 +17,12 @@ from ffgan_tf.utils.errors import UserError
 
 def define_flags() -> None:
     """The command's flags: not at import, because several commands share names."""
-    flags.DEFINE_string("out", None, "Folder to make of the text encoder.")
-    flags.DEFINE_boolean("overwrite", False, "Replace a text encoder that is there already.")
+    flags.DEFINE_string("out", None, "Folder to write the text encoder to.")
+    flags.DEFINE_boolean("overwrite", False, "Replace a text encoder in that folder.")
 
 
 def main(argv: list[str]) -> int:
-    """Reads, checks, writes."""
+    """Reads, checks and writes."""
     weights, captions = argv[1:]
     out = Path(flags.FLAGS.out)
     if out.exists() and not (flags.FLAGS.overwrite and (out / "encoder.json").is_file()):

@@ -1,9 +1,9 @@
 """Renders the demo data set:   python -m ffgan_tf.make_demo_dataset --out=demo_data/birds
 
-Drawn birds with ten captions each, in the layout in which CUB is published, so that they go through
-ffgan_tf.convert_cub like CUB itself. No download. Train and test classes are disjoint. Beside them lie rendered.json
-(every parameter of every image) and colours.csv (the body's colour, for ffgan_tf.colour_agreement). The same seed gives
-the same bytes, under the same versions of NumPy and Pillow. Exit codes: 0 done, 2 something is for you to fix.
+Drawn birds with ten captions each, in CUB's published layout, so that ffgan_tf.convert_cub converts them like CUB
+itself. No download. Training and test classes are disjoint. Also writes rendered.json (every parameter of every image)
+and colours.csv (the body's colour, for ffgan_tf.colour_agreement). The same seed gives the same bytes, under the same
+versions of NumPy and Pillow. Exit codes: 0 done, 2 something is for you to fix.
 """
 
 from absl import flags
@@ -23,7 +23,7 @@ def define_flags() -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Renders the data set and says how many images it has."""
+    """Renders the data set and prints its counts."""
     del argv
     values = flags.FLAGS
     counts = make_demo_dataset(

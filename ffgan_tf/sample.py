@@ -1,9 +1,9 @@
-"""Images of your own sentences:   python -m ffgan_tf.sample --run=runs/birds --text="a small yellow bird"
+"""Generates images of your own sentences:   python -m ffgan_tf.sample --run=runs/birds --text="a small yellow bird"
 
-Several: --text again, or --text_file with a sentence a line. Writes single PNGs and grid.png with the sentences beneath
-into --out (default RUN/samples/own). Same run, sentence, seed: same image, and the same as
-`ffgan_tf.load(RUN).generate` makes in Python. Words that the run's vocabulary does not have are named in a warning and
-left out; a sentence without any known word is an error.
+Give --text again for more sentences, or --text_file with a sentence a line. Writes single PNGs, and grid.png with the
+sentences below, into --out (default RUN/samples/own). The same run, sentence and seed give the same image, also by
+`ffgan_tf.load(RUN).generate` in Python. A warning names words outside the run's vocabulary, which are left out; a
+sentence without any known word is an error.
 """
 
 import re

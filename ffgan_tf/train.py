@@ -1,6 +1,6 @@
 """Trains the GAN:   python -m ffgan_tf.train --flagfile=experiments/cub.cfg
 
-The recipe is a flag file; flags on the command line beat it. Everything goes into --run: config.json, checkpoints/,
+The recipe is a flag file; flags on the command line override it. Everything goes into --run: config.json, checkpoints/,
 tensorboard/, samples/, log.jsonl. The same command again, or --run=DIR alone, continues where the run stopped; Ctrl-C
 and SIGTERM save first and end with exit code 0. Exit codes: 0 done or stopped, 2 something is for you to fix.
 """

@@ -1,11 +1,11 @@
 """Trains a text encoder:   python -m ffgan_tf.train_damsm --flagfile=experiments/damsm_cub.cfg
 
-For data (or a vocabulary) that no published encoder fits. The recipe is a flag file; flags on the command line beat it.
-Everything goes into --run: config.json, checkpoints/, tensorboard/, samples/ (where the words look), log.jsonl, and the
-best so far: text_encoder/, which the GAN takes with --text_encoder=RUN/text_encoder, and its twin image_encoder/. The
-same command again, or --run=DIR alone, continues where the run stopped (and writes the two anew where they are no
-pair); Ctrl-C and SIGTERM save first and end with exit code 0. Exit codes: 0
-done or stopped, 2 something is for you to fix.
+For data (or a vocabulary) that no published encoder fits. The recipe is a flag file; flags on the command line override
+it. Everything goes into --run: config.json, checkpoints/, tensorboard/, samples/ (the words' attention), log.jsonl, and
+the best encoders so far: text_encoder/, for the GAN's --text_encoder=RUN/text_encoder, and image_encoder/. The same
+command again, or --run=DIR alone, continues where the run stopped (and writes both encoders again if they do not belong
+together); Ctrl-C and SIGTERM save first and end with exit code 0. Exit codes: 0 done or stopped, 2 something is for you
+to fix.
 """
 
 from ffgan_tf.config import DamsmConfig

@@ -1,7 +1,7 @@
-"""Is a converted data set as it was written?   python -m ffgan_tf.verify_records --data=DIR
+"""Checks that a converted data set is unchanged:   python -m ffgan_tf.verify_records --data=DIR
 
-Checks every byte against the manifest, and the manifest against manifest.sha256. Names each file that is changed,
-missing or not listed. Exit codes: 0 as written, 2 not.
+Compares every byte with the manifest, and the manifest with manifest.sha256. Names each file that is changed, missing
+or not listed. Exit codes: 0 unchanged, 2 changed.
 """
 
 from absl import flags
@@ -19,7 +19,7 @@ def define_flags() -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Verifies the folder and says what was found."""
+    """Verifies the folder and prints the result."""
     del argv
     data = flags.FLAGS.data
     faults = verify(data)

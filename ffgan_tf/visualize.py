@@ -1,15 +1,15 @@
-"""Sheets that show what a run does:   python -m ffgan_tf.visualize --run=runs/birds KIND --text="a small yellow bird"
+"""Sheets that explain a run:   python -m ffgan_tf.visualize --run=runs/birds KIND --text="a small yellow bird"
 
-  attention    where A_1 and A_2 look for each word, as light on the image
-  features     the paper's Fig. 5: F1, F_2f and F_3f, their energy and liveliest channels, beside the image
+  attention    where A_1 and A_2 attend for each word, as light on the image
+  features     the paper's Fig. 5: F1, F_2f and F_3f, their energy and most variable channels, beside the image
   edits        one sentence with words swapped, the same noise:   --text="a red bird" --swap=red=blue,yellow
   interpolate  from sentence to sentence (--text twice) or noise to noise (--seeds=1,2); PNG and animated WebP
   variety      one sentence, many noises:   --seeds=0-29
-  neighbours   the training images nearest to generated ones, by pixels or --by=inception: learned by heart?
+  neighbours   the training images nearest to generated ones, by pixels or --by=inception: memorised?
   compare      models in rows, sentences in columns:   --model=runs/a --model=DF-GAN=FOLDER_OF_IMAGES
 
 Sentences come from --text (again for more), --text_file, or --captions=test:16, captions of the run's data. Each PNG
-goes to --out (default RUN/samples/KIND) and says in its text chunks how it was made. docs/looking.md has examples.
+goes to --out (default RUN/samples/KIND); its text chunks hold the settings. docs/looking.md has examples.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ from ffgan_tf.visuals import compare
 from ffgan_tf.visuals.sentences import check_swap, parse_captions, parse_swap, stops_of, swapped
 from ffgan_tf.visuals.task import Task
 
-# Each kind, and the flags that only some kinds know.
+# Each kind with its own flags.
 KINDS: dict[str, tuple[str, ...]] = {
     "attention": (),
     "features": ("channels",),
@@ -57,7 +57,7 @@ def define_flags() -> None:
     flags.DEFINE_multi_string(
         "swap", [], "edits: red=blue,yellow puts blue, then yellow, for red; again for more words."
     )
-    flags.DEFINE_integer("frames", 8, "interpolate: images of a way, both ends among them.", lower_bound=2)
+    flags.DEFINE_integer("frames", 8, "interpolate: images from stop to stop, both included.", lower_bound=2)
     flags.DEFINE_integer("neighbours", 5, "neighbours: training images for each generated one.", lower_bound=1)
     flags.DEFINE_enum("by", "pixels", ("pixels", "inception"), "neighbours: what near means.")
     flags.DEFINE_enum("inception", "fid2015", NETWORKS, "neighbours: network of --by=inception.")
@@ -68,50 +68,50 @@ def define_flags() -> None:
     flags.DEFINE_string("data", "", "Converted data set; default the run's own.")
 
 
-def make_task(kind: str, given: flags.FlagValues) -> Task:
-    """What the flags ask for, checked as far as files and words go. Raises UserError; TensorFlow is not loaded."""
+def make_task(kind: str, args: flags.FlagValues) -> Task:
+    """The task by the flags, its files and words checked. Raises UserError. Does not load TensorFlow."""
     if kind not in KINDS:
         raise UserError(f"{kind!r} is no kind of sheet. Fix: one of {', '.join(KINDS)}.")
     for name in sorted({name for own in KINDS.values() for name in own} - set(KINDS[kind])):
-        if given[name].present:
+        if args[name].present:
             owners = ", ".join(other for other, own in KINDS.items() if name in own)
             raise UserError(f"--{name} is a flag of {owners}, not of {kind}. Fix: leave it out.")
-    if not given.truncation < float("inf"):  # nan, too
-        raise UserError(f"--truncation={given.truncation}: not a finite number. Fix: 0, or between 0.5 and 2.")
-    if not given.run and kind != "compare":
+    if not args.truncation < float("inf"):  # nan, too
+        raise UserError(f"--truncation={args.truncation}: not a finite number. Fix: 0, or between 0.5 and 2.")
+    if not args.run and kind != "compare":
         raise UserError("--run is missing: the folder of a trained run.")
-    models, lists = _models(given) if kind == "compare" else ([], {})
-    runs = [Path(given.run)] if given.run else []
+    models, lists = _models(args) if kind == "compare" else ([], {})
+    runs = [Path(args.run)] if args.run else []
     runs += [path for _, path in models if compare.is_run(path) and path not in runs]
     configs = [settings.load(TrainConfig, path) for path in runs]
-    lines = read_lines(given.text, given.text_file) if given.text or given.text_file else []
+    lines = read_lines(args.text, args.text_file) if args.text or args.text_file else []
     for run in runs:
         check_words(lines, Vocabulary.load(run / "vocabulary.json"))
-    captions = parse_captions(given.captions) if given.captions else None
+    captions = parse_captions(args.captions) if args.captions else None
     if not lines and not captions:
         raise UserError(
             'no sentence given. Fix: --text="a small yellow bird", --text_file=FILE with one a line, or '
             "--captions=test:8."
         )
-    data = given.data or (configs[0].data if configs else "")
+    data = args.data or (configs[0].data if configs else "")
     if captions or kind == "neighbours":
         if not data:
             raise UserError("--captions needs the data set. Fix: --data=RECORDS, the folder it was converted to.")
         records.read_manifest(data)
     task = Task(
         kind=kind,
-        run=Path(given.run) if given.run else None,
+        run=Path(args.run) if args.run else None,
         texts=[line.sentence for line in lines],
         captions=captions,
         data=data,
-        seeds=parse_seeds(given.seeds),
-        truncation=given.truncation,
-        step=given.step,
-        ema=given.ema,
-        swaps=[parse_swap(text) for text in given.swap],
+        seeds=parse_seeds(args.seeds),
+        truncation=args.truncation,
+        step=args.step,
+        ema=args.ema,
+        swaps=[parse_swap(text) for text in args.swap],
         models=models,
         lists=lists,
-        options={name: given[name].value for name in KINDS[kind]},
+        options={name: args[name].value for name in KINDS[kind]},
     )
     _check_kind(task)
     return task
@@ -134,17 +134,17 @@ def _check_kind(task: Task) -> None:
         raise UserError("--inception_weights without --by=inception. Fix: --by=inception.")
 
 
-def _models(given: flags.FlagValues) -> tuple[list[tuple[str, Path]], dict[str, Path]]:
+def _models(args: flags.FlagValues) -> tuple[list[tuple[str, Path]], dict[str, Path]]:
     """The models of compare, --run first, and the lists of those that have one."""
-    models = [(Path(given.run).name, Path(given.run))] if given.run else []
-    models += [compare.parse_model(text) for text in given.model]
+    models = [(Path(args.run).name, Path(args.run))] if args.run else []
+    models += [compare.parse_model(text) for text in args.model]
     if not models:
         raise UserError("compare needs models. Fix: --model=runs/a --model=DF-GAN=FOLDER_OF_IMAGES")
     names = [name for name, _ in models]
     if len(set(names)) < len(names):
         raise UserError(f"--model: two are called {max(names, key=names.count)!r}. Fix: --model=NAME=DIR")
     lists = {}
-    for text in given.list:
+    for text in args.list:
         name, _, file = text.partition("=")
         if name not in names or not Path(file).is_file():
             raise UserError(f"--list={text}: no such model or file. Fix: --list=NAME=FILE, NAME that of a --model.")
@@ -153,20 +153,20 @@ def _models(given: flags.FlagValues) -> tuple[list[tuple[str, Path]], dict[str, 
 
 
 def main(argv: list[str]) -> int:
-    """Checks what was asked before TensorFlow is loaded; draws; writes."""
-    given = flags.FLAGS
-    task = make_task(argv[1], given)
-    out = Path(given.out) if given.out else (task.run or Path(".")) / "samples" / task.kind
-    for name, described, found in task.draw():
+    """Checks the flags before TensorFlow is loaded, then draws and writes."""
+    args = flags.FLAGS
+    task = make_task(argv[1], args)
+    out = Path(args.out) if args.out else (task.run or Path(".")) / "samples" / task.kind
+    for name, described, drawn in task.draw():
         path = out / f"{name}.png"
-        sheet = getattr(found, "sheet", found)
+        sheet = getattr(drawn, "sheet", drawn)
         with report_write_errors(path):
             write_atomic(path, png_bytes(sheet, described))
         print(path, flush=True)
-        if sheet is not found:
+        if sheet is not drawn:
             film = path.with_suffix(".webp")
             with report_write_errors(film):
-                write_atomic(film, webp_animation(found.frames, found.milliseconds, described))
+                write_atomic(film, webp_animation(drawn.frames, drawn.milliseconds, described))
             print(film, flush=True)
     return 0
 

@@ -1,7 +1,9 @@
-"""The documents against the code: links and paths lead somewhere, flags exist, stated defaults are the defaults."""
+"""The documents against the code: links, paths, commands and flags exist; stated defaults and messages are true."""
 
 import ast
+import importlib
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -43,6 +45,31 @@ def declared_flags() -> set[str]:
                     argument.value.lstrip("-") for argument in node.args[:1] if isinstance(argument, ast.Constant)
                 }
     return names
+
+
+def flags_of(command: str) -> dict[str, flags.Flag]:
+    """Name → flag of one command; those that its `define_flags` defines are taken from absl's global ones again."""
+    module = importlib.import_module(f"ffgan_tf.{command}")
+    before = set(flags.FLAGS)
+    module.define_flags()
+    own = {name: flags.FLAGS[name] for name in set(flags.FLAGS) - before}
+    for name in own:
+        delattr(flags.FLAGS, name)
+    return own
+
+
+def called_commands(text: str) -> list[tuple[str, list[str]]]:
+    """(command, its words) of every `python -m ffgan_tf.COMMAND …` in a text, over continued lines."""
+    text = re.sub(r"\\\n\s*(?:# )?", " ", text)
+    calls = re.findall(r"python -m ffgan_tf\.(\w+)([^\n`)|>;…]*)", text)
+    return [(command, shlex.split(words, comments=True)) for command, words in calls]
+
+
+def literals(folder: str) -> str:
+    """All literal text of a folder's sources, without the parts that f-strings fill in."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / folder).rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return "\n".join(node.value for node in nodes if isinstance(node.value, str))
 
 
 def anchor(heading: str) -> str:
@@ -93,6 +120,78 @@ def test_flags_that_are_named_exist(path):
     declared = declared_flags()
     unknown = {name for name in named - FOREIGN if name not in declared and name.removeprefix("no") not in declared}
     assert not unknown
+
+
+def test_commands_take_the_flags_that_the_documents_give_them():
+    """The documents', the recipes' and the commands' own examples, with every value that a flag restricts."""
+    commands = sorted((ROOT / "ffgan_tf").glob("*.py"))
+    calls = [
+        (path.name, *call)
+        for path in [*DOCUMENTS, *RECIPES, *commands]
+        for call in called_commands(path.read_text(encoding="utf-8"))
+    ]
+    assert len(calls) > 40
+    known = {command: flags_of(command) for command in {command for _, command, _ in calls}}
+    wrong = []
+    for file, command, words in calls:
+        for word in words:
+            name, equals, value = word.removeprefix("--").partition("=")
+            if not word.startswith("--") or name in ("help", "helpfull", "flagfile"):
+                continue
+            flag = known[command].get(name, known[command].get(name.removeprefix("no")))
+            try:
+                if flag is None:
+                    raise ValueError("no such flag")
+                if equals:
+                    flag.parser.parse(value)
+            except ValueError as error:
+                wrong.append(f"{file}: {command} {word}: {error}")
+    assert not wrong
+
+
+def test_images_exist_and_every_image_is_shown():
+    shown = {
+        (path.parent / link).resolve()
+        for path in DOCUMENTS
+        for link in re.findall(r"!\[[^\]]*\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
+    }
+    assert shown == {path.resolve() for path in (ROOT / "docs" / "images").iterdir()}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
+def test_scripts_that_are_named_are_installed(path):
+    listed = re.search(r"COMMANDS = \((.*?)\)", (ROOT / "setup.py").read_text(encoding="utf-8"), re.S)
+    installed = {f"ffgan-{name.replace('_', '-')}" for name in re.findall(r'"(\w+)"', listed[1])}
+    assert set(re.findall(r"`(ffgan-[a-z0-9-]+)", path.read_text(encoding="utf-8"))) <= installed
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)
+def test_python_in_documents_names_what_exists(path):
+    for block in re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ffgan_tf":
+                assert node.attr in ffgan_tf.__all__ or (ROOT / "ffgan_tf" / node.attr).is_dir()
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ffgan_tf."):
+                folder = ROOT / node.module.replace(".", "/")
+                names = {alias.name for alias in node.names}
+                assert all((folder / f"{name}.py").is_file() for name in names) or folder.with_suffix(".py").is_file()
+
+
+def test_messages_of_troubleshooting_are_the_codes():
+    """Every message that its signs quote is in the source, apart from numbers, names and parentheses."""
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    signs = re.findall(r"^- \*\*Sign\.\*\*(.*?)(?=^- \*\*|^\s*$)", text, re.M | re.S)
+    signs += re.findall(r"^\| (`[^|]*`) \|", text, re.M)
+    quoted = [" ".join(quote.split()) for sign in signs for quote in re.findall(r"`([^`]+)`", sign)]
+    messages = [quote for quote in quoted if " " in quote and not re.match(r"python |grep |[a-z_]+/\w+", quote)]
+    source = " ".join(literals("ffgan_tf").split())
+    parts = [
+        part.strip(" .:,(")
+        for message in messages
+        for part in re.split(r"…|\bRUN\b|\bN\b|--\w+=\w*|\b\d[\d,]*|\([^)]*\)|\w+/\w+ is nan|\bmanifest\.\w+", message)
+    ]
+    assert len(messages) > 10
+    assert [part for part in parts if len(part) > 6 and part not in source] == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=IDS)

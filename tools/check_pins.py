@@ -1,10 +1,10 @@
 """python tools/check_pins.py [PYTHON...]
 
-Checks with pip's dry run that the pinned requirements resolve on each Python given, or on every python3.10 to
-python3.13 found on the PATH: requirements.txt together with the ranges in setup.py, requirements-lint.txt, and from
-3.11 on requirements-new.txt too. Whatever pip would install that is not pinned there is an error. Nothing is installed.
+Checks with pip's dry run that the pinned requirements resolve on each Python named, or on every python3.10 to
+python3.13 on the PATH: requirements.txt together with the ranges in setup.py, requirements-lint.txt, and from
+3.11 on requirements-new.txt too. A package that pip would install and no file pins is an error. Nothing is installed.
 Needs the package index; the first run downloads wheels. (`pip install --python-version` cannot do this: it evaluates
-environment markers for the Python that runs pip.) Runs on the standard library alone. Exit code 1 where a check fails.
+environment markers for the Python that runs pip.) Needs the standard library only. Exit code 1 if a check fails.
 """
 
 import json
@@ -21,7 +21,7 @@ SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 
 
 def version_of(python: str) -> str | None:
-    """`3.11`, or None where `python` does not run (a shim may be on the PATH with no Python behind it)."""
+    """`3.11`, or None if `python` does not run (the PATH may have a shim without a Python behind it)."""
     command = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -30,13 +30,13 @@ def version_of(python: str) -> str | None:
 
 
 def pins(path: Path) -> set[tuple[str, str]]:
-    """(normalised name, version) of every `name==version` line; markers are pip's business."""
-    found = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", path.read_text(encoding="utf-8"), re.M)
-    return {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in found}
+    """(normalised name, version) of every `name==version` line, regardless of its markers."""
+    pinned = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", path.read_text(encoding="utf-8"), re.M)
+    return {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in pinned}
 
 
 def check(python: str, requirements: str, more: list[str]) -> list[str]:
-    """What is wrong with `requirements` on `python`; empty where all is well. `more` is installed besides."""
+    """Faults of `requirements`, installed on `python` together with `more`."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = [
@@ -68,7 +68,7 @@ def check(python: str, requirements: str, more: list[str]) -> list[str]:
 
 def main(argv: list[str]) -> int:
     """Checks every Python in `argv` or on the PATH; returns the exit code."""
-    pythons = argv or [found for version in SUPPORTED if (found := shutil.which(f"python{version}"))]
+    pythons = argv or [path for version in SUPPORTED if (path := shutil.which(f"python{version}"))]
     failed, seen = False, set()
     for python in pythons:
         version = version_of(python)

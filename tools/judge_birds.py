@@ -1,9 +1,10 @@
 """python tools/judge_birds.py --data=RECORDS --run=RUN [--run=RUN:STEP …] [--melted=RUN:STEP,…]
 
-Which share of a run's images would pass for one of the demo's birds? A small network learns to tell renderings from
-images with the same colours and textures but no bird's shape (ffgan_tf/demo/non_birds.py), and from images of early
-checkpoints (--melted), which are surely none. It sees 32 × 32 pixels under random blur and noise, so that neither
-texture nor a grid decides. Its errors on renderings of unseen species, and on non-birds made of those, come first.
+Measures the share of a run's images that pass for one of the demo's birds. A small network learns to tell renderings
+from images with the same colours and textures but no bird's shape (ffgan_tf/demo/non_birds.py), and from images of
+early checkpoints (--melted), which are certainly not birds. It sees 32 × 32 pixels under random blur and noise, so that
+neither texture nor a grid decides. Its errors on renderings of unseen species, and on non-birds made from them, come
+first.
 """
 
 import os
@@ -57,7 +58,7 @@ def train_judge(birds: np.ndarray, others: np.ndarray, seed: int, epochs: int):
     return model
 
 
-def place(text: str) -> tuple[str, int | None]:
+def run_and_step(text: str) -> tuple[str, int | None]:
     """RUN or RUN:STEP → folder and step."""
     folder, _, step = text.rpartition(":")
     if folder and step.isdecimal():
@@ -66,11 +67,11 @@ def place(text: str) -> tuple[str, int | None]:
 
 
 def generated(text: str, data: str, count: int, seed: int) -> np.ndarray:
-    """Images of `count` test images' first captions, evenly chosen, by the EMA of RUN or RUN:STEP."""
+    """Images of `count` evenly chosen test images' first captions, by the EMA generator of RUN or RUN:STEP."""
     from ffgan_tf.data import pipeline
     from ffgan_tf.run.sampler import load_run
 
-    folder, step = place(text)
+    folder, step = run_and_step(text)
     run, test = load_run(folder, step=step), pipeline.load_split(data, "test")
     chosen = np.linspace(0, len(test.names) - 1, min(count, len(test.names))).astype(int)
     return run.sampler([test.tokens[i, 0, : test.lengths[i, 0]].tolist() for i in chosen], seed)
@@ -89,7 +90,7 @@ def define_flags() -> None:
     """The command's flags."""
     flags.DEFINE_string("data", "", "Converted demo birds.")
     flags.DEFINE_list("melted", [], "Early checkpoints, RUN:STEP, whose images are non-birds to learn from.")
-    flags.DEFINE_multi_string("run", [], "What to judge: RUN or RUN:STEP.")
+    flags.DEFINE_multi_string("run", [], "Run or checkpoint to judge: RUN or RUN:STEP.")
     flags.DEFINE_integer("count", 64, "Test captions.", lower_bound=1)
     flags.DEFINE_integer("epochs", 12, "Passes of the judge's training.", lower_bound=1)
     flags.DEFINE_integer("seed", 1, "Of everything random.", lower_bound=0)
@@ -97,22 +98,22 @@ def define_flags() -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Trains the judge, states its errors, judges."""
-    given = flags.FLAGS
+    """Trains the judge, prints its errors, then judges the runs."""
+    args = flags.FLAGS
     if len(argv) > 1:
-        raise UserError(f"{argv[1]!r} is no flag. See python tools/judge_birds.py --help")
-    if not given.data:
+        raise UserError(f"{argv[1]!r} is not a flag. See python tools/judge_birds.py --help")
+    if not args.data:
         raise UserError("--data is missing: the converted demo birds. See python tools/judge_birds.py --help")
     from ffgan_tf.demo.non_birds import non_birds
     from ffgan_tf.utils.files import write_atomic
     from ffgan_tf.utils.grid import grid, png
 
-    birds, unseen = renderings(given.data, "train"), renderings(given.data, "test")
-    others, unseen_others = non_birds(birds, given.seed), non_birds(unseen, given.seed + 1)
-    for melted in given.melted:
-        images = generated(melted, given.data, MELTED, given.seed)
-        others[melted], unseen_others[melted] = images[HELD_OUT:], images[:HELD_OUT]
-    model = train_judge(birds, np.concatenate(list(others.values())), given.seed, given.epochs)
+    birds, unseen = renderings(args.data, "train"), renderings(args.data, "test")
+    fakes, unseen_others = non_birds(birds, args.seed), non_birds(unseen, args.seed + 1)
+    for melted in args.melted:
+        images = generated(melted, args.data, MELTED, args.seed)
+        fakes[melted], unseen_others[melted] = images[HELD_OUT:], images[:HELD_OUT]
+    model = train_judge(birds, np.concatenate(list(fakes.values())), args.seed, args.epochs)
 
     def accepted(images: np.ndarray) -> np.ndarray:
         return model.predict(halved(images), verbose=0)[:, 0] > 0
@@ -120,14 +121,14 @@ def main(argv: list[str]) -> int:
     print(f"renderings of unseen species accepted: {accepted(unseen).mean():.3f} of {len(unseen)}")
     for kind, images in unseen_others.items():
         print(f"non-birds accepted, {kind}: {accepted(images).mean():.3f} of {len(images)}")
-    for text in given.run:
-        images = generated(text, given.data, given.count, given.seed)
-        found = accepted(images)
-        print(f"{text}: {found.sum()} of {len(found)} accepted, {found.mean():.3f}", flush=True)
-        if given.sheet and text == given.run[-1]:
-            order = np.argsort(~found, kind="stable")
-            names = ["a bird" if found[i] else "none" for i in order]
-            write_atomic(given.sheet, png(grid(images[order], names, 16)))
+    for text in args.run:
+        images = generated(text, args.data, args.count, args.seed)
+        passed = accepted(images)
+        print(f"{text}: {passed.sum()} of {len(passed)} accepted, {passed.mean():.3f}", flush=True)
+        if args.sheet and text == args.run[-1]:
+            order = np.argsort(~passed, kind="stable")
+            names = ["a bird" if passed[i] else "none" for i in order]
+            write_atomic(args.sheet, png(grid(images[order], names, 16)))
     return 0
 
 

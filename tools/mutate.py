@@ -1,9 +1,10 @@
 """Do the tests notice faults?   python tools/mutate.py ffgan_tf/losses ffgan_tf/run/checkpoints.py --sample=40
 
-Puts one small fault at a time into a module (another operator, comparison, number or default, a condition turned round,
-a statement left out), runs the tests that import the module, and lists the faults that no test noticed. The file on
-disk is never touched: the fault lives in the memory of a forked process, which inherits TensorFlow's import from its
-parent. Messages, docstrings and type hints get no faults. Exit code 0: all noticed, 1: some lived, 2: a mistake in the
+Puts one small fault at a time into a module (another operator, comparison, number or default, a negated condition, a
+statement left out), runs the tests that import the module, and lists the faults that no test noticed. The file on disk
+is never touched: the fault exists in the memory of a forked process, which inherits TensorFlow's import from its
+parent. Tests that start the commands as processes of their own cannot see it, and tests marked slow do not run.
+Messages, docstrings and type hints get no faults. Exit code 0: all noticed, 1: some lived, 2: a mistake in the
 arguments, or tests that fail without any fault.
 """
 
@@ -46,19 +47,19 @@ SWAPS = {
 
 
 class _Places(ast.NodeVisitor):
-    """Collects the nodes in which a fault can be made; messages, annotations and docstrings are passed over."""
+    """Collects the nodes that can take a fault, without messages, annotations and docstrings."""
 
     def __init__(self):
-        self.found: list[tuple[ast.AST, str]] = []
+        self.sites: list[tuple[ast.AST, str]] = []
 
     def visit_JoinedStr(self, node):
-        """Messages."""
+        """Skips messages."""
 
     def visit_Raise(self, node):
-        """Messages again; that an error is raised at all is a fault of its own (the statement left out)."""
+        """Skips messages; `fault_sites` adds the whole statement as a site."""
 
     def visit_arg(self, node):
-        """Annotations."""
+        """Skips annotations."""
 
     def visit_AnnAssign(self, node):
         if node.value is not None:
@@ -72,32 +73,32 @@ class _Places(ast.NodeVisitor):
 
     def generic_visit(self, node):
         if isinstance(node, ast.BinOp | ast.AugAssign | ast.BoolOp) and type(node.op) in SWAPS:
-            self.found.append((node, "operator"))
+            self.sites.append((node, "operator"))
         elif isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
-            self.found.append((node, "comparison"))
+            self.sites.append((node, "comparison"))
         elif isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float):
-            self.found.append((node, "constant"))
+            self.sites.append((node, "constant"))
         elif isinstance(node, ast.If | ast.IfExp | ast.While):
-            self.found.append((node, "condition"))
+            self.sites.append((node, "condition"))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            self.found.append((node, "statement"))
+            self.sites.append((node, "statement"))
         super().generic_visit(node)
 
 
-def places(tree: ast.Module) -> list[tuple[ast.AST, str]]:
-    """Where in a module a fault can be made, and of which kind, in the order of the source."""
+def fault_sites(tree: ast.Module) -> list[tuple[ast.AST, str]]:
+    """(node, kind of fault) of every site in a module, in the order of the source."""
     visitor = _Places()
     visitor.visit(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Raise):
-            visitor.found.append((node, "statement"))
-    return sorted(visitor.found, key=lambda place: (place[0].lineno, place[0].col_offset))
+            visitor.sites.append((node, "statement"))
+    return sorted(visitor.sites, key=lambda site: (site[0].lineno, site[0].col_offset))
 
 
 def faulty(source: str, index: int) -> tuple[ast.Module, str]:
-    """The module with its `index`-th fault, and what the fault is: `12: a + b -> a - b`."""
+    """The module with its `index`-th fault, and the fault's description: `12: a + b -> a - b`."""
     tree = ast.parse(source)
-    node, kind = places(tree)[index]
+    node, kind = fault_sites(tree)[index]
     before = ast.unparse(node).splitlines()[0]
     if kind == "operator":
         node.op = SWAPS[type(node.op)]()
@@ -119,7 +120,7 @@ def faulty(source: str, index: int) -> tuple[ast.Module, str]:
 
 
 class _Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives one module its faulty tree; all others come as usual."""
+    """Loads one module from its faulty tree, all others as usual."""
 
     def __init__(self, name: str, path: Path, tree: ast.Module):
         self._name, self._path, self._tree = name, path, tree
@@ -136,17 +137,38 @@ class _Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self._tree, str(self._path), "exec"), module.__dict__)
 
 
-def tests_of(module: str) -> list[str]:
-    """The test files that name the module in an import."""
+def users_of(module: str, folder: str) -> list[Path]:
+    """The files below a folder that import the module, by its dotted name or from its package."""
     parent, _, name = module.rpartition(".")
-    imported = rf"from {re.escape(parent)} import (?:[^\n(]*|\([^)]*)\b{name}\b"
-    pattern = re.compile(rf"{re.escape(module)}\b|{imported}")
-    files = [file for file in sorted((ROOT / "tests").rglob("test_*.py")) if "parity" not in file.parts]
-    return [str(file) for file in files if pattern.search(file.read_text(encoding="utf-8"))]
+    pattern = re.compile(
+        rf"{re.escape(module)}\b|from {re.escape(parent)} import (?:[^\n(]*|\([^)]*)\b{re.escape(name)}\b"
+    )
+    return [file for file in sorted((ROOT / folder).rglob("*.py")) if pattern.search(file.read_text(encoding="utf-8"))]
+
+
+def tests_of(module: str) -> list[str]:
+    """The test files that import the module, or, where none does, those of the modules that use it.
+
+    The module's own test file comes first, then its room's, because a run ends with the first test that notices.
+    """
+    room, name = module.split(".")[1], module.rpartition(".")[2]
+
+    def distance(file: Path) -> tuple[bool, bool]:
+        return file.stem != f"test_{name}", room not in file.parts
+
+    def direct(module: str) -> set[Path]:
+        return {file for file in users_of(module, "tests") if "parity" not in file.parts and "test_" in file.name}
+
+    files = direct(module) or {
+        file
+        for user in users_of(module, "ffgan_tf")
+        for file in direct(".".join(user.relative_to(ROOT).with_suffix("").parts))
+    }
+    return [str(file) for file in sorted(sorted(files), key=distance)]
 
 
 def run(module: str, path: Path, tree: ast.Module | None, tests: list[str], seconds: float) -> str:
-    """Runs the tests in a forked process with the faulty module: "noticed", "lived" or "time" (they did not end)."""
+    """Runs the tests in a forked process with the faulty module: "noticed", "lived", or "time" after `seconds`."""
     child = os.fork()
     if not child:
         os.setsid()
@@ -174,7 +196,7 @@ def run(module: str, path: Path, tree: ast.Module | None, tests: list[str], seco
 
 
 def modules(arguments: list[str]) -> Iterator[tuple[str, Path]]:
-    """(dotted name, file) of every module that the arguments name, folders with all below them."""
+    """(dotted name, file) of every module in the arguments, which are modules or folders."""
     for argument in arguments:
         path = (ROOT / argument).resolve()
         files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
@@ -191,10 +213,11 @@ def main() -> int:
     """Runs the faults and prints those that lived."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="+", help="modules or folders of the package")
-    parser.add_argument("--sample", type=int, default=0, help="faults a module, drawn by --seed; 0: all")
-    parser.add_argument("--seed", type=int, default=1, help="of that choice")
-    parser.add_argument("--seconds", type=float, default=120, help="after which tests count as noticing")
-    given = parser.parse_args()
+    parser.add_argument("--sample", type=int, default=0, help="number of faults in each module; 0: all")
+    parser.add_argument("--seed", type=int, default=1, help="draws the faults of --sample")
+    parser.add_argument("--tests", nargs="+", help="test files to run instead of those that import the module")
+    parser.add_argument("--seconds", type=float, default=120, help="time limit of each run of the tests")
+    args = parser.parse_args()
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     import ffgan_tf  # noqa: F401, settles which Keras before TensorFlow is imported
@@ -204,26 +227,33 @@ def main() -> int:
 
     for name in [name for name in sys.modules if name.split(".")[0] == "ffgan_tf"]:
         del sys.modules[name]
-    made = lived = 0
-    for module, path in modules(given.paths):
-        source, tests = path.read_text(encoding="utf-8"), tests_of(module)
-        count = len(places(ast.parse(source)))
+    total, lived, failed = 0, 0, False
+    for module, path in modules(args.paths):
+        source, tests = path.read_text(encoding="utf-8"), args.tests or tests_of(module)
+        count = len(fault_sites(ast.parse(source)))
         chosen = range(count)
-        if given.sample and given.sample < count:
-            chosen = sorted(random.Random(f"{given.seed} {module}").sample(chosen, given.sample))
-        if tests and run(module, path, None, tests, given.seconds) != "lived":
-            print(f"error: {module}: its tests do not pass within --seconds={given.seconds:g} without any fault.")
-            return 2
-        alive = []
+        if args.sample and args.sample < count:
+            chosen = sorted(random.Random(f"{args.seed} {module}").sample(chosen, args.sample))
+        start = time.monotonic()
+        if tests and run(module, path, None, tests, args.seconds) != "lived":
+            print(f"error: {module}: its tests do not pass within --seconds={args.seconds:g} without any fault.")
+            failed = True
+            continue
+        took, alive, late = time.monotonic() - start, 0, 0
         for index in chosen:
             tree, what = faulty(source, index)
-            if not tests or run(module, path, tree, tests, given.seconds) == "lived":
-                alive.append(what)
-                print(f"  lived  {path.relative_to(ROOT)}:{what}", flush=True)
-        made, lived = made + len(chosen), lived + len(alive)
-        print(f"{module}: {len(chosen)} of {count} faults, {len(alive)} lived ({len(tests)} test files)", flush=True)
-    print(f"{made} faults, {lived} lived")
-    return 1 if lived else 0
+            outcome = run(module, path, tree, tests, args.seconds) if tests else "lived"
+            if outcome != "noticed":
+                print(f"  {outcome:5}  {path.relative_to(ROOT)}:{what}", flush=True)
+            alive, late = alive + (outcome == "lived"), late + (outcome == "time")
+        total, lived = total + len(chosen), lived + alive
+        print(
+            f"{module}: {len(chosen)} of {count} faults, {alive} lived, {late} by time "
+            f"({len(tests)} test files, {took:.0f} s without a fault)",
+            flush=True,
+        )
+    print(f"{total} faults, {lived} lived")
+    return 2 if failed else 1 if lived else 0
 
 
 if __name__ == "__main__":

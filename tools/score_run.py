@@ -1,10 +1,10 @@
 """python tools/score_run.py --run=RUN --labels=CSV --inception_weights=FILE
 
-What is worth looking at in a run, at little cost: for each test image of its data set one image is generated, from a
-caption of that image drawn by --seed, and all are held against the real ones. FID, KID, precision and recall (features
-of the network named), colour agreement, the power spectrum over that of real images, variety within one caption. One
-JSON line goes to RUN/scores.jsonl, the images to RUN/samples/score-STEP.png: 64 of the test captions, then four
-captions eight times each.
+Scores a run at little cost. It generates one image for each test image of the run's data set, from one of that image's
+captions drawn by --seed, and compares them with the real images: FID, KID, precision and recall (features of
+--inception), colour agreement, the ratio of power spectra, and variety within one caption. One JSON line goes to
+RUN/scores.jsonl. RUN/samples/score-STEP.png shows images of 64 test captions, then four captions with eight images
+each.
 """
 
 import hashlib
@@ -17,22 +17,22 @@ from absl import app, flags
 from ffgan_tf.config.flags import parse_flags
 from ffgan_tf.utils.errors import UserError, exit_code_main
 
-CAPTIONS, EACH, SHOWN = 16, 8, 64  # of the variety: captions, and images of each; images in the sheet
+CAPTIONS, EACH, SHOWN = 16, 8, 64  # captions for variety, images of each; images in the sheet
 
 
 def define_flags() -> None:
     """The command's flags."""
     flags.DEFINE_string("run", "", "Folder of a trained run.")
-    flags.DEFINE_list("steps", [], "Its checkpoints; default: the newest.")
+    flags.DEFINE_list("steps", [], "Checkpoints of the run to score; default: the newest.")
     flags.DEFINE_string("data", "", "Converted data set; default: the run's own.")
     flags.DEFINE_string("labels", "", "CSV of the images' colours.")
     flags.DEFINE_enum("inception", "fid2015", ("fid2015", "keras"), "Network of the features.")
     flags.DEFINE_string("inception_weights", None, "Its weights file.")
-    flags.DEFINE_enum("precision", "float32", ("float32", "bfloat16"), "Arithmetic of that network.")
+    flags.DEFINE_enum("precision", "float32", ("float32", "bfloat16"), "Arithmetic of the Inception network.")
     flags.DEFINE_integer("num_samples", 0, "Images to generate; 0: one for each test image.", lower_bound=0)
     flags.DEFINE_integer("seed", 1, "Of captions and noise.", lower_bound=0)
     flags.DEFINE_string(
-        "cache_dir", "~/.cache/ffgan_tf/scores", "Where real images' features and colour probes are kept."
+        "cache_dir", "~/.cache/ffgan_tf/scores", "Folder for cached features of real images and colour probes."
     )
 
 
@@ -42,7 +42,7 @@ def features_of(network, images: np.ndarray) -> np.ndarray:
 
 
 def real_features(network, images: np.ndarray, cache: Path) -> np.ndarray:
-    """Features (N, 2048) of the real images, from the cache where they are."""
+    """Features (N, 2048) of the real images, cached."""
     from ffgan_tf.utils.files import write_atomic
 
     key = hashlib.sha256(images.tobytes() + repr(sorted(network.protocol().items())).encode()).hexdigest()[:24]
@@ -53,8 +53,8 @@ def real_features(network, images: np.ndarray, cache: Path) -> np.ndarray:
     return np.frombuffer(path.read_bytes(), np.float32).reshape(len(images), -1)
 
 
-def score(run, data: str, network, given: flags.FlagValues) -> dict:
-    """One checkpoint's figures; its sheet is written."""
+def score(run, data: str, network, args: flags.FlagValues) -> dict:
+    """Writes one checkpoint's sheet and returns its scores."""
     from ffgan_tf.data import pipeline, records
     from ffgan_tf.evaluation.colour_agreement import evaluate_colours
     from ffgan_tf.metrics.scores import compare_features
@@ -63,7 +63,7 @@ def score(run, data: str, network, given: flags.FlagValues) -> dict:
     from ffgan_tf.utils.files import write_atomic
     from ffgan_tf.utils.grid import grid, png
 
-    size, cache = run.config.model.image_size, Path(given.cache_dir).expanduser()
+    size, cache = run.config.model.image_size, Path(args.cache_dir).expanduser()
     cache.mkdir(parents=True, exist_ok=True)
     test, manifest = pipeline.load_split(data, "test"), records.read_manifest(data)
     batches = pipeline.centre_images(test, max_size=manifest["image"]["max_size"], image_size=size, batch=256)
@@ -73,16 +73,16 @@ def score(run, data: str, network, given: flags.FlagValues) -> dict:
         return run.sampler(tokens, seed, list(ids))
 
     probe = cache / f"probe-{manifest['name']}-{size}.npz"
-    colours = evaluate_colours(generate, data, given.labels, size, given.num_samples, given.seed, probe)
+    colours = evaluate_colours(generate, data, args.labels, size, args.num_samples, args.seed, probe)
     images, of_real = colours.images, real_features(network, real, cache)
-    scores, notes = compare_features(features_of(network, images), of_real, seed=given.seed)
+    scores, notes = compare_features(features_of(network, images), of_real, seed=args.seed)
     spectrum = spectrum_ratio(images, real)
 
     chosen = np.linspace(0, len(test.names) - 1, CAPTIONS).astype(int)
     tokens = [test.tokens[i, 0, : test.lengths[i, 0]].tolist() for i in chosen]
-    # Numbers of noise vectors that no image above has.
+    # Noise vectors that no image above uses.
     ids = [[len(images) + k * CAPTIONS + i for i in range(CAPTIONS)] for k in range(EACH)]
-    varied = np.stack([run.sampler(tokens, given.seed, row) for row in ids], axis=1)
+    varied = np.stack([run.sampler(tokens, args.seed, row) for row in ids], axis=1)
     within = features_of(network, varied.reshape(-1, size, size, 3)).reshape(CAPTIONS, EACH, -1)
 
     shown = images[np.linspace(0, len(images) - 1, SHOWN).astype(int)]
@@ -95,7 +95,7 @@ def score(run, data: str, network, given: flags.FlagValues) -> dict:
         "step": run.step,
         "images_seen": run.step * run.config.schedule.batch,
         "train_seed": run.config.schedule.seed,
-        "seed": given.seed,
+        "seed": args.seed,
         "count": len(images),
         **{name: scores[name] for name in ("fid", "kid", "precision", "recall", "density", "coverage")},
         "colour_agreement": colours.report["colour_agreement"],
@@ -113,27 +113,27 @@ def score(run, data: str, network, given: flags.FlagValues) -> dict:
 
 
 def main(argv: list[str]) -> int:
-    """Scores each step asked for."""
-    given = flags.FLAGS
+    """Scores each of --steps."""
+    args = flags.FLAGS
     if len(argv) > 1:
-        raise UserError(f"{argv[1]!r} is no flag. See python tools/score_run.py --help")
+        raise UserError(f"{argv[1]!r} is not a flag. See python tools/score_run.py --help")
     for name in ("run", "labels"):
-        if not given[name].value:
+        if not args[name].value:
             raise UserError(f"--{name} is missing. See python tools/score_run.py --help")
-    if not all(step.isdecimal() for step in given.steps):
-        raise UserError(f"--steps={','.join(given.steps)}: not numbers. Fix: --steps=250,500")
+    if not all(step.isdecimal() for step in args.steps):
+        raise UserError(f"--steps={','.join(args.steps)}: not numbers. Fix: --steps=250,500")
     from ffgan_tf.evaluation.inception.networks import load_network
     from ffgan_tf.evaluation.report import append_json_line
     from ffgan_tf.run.sampler import load_run
 
     network = load_network(
-        given.inception, given.inception_weights, given.precision, None, 32, ("--inception", "--inception_weights")
+        args.inception, args.inception_weights, args.precision, None, 32, ("--inception", "--inception_weights")
     )
-    for step in map(int, given.steps) if given.steps else [None]:
-        run = load_run(given.run, step=step)
-        found = score(run, given.data or run.config.data, network, given)
-        append_json_line(Path(given.run) / "scores.jsonl", found)
-        shown = {name: value for name, value in found.items() if isinstance(value, int | float)}
+    for step in map(int, args.steps) if args.steps else [None]:
+        run = load_run(args.run, step=step)
+        scores = score(run, args.data or run.config.data, network, args)
+        append_json_line(Path(args.run) / "scores.jsonl", scores)
+        shown = {name: value for name, value in scores.items() if isinstance(value, int | float)}
         print("  ".join(f"{name} {value:.4g}" for name, value in shown.items()), flush=True)
     return 0
 

@@ -1,3 +1,3 @@
-"""Data: captions, images, records, converters, the input pipeline."""
+"""Captions, images, records, converters, and the input pipeline."""
 
 __all__ = ["captions", "images", "pipeline", "records", "verify"]

@@ -14,7 +14,7 @@ from ffgan_tf.utils.reading import read_bytes, read_json, user_path
 
 END = "<end>"  # index 0: the end of a caption, and hence its padding
 CAPTIONS_PER_IMAGE = 10
-MAX_WORDS = 25  # of a sentence when sampling and scoring: a longer one keeps its first 25 known words (AttnGAN's limit)
+MAX_WORDS = 25  # AttnGAN's limit on a sentence in sampling and scoring: a longer one keeps its first 25 known words
 MAX_CAPTION_BYTES = 16 << 20
 _WORD = re.compile(r"\w+")
 _KEY = re.compile(r"[\w.@-]{1,40}\s*=\s*\S|[a-z]{2,3}([_-]\w{2,8})?\s*[:\t]")
@@ -31,10 +31,10 @@ def tokenize(caption: str) -> list[str]:
 def read_captions(
     path: str | Path, least: int = CAPTIONS_PER_IMAGE, most: int = CAPTIONS_PER_IMAGE
 ) -> tuple[list[str], list[str]]:
-    """The first `most` usable captions of a file, one a line, and notes on what was normalised or left out.
+    """Reads the first `most` usable captions of a file, one a line, and notes on each change and omission.
 
-    A note stands once for each line (or word) that it speaks of. Usable = has a word after `tokenize`. A line whose
-    bytes are not UTF-8 is read as Latin-1, the other lines are not. Raises Unusable: missing or unreadable file, not
+    A note is repeated for each line or word that it applies to. A caption is usable if `tokenize` leaves it a word.
+    Only lines that are not valid UTF-8 are read as Latin-1. Raises Unusable: missing or unreadable file, not
     text, fewer than `least` usable captions.
     """
     try:
@@ -47,7 +47,9 @@ def read_captions(
     if b"\0" in content:
         raise Unusable("not a text file (it has zero bytes; UTF-16?)", "save the captions as UTF-8 text")
     notes, usable = [], []
-    for line in re.split(rb"\r\n|\r|\n", content.removeprefix(codecs.BOM_UTF8)):  # not at U+0085 and the like
+    for line in re.split(
+        rb"\r\n|\r|\n", content.removeprefix(codecs.BOM_UTF8)
+    ):  # splitlines() would also split at U+0085 and U+2028
         text, latin = _decoded(line.strip())
         if not text:
             continue
@@ -73,7 +75,7 @@ def read_captions(
 
 
 def _decoded(line: bytes) -> tuple[str, bool]:
-    """A line's text, and whether its bytes are Latin-1 (they are no UTF-8)."""
+    """A line's text, and whether it had to be read as Latin-1 because it is not UTF-8."""
     try:
         return line.decode("utf-8").strip(), False
     except UnicodeDecodeError:
@@ -81,7 +83,7 @@ def _decoded(line: bytes) -> tuple[str, bool]:
 
 
 def _doubts(text: str) -> list[str]:
-    """Notes on a caption that may be none, and on words that the vocabulary sees without some of their letters."""
+    """Notes on a line that may not be a caption, and on words that lose letters in the vocabulary."""
     words = _WORD.findall(text.replace("\ufffd\ufffd", " "))
     cut = [word for word in words if not word.isascii()]
     notes = [_KEY_NOTE] if _KEY.match(text) else []
@@ -95,7 +97,7 @@ def _doubts(text: str) -> list[str]:
 class Vocabulary:
     """Words and their ids: `words[id]`, id 0 is `<end>`.
 
-    `source` says where it came from: `converter` (all words of the data set), or the file it was imported from.
+    `source` is its origin: `converter` (all words of the data set), or the file that it was imported from.
     """
 
     def __init__(self, words: Sequence[str], source: str = "converter"):
@@ -135,7 +137,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
-        """Reads what `save` wrote. Raises UserError: missing, damaged, or its hash is not its words'."""
+        """Reads a file of `save`. Raises UserError: missing, damaged, or a hash that does not match the words."""
         fix = "Fix: convert the data again (ffgan_tf.convert_*), or copy the file from where it was made."
         if not os.path.lexists(path):
             raise UserError(f"{path}: the vocabulary is missing. {fix}")

@@ -1,4 +1,4 @@
-"""Photographs as files have them → the JPEG bytes that the records keep (docs/model.md sections 6 and 8)."""
+"""Photographs in any file format → the JPEG bytes of the records (docs/model.md sections 6 and 8)."""
 
 import dataclasses
 import io
@@ -14,8 +14,8 @@ from ffgan_tf.data.problems import Unusable
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.reading import LIMITS, read_bytes, user_path
 
-# Files taken for images, by the ending of their names, and the decoders that Pillow may use for any of them: among its
-# others are some that start programs (Ghostscript, for what calls itself PostScript).
+# Extensions of image files, and the decoders that Pillow may use for any of them. Its other decoders include some that
+# start programs, such as Ghostscript for any file that begins like PostScript.
 EXTENSIONS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"),
     *((".avif",) if features.check("avif") else ()),
@@ -23,12 +23,12 @@ EXTENSIONS = (
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", *(("AVIF",) if features.check("avif") else ()))
 
 # Pillow's bilinear, whose support grows with the reduction (it does not alias): torchvision's `Scale` in AttnGAN's
-# loader, and by the rule of docs/model.md AttnGAN decides where the paper is silent. Other filters shift FID.
+# loader. Where the paper is silent, docs/model.md follows AttnGAN. Other filters shift FID.
 FILTER = Image.Resampling.BILINEAR
-CHROMA = "4:4:4"  # colour at full resolution; halved, as JPEG does by itself, it loses detail where images are small
-SMALL = 128  # largest S up to which quality 100 is affordable, and wanted: see `default_quality`
+CHROMA = "4:4:4"  # colour at full resolution; JPEG's default halves it, which costs small images detail
+SMALL = 128  # the largest S with quality 100: see `default_quality`
 MAX_ASPECT = 20  # beyond it a "photograph" is a strip, whose resized long side could fill the memory
-_ORIENTATION = {  # EXIF tag 0x0112 → what makes the image upright
+_ORIENTATION = {  # EXIF tag 0x0112 → the operation that turns the image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -43,7 +43,7 @@ Box = tuple[float, float, float, float]  # x, y, width, height in pixels of the 
 
 @dataclasses.dataclass(frozen=True)
 class EncodedImage:
-    """JPEG bytes, RGB and upright, their size in pixels, and notes on what was normalised."""
+    """An upright RGB image as JPEG bytes, its size in pixels, and notes on each change made to it."""
 
     encoded: bytes
     width: int
@@ -57,7 +57,7 @@ def shorter_side(image_size: int) -> int:
 
 
 def default_quality(image_size: int) -> int:
-    """JPEG quality whose loss is not seen: 100 up to S = 128, 98 above.
+    """JPEG quality without visible loss: 100 up to S = 128, 98 above.
 
     With CHROMA, on Oxford-102: a mean error of 0.4 grey levels at S = 64 (14 kB an image), of 0.4 at S = 256 (63 kB).
     Quality 95 with halved colour: 3.1 at S = 64.
@@ -87,7 +87,7 @@ def crop_region(width: int, height: int, box: Box) -> tuple[int, int, int, int]:
 
 
 def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
-    """RGB form of a loaded image of any mode, alpha laid over white, and notes on what was done."""
+    """Converts a loaded image of any mode to RGB, alpha over white; returns it with notes on the conversion."""
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion would clip at 255
         grey = np.asarray(image, np.int64)
         if grey.min() < 0 or grey.max() > 65535:
@@ -105,7 +105,7 @@ def to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
 
 
 def _from_floats(values: np.ndarray) -> tuple[Image.Image, list[str]]:
-    """Grey floats as RGB: 0 to 1 is black to white, and so is 0 to 255 where a value is above 1. Raises Unusable."""
+    """Grey floats as RGB: values of 0 to 1, or of 0 to 255 if any exceeds 1. Raises Unusable for others."""
     low, high = values.min(), values.max()
     if not (np.isfinite(values).all() and low >= 0 and high <= 255):
         raise Unusable(f"floats from {low:g} to {high:g}", "save it with 8 bits, or with floats of 0 to 1")
@@ -114,7 +114,7 @@ def _from_floats(values: np.ndarray) -> tuple[Image.Image, list[str]]:
 
 
 def _enlarged(before: tuple[int, int], after: tuple[int, int]) -> list[str]:
-    """The note on how much an image was enlarged; none where it was not."""
+    """A note on the factor of enlargement; none if the image was not enlarged."""
     factor = min(after) / min(before)
     for least, note in ((8, "8-fold or more"), (4, "4- to 8-fold"), (2, "2- to 4-fold")):
         if factor >= least:
@@ -123,18 +123,18 @@ def _enlarged(before: tuple[int, int], after: tuple[int, int]) -> list[str]:
 
 
 def encode_image(source: str | Path | bytes, image_size: int, quality: int, box: Box | None = None) -> EncodedImage:
-    """Reads a photograph (a path, or a file's bytes) and gives it the form of the records.
+    """Reads a photograph (a path, or a file's bytes) and encodes it as the records store it.
 
     Crops to `box` (CUB), applies the EXIF rotation, converts to RGB, resizes the shorter side to `shorter_side(S)`
-    (also upwards) and encodes as JPEG. The box counts in stored pixels, as CUB's published boxes and every loader of
-    them do, so the crop comes before the rotation. A baseline RGB JPEG that is right as it stands keeps its bytes:
+    (enlarging if necessary) and encodes as JPEG. The box is in stored pixels, as in CUB's published boxes and all
+    loaders of them, so cropping comes before rotation. A baseline RGB JPEG that needs no change keeps its bytes:
     encoding it again would only lose detail. Raises Unusable.
     """
     fix = "replace the image by a sound copy, or leave it out"
     content = source if isinstance(source, bytes) else _content(Path(source), fix)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata; what matters raises
+            warnings.simplefilter("ignore")  # about odd metadata; real damage raises
             with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
                 several = bool(getattr(opened, "is_animated", False))
                 opened.load()
@@ -181,9 +181,9 @@ def _content(path: Path, fix: str) -> bytes:
 
 
 def _words(error: Exception) -> str:
-    """Pillow's words without the address of the buffer that the bytes came in."""
+    """Pillow's message, without the memory address of the buffer that it names."""
     text = str(error) or type(error).__name__
-    return "no format that is read here" if "cannot identify image file" in text else text
+    return "not a supported image format" if "cannot identify image file" in text else text
 
 
 def _resized(size: tuple[int, int], shorter: int) -> tuple[int, int]:

@@ -33,28 +33,28 @@ class Split(NamedTuple):
 
 
 def load_split(data_dir: str, split: str) -> Split:
-    """Reads a whole split into memory. Raises UserError where the folder is not a converted data set or is damaged."""
-    found = list(records.read_split(data_dir, split))
-    if not found:
+    """Reads a whole split into memory. Raises UserError if the folder is damaged or not a converted data set."""
+    items = list(records.read_split(data_dir, split))
+    if not items:
         raise UserError(f"--data={data_dir}: its {split} split has no images. Fix: convert with images in both splits.")
-    count = len(found)
-    captions = np.array([len(item.tokens) for item in found], np.int32)
-    longest = max(len(ids) for item in found for ids in item.tokens)
+    count = len(items)
+    captions = np.array([len(item.tokens) for item in items], np.int32)
+    longest = max(len(ids) for item in items for ids in item.tokens)
     lengths = np.zeros((count, captions.max()), np.int32)
     tokens = np.zeros((count, captions.max(), longest), np.int32)
-    for i, item in enumerate(found):
+    for i, item in enumerate(items):
         for j, ids in enumerate(item.tokens):
             tokens[i, j, : len(ids)] = ids
             lengths[i, j] = len(ids)
     with tf.device("CPU"):
-        jpegs = tf.constant([item.encoded for item in found])
+        jpegs = tf.constant([item.encoded for item in items])
     return Split(
         jpegs,
-        np.array([item.height for item in found], np.int32),
-        np.array([item.width for item in found], np.int32),
-        np.array([item.class_id for item in found], np.int32),
-        [item.name for item in found],
-        [list(item.texts) for item in found],
+        np.array([item.height for item in items], np.int32),
+        np.array([item.width for item in items], np.int32),
+        np.array([item.class_id for item in items], np.int32),
+        [item.name for item in items],
+        [list(item.texts) for item in items],
         tokens,
         lengths,
         captions,
@@ -62,17 +62,17 @@ def load_split(data_dir: str, split: str) -> Split:
 
 
 def seed_of(seed: int, stream: int, position: tf.Tensor) -> tf.Tensor:
-    """Stateless seed (2,) int32 of a use at a position. Positions below 2³¹ (CUB: 240,000 epochs) do not repeat."""
+    """Stateless seed (2,) int32 of a stream at a position. Positions below 2³¹ (CUB: 240,000 epochs) do not repeat."""
     # An odd multiplier spreads (seed, stream) over the first word; the generator mixes both words thoroughly.
     first = (seed * 2654435761 + stream * 40503) % (2**31 - 1)
     return tf.stack([tf.constant(first, tf.int32), tf.cast(position, tf.int32)])
 
 
 def shuffled_index(position: tf.Tensor, count: int, seed: int) -> tf.Tensor:
-    """Which image stands at a position: each of `count` once an epoch, another order every epoch. int64 scalar."""
-    epoch, place = position // count, position % count
+    """Index of the image at a position, int64 scalar: each of `count` once an epoch, in a new order every epoch."""
+    epoch, index = position // count, position % count
     key = tf.cast(seed_of(seed, ORDER, epoch), tf.uint32)
-    return tf.random.experimental.index_shuffle(place, key, tf.cast(count - 1, tf.int64))
+    return tf.random.experimental.index_shuffle(index, key, tf.cast(count - 1, tf.int64))
 
 
 def crop_at(
@@ -87,17 +87,17 @@ def crop_at(
 ) -> tf.Tensor:
     """Decodes an S×S crop of a stored image, uint8 (S, S, 3).
 
-    The stored shorter side is `max_size`·76/64. JPEG decodes at 1/2 and 1/4 by itself, so S = max_size, /2 or /4 sees
-    the image at exactly S·76/64. `where` (2,) in [0, 1]: the crop's place between top and bottom, left and right;
-    `flip` scalar bool: mirrored. Decoding only the crop is what makes training fast, but leaves the crop's outermost
-    columns a little off, as JPEG's colours are upsampled from their neighbours; `whole` decodes everything first.
+    The stored shorter side is `max_size`·76/64. JPEG decoders can halve and quarter the size, so S = max_size, /2 or
+    /4 sees the image at exactly S·76/64. `where` (2,) in [0, 1]: the crop's position from top to bottom and from left
+    to right; `flip` scalar bool: mirrored. Decoding the crop alone makes training fast, but shifts the colours of its
+    outermost columns slightly, since JPEG interpolates colour from neighbours; `whole` decodes everything first.
     """
     ratio = max_size // size
     height, width = (height + ratio - 1) // ratio, (width + ratio - 1) // ratio
     room = tf.cast(tf.stack([height, width]) - size, tf.float32)
-    # floor(u·(room+1)) is uniform over the places; u = 1 would fall off the end.
+    # floor(u·(room+1)) is uniform over the offsets; u = 1 would fall off the end.
     offset = tf.minimum(tf.cast(where * (room + 1), tf.int32), tf.cast(room, tf.int32))
-    # The accurate DCT gives Pillow's and torch's pixels; TensorFlow's default is a level off and no faster here.
+    # The accurate DCT gives the pixels of Pillow and torch; TensorFlow's default is off by one level and no faster.
     if whole:
         image = tf.image.decode_jpeg(encoded, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
         image = tf.slice(image, tf.concat([offset, [0]], 0), [size, size, 3])
@@ -105,12 +105,12 @@ def crop_at(
         image = tf.image.decode_and_crop_jpeg(
             encoded, tf.concat([offset, [size, size]], 0), channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE"
         )
-    # tf.reverse moves whole pixels; image[:, ::-1] single bytes, at three times the cost of the decoding.
+    # tf.reverse moves whole pixels; image[:, ::-1] moves single bytes, which costs three times as much as decoding.
     return tf.ensure_shape(tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image), [size, size, 3])
 
 
 def pick_words(tokens: tf.Tensor, length: tf.Tensor, limit: int, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """A caption of at most `limit` words: a longer one keeps a random subset, in order (AttnGAN).
+    """Limits a caption to `limit` words: a longer one keeps a random subset, in order (AttnGAN).
 
     `tokens` (W,) and `length` scalar → (limit,) padded with 0, and its length.
     """
@@ -118,7 +118,7 @@ def pick_words(tokens: tf.Tensor, length: tf.Tensor, limit: int, seed: tf.Tensor
     if width <= limit:
         return tf.pad(tokens, [[0, limit - width]]), length
     draw = tf.random.stateless_uniform([width], seed)
-    # Padding ranks last; the chosen places, sorted, keep the words' order. A short caption keeps its first `limit`.
+    # Padding ranks last. Sorting the chosen indices keeps the words' order. A short caption keeps all its words.
     draw = tf.where(tf.range(width) < length, draw, 2.0)
     chosen = tf.sort(tf.argsort(draw)[:limit])
     chosen = tf.where(length > limit, chosen, tf.range(limit))
@@ -126,7 +126,7 @@ def pick_words(tokens: tf.Tensor, length: tf.Tensor, limit: int, seed: tf.Tensor
 
 
 def size_ratio(max_size: int, size: int, data_dir: str) -> int:
-    """How much smaller than the stored images S is. Raises UserError where the records are too small for it."""
+    """The stored size over S: 1, 2 or 4. Raises UserError for any other S."""
     if max_size % size or max_size // size not in (1, 2, 4):
         raise UserError(
             f"--image_size={size}: {data_dir} was converted for at most {max_size}, and serves that, its "
@@ -152,11 +152,11 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Endless training batches from `start_step` on.
 
-    `batch` is the global batch; replica r of R gets its r-th contiguous part of it, so R replicas see what one would. A
-    worker with several devices asks for its own part, in `split_by` elements, one for each device in turn.
+    `batch` is the global batch; replica r of R gets its r-th contiguous part, so R replicas together see the samples
+    of one. A worker with several devices gets its part in `split_by` elements, one for each device in turn.
     Each element is a dict: image (b, S, S, 3) uint8, tokens (b, max_words) int32, lengths (b,) int32, classes (b,)
     int32, index (b,) int32, noise (b, noise_dim) float32 ~ N(0, 1). `image_at(index, mirrored)` replaces the random
-    crop, by cached features of the image, say.
+    crop, for example by cached features of the image.
     """
     if batch % (replicas * split_by):
         raise UserError(f"--batch={batch} cannot be shared evenly by {replicas * split_by} replicas.")
@@ -195,9 +195,9 @@ def training_batches(
 def centre_images(
     split: Split, *, max_size: int, image_size: int, batch: int, only: Sequence[int] | None = None
 ) -> tf.data.Dataset:
-    """Every image of the split once, in order, as evaluation sees it: centre crop, no flip; (b, S, S, 3) uint8.
+    """Every image of the split once, in order, in the form of evaluation: centre crop, no flip; (b, S, S, 3) uint8.
 
-    `only` gives places in the split instead, in the order wanted.
+    `only`: the indices of the images to read instead, in this order.
     """
     heights, widths = tf.constant(split.height), tf.constant(split.width)
     half, no_flip = tf.constant([0.5, 0.5]), tf.constant(False)
@@ -205,6 +205,8 @@ def centre_images(
     def sample(index):
         return crop_at(split.jpegs[index], heights[index], widths[index], image_size, max_size, half, no_flip)
 
-    places = tf.data.Dataset.range(len(split.names)) if only is None else tf.data.Dataset.from_tensor_slices(list(only))
-    data = places.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    indices = (
+        tf.data.Dataset.range(len(split.names)) if only is None else tf.data.Dataset.from_tensor_slices(list(only))
+    )
+    data = indices.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return data.batch(batch).prefetch(2)

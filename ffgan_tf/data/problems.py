@@ -1,4 +1,4 @@
-"""What a conversion cannot use: collected, then shown in one report with the fix of each."""
+"""Problems that a conversion finds, collected and shown in one report with the fix of each."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """One unusable thing: the file (or the image it belongs to), what is wrong, and how to put it right."""
+    """One unusable file (or the image that it belongs to), the reason, and the fix."""
 
     file: str
     reason: str
@@ -14,7 +14,7 @@ class Problem:
 
 
 class Unusable(Exception):
-    """Raised where a file cannot be used; becomes a `Problem` of that file in the report."""
+    """A file cannot be used; becomes a `Problem` in the report."""
 
     def __init__(self, reason: str, fix: str):
         super().__init__(reason)
@@ -22,9 +22,9 @@ class Unusable(Exception):
 
 
 def format_report(problems: Sequence[Problem], most: int | None = None) -> str:
-    """Problems, one line a file, those with the same fix under one heading, in order of first appearance.
+    """The problems as text, one line a file, grouped under their fixes in order of first appearance.
 
-    `most` lines under each heading, and how many more there are; None: all.
+    Each group shows at most `most` lines and counts the rest; None shows all.
     """
     by_fix: dict[str, list[Problem]] = {}
     for problem in problems:
@@ -37,7 +37,7 @@ def format_report(problems: Sequence[Problem], most: int | None = None) -> str:
 
 
 def capped(lines: Sequence[str], most: int | None, indent: str = "") -> list[str]:
-    """The first `most` lines, and a last one that counts the others; all of them for None."""
+    """The first `most` lines and one that counts the rest; None: all lines."""
     if most is None or len(lines) <= most:
         return list(lines)
     return [*lines[:most], f"{indent}… and {len(lines) - most:,} more"]

@@ -1,4 +1,4 @@
-"""The converted data set: a folder of TFRecord shards, `vocabulary.json` and `manifest.json`.
+"""A converted data set: a folder of TFRecord shards, `vocabulary.json` and `manifest.json`.
 
 A record is a `tf.train.Example` of
   image/encoded (bytes)           JPEG, RGB, shorter side S·76/64 for the largest S
@@ -6,9 +6,9 @@ A record is a `tf.train.Example` of
   image/class (int64)             class, in the data set's own numbering
   image/height, image/width       (int64) pixels
   captions/text (bytes list)      the captions as written, UTF-8
-  captions/tokens (int64 list)    their token ids, one after the other
+  captions/tokens (int64 list)    the token ids of all captions, concatenated
   captions/lengths (int64 list)   tokens of each caption
-`manifest.sha256` holds the digest of `manifest.json`, which holds those of all other files.
+`manifest.sha256` holds the digest of `manifest.json`, which holds the digests of all other files.
 """
 
 import dataclasses
@@ -53,7 +53,7 @@ def shard_name(split: str, index: int, count: int) -> str:
 
 
 def serialize(record: Record) -> bytes:
-    """The record as `tf.train.Example` bytes; equal records give equal bytes."""
+    """Encodes a record as a `tf.train.Example`; equal records give equal bytes."""
     import tensorflow as tf
 
     def integers(values: Iterable[int]):
@@ -80,7 +80,7 @@ def serialize(record: Record) -> bytes:
 
 
 def parse(serialized: bytes) -> Record:
-    """The inverse of `serialize`. Raises ValueError where the bytes are not such a record."""
+    """The inverse of `serialize`. Raises ValueError for other bytes."""
     import tensorflow as tf
     from google.protobuf.message import DecodeError
 
@@ -106,7 +106,7 @@ def parse(serialized: bytes) -> Record:
 
 
 def write_split(folder: Path, split: str, records: Iterable[Record], count: int, per_shard: int) -> dict[str, Any]:
-    """Writes `count` records in order into shards of `per_shard` and returns the split's part of the manifest."""
+    """Writes `count` records into shards of `per_shard`, in order; returns the split's part of the manifest."""
     import tensorflow as tf
 
     shard_count = -(-count // per_shard)
@@ -126,21 +126,21 @@ def write_split(folder: Path, split: str, records: Iterable[Record], count: int,
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Writes `manifest.json` and its digest (in `sha256sum -c` form)."""
+    """Writes `manifest.json` and its digest, in the form that `sha256sum -c` reads."""
     content = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
     (folder / MANIFEST).write_bytes(content)
     (folder / DIGEST).write_text(digest_line(content), encoding="ascii", newline="")
 
 
 def digest_line(content: bytes) -> str:
-    """What `manifest.sha256` must hold for these bytes of `manifest.json`."""
+    """The content of `manifest.sha256` for these bytes of `manifest.json`."""
     return f"{hashlib.sha256(content).hexdigest()}  {MANIFEST}\n"
 
 
 def read_manifest(data_dir: str | Path) -> dict[str, Any]:
-    """The manifest of a converted data set, checked against its digest and the sizes of the files it names.
+    """Reads a manifest and checks it against its digest and the sizes of the shards.
 
-    Raises UserError naming the missing or changed file. `ffgan_tf.verify_records` checks every byte.
+    Raises UserError, which names the missing or changed file. `ffgan_tf.verify_records` checks every byte.
     """
     folder = Path(data_dir)
     if not folder.is_dir():
@@ -168,14 +168,17 @@ def read_manifest(data_dir: str | Path) -> dict[str, Any]:
         file = folder / shard["file"]
         size = file.stat().st_size if file.is_file() else None
         if size != shard["bytes"]:
-            found = "is missing" if size is None else f"has {size:,} bytes, not {shard['bytes']:,}"
-            raise UserError(f"{file}: the shard {found}. {again}")
+            fault = "is missing" if size is None else f"has {size:,} bytes, not {shard['bytes']:,}"
+            raise UserError(f"{file}: the shard {fault}. {again}")
     return manifest
 
 
 def check_manifest(manifest: dict[str, Any], whole: bool = False) -> None:
-    """Raises where a field that training reads is missing or of another type, or a file lies in another folder; with
-    `whole`, where one is that a converter writes besides."""
+    """Checks the fields that training reads, and with `whole` the others that a converter writes.
+
+    Raises KeyError, TypeError, ValueError or AttributeError if one is missing, has another type or names a file in
+    another folder.
+    """
     for split in SPLITS:
         part = manifest["splits"][split]
         counts = [part["images"], part["captions"], part["classes"]]
@@ -201,9 +204,9 @@ def check_manifest(manifest: dict[str, Any], whole: bool = False) -> None:
 
 
 def storage(manifest: dict[str, Any]) -> str:
-    """How the images of a converted data set are stored, such as `JPEG 4:4:4, quality 100`: scores depend on it.
+    """The form in which the images are stored, such as `JPEG 4:4:4, quality 100`, on which scores depend.
 
-    Manifests from before colour was stored at full resolution do not name it: halved both ways, JPEG's usual 4:2:0.
+    Older manifests do not state the resolution of colour: it was JPEG's usual 4:2:0, half in both directions.
     """
     image = manifest["image"]
     return f"JPEG {image.get('chroma', '4:2:0')}, quality {image.get('quality', 'unknown')}"
@@ -216,7 +219,7 @@ def shard_paths(data_dir: str | Path, split: str, manifest: dict[str, Any] | Non
 
 
 def read_shard(path: str | Path) -> Iterator[Record]:
-    """The records of one shard file. Raises UserError where it is damaged."""
+    """The records of one shard file. Raises UserError if it is damaged."""
     import tensorflow as tf
 
     try:
@@ -232,8 +235,8 @@ def read_shard(path: str | Path) -> Iterator[Record]:
 def check_framing(path: str | Path) -> None:
     """Raises ValueError unless the lengths in a TFRecord file lead from its start to its end.
 
-    TensorFlow reserves as much memory as a length says before it looks at what follows, and ends the process where it
-    gets none. UserError where it is no file.
+    TensorFlow allocates the stated length before it reads on, and aborts the process if that fails. Raises UserError
+    for anything but a regular file.
     """
     size, end = check_file(path, MAX_SHARD), 0
     with open(path, "rb") as file:
@@ -249,6 +252,6 @@ def check_framing(path: str | Path) -> None:
 
 
 def read_split(data_dir: str | Path, split: str) -> Iterator[Record]:
-    """All records of a split, in the order of the converter's lists."""
+    """All records of a split, in the order of the converter."""
     for path in shard_paths(data_dir, split):
         yield from read_shard(path)

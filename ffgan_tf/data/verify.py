@@ -1,4 +1,4 @@
-"""Finds and names what changed in a converted data set since it was written."""
+"""Finds and names every change in a converted data set since it was written."""
 
 import dataclasses
 import re
@@ -15,11 +15,11 @@ from ffgan_tf.utils.reading import read_json
 
 
 def verify(data_dir: str | Path) -> list[str]:
-    """Faults of a converted data set, each beginning with the file's name; empty: every byte is as written.
+    """Faults of a converted data set, each beginning with the file's name; an empty list if every byte is as written.
 
-    The chain: `manifest.sha256` covers the manifest's bytes, which hold the digests of the shards and the vocabulary.
-    Whole files are then read once more as records, and their images decoded, which finds what a wrong writer wrote.
-    Raises UserError where there is no data set at all.
+    `manifest.sha256` covers the manifest, which holds the digests of the shards and the vocabulary. Undamaged files
+    are then read as records and their images decoded, which finds mistakes of the writer.
+    Raises UserError if there is no data set at all.
     """
     folder = Path(data_dir)
     if not (folder / records.MANIFEST).is_file():
@@ -40,8 +40,8 @@ def verify(data_dir: str | Path) -> list[str]:
     done = 0
     for split, shard in shards:
         path = folder / shard["file"]
-        found = _file_fault(path, shard["sha256"], shard["bytes"])
-        faults += found or _record_faults(path, shard["images"], words, seen[split])
+        file_faults = _file_fault(path, shard["sha256"], shard["bytes"])
+        faults += file_faults or _record_faults(path, shard["images"], words, seen[split])
         done += shard["images"]
         progress.update(done)
     progress.close()
@@ -56,7 +56,7 @@ def verify(data_dir: str | Path) -> list[str]:
 
 @dataclasses.dataclass
 class _Seen:
-    """What the records of one split hold, for the manifest to be held against."""
+    """Counts over the records of one split, to compare with the manifest."""
 
     manifest: dict[str, Any]
     names: set[str]
@@ -65,7 +65,7 @@ class _Seen:
     classes: set[int] = dataclasses.field(default_factory=set)
 
     def fault(self, record: records.Record) -> str | None:
-        """What is impossible about a record besides its bytes; counts it."""
+        """Counts a record, or returns its contradiction with itself or the manifest."""
         import tensorflow as tf
 
         least = self.manifest["image"]["shorter_side"]
@@ -73,11 +73,13 @@ class _Seen:
         if min(size) != least or max(size) > MAX_ASPECT * least + 1:
             return f"{size[0]}x{size[1]} pixels where the shorter side is {least}"
         if record.class_id != int(record.class_id) or str(record.class_id) not in self.manifest["class_names"]:
-            return f"class {record.class_id}, which the manifest has not"
+            return f"class {record.class_id}, which is not in the manifest"
         if record.name in self.names:
             return "a second record of this name"
         try:
-            height, width, _ = tf.io.extract_jpeg_shape(record.encoded).numpy()  # before it is decoded
+            height, width, _ = tf.io.extract_jpeg_shape(
+                record.encoded
+            ).numpy()  # the header first: a huge image would fill the memory
             if (width, height) != size:
                 return f"its image has {width}x{height} pixels, the record says {size[0]}x{size[1]}"
             tf.io.decode_jpeg(record.encoded, channels=3)
@@ -90,7 +92,7 @@ class _Seen:
         return None
 
     def faults(self, split: str, part: dict[str, Any]) -> list[str]:
-        """The split's counts in the manifest that are not those of its records."""
+        """The split's counts in the manifest that differ from those of its records."""
         counts = {"images": self.images, "captions": self.captions, "classes": len(self.classes)}
         return [
             f"{records.MANIFEST}: {part[name]:,} {name} in the {split} split, its records have {count:,}"
@@ -109,7 +111,7 @@ def _manifest_fault(folder: Path) -> str | None:
         return None
     same = sum(a == b for a, b in zip(written, due))
     if same < len(due) - 8 and re.fullmatch(rb"[0-9a-f]{64}  manifest\.json\n", written):
-        # a digest, and altogether another: that of a changed manifest
+        # A well-formed digest that differs throughout belongs to another manifest; a damaged one differs in places.
         return f"{records.MANIFEST}: changed (its SHA-256 is not the one in {records.DIGEST})"
     return f"{records.DIGEST}: changed (it should read {due.decode('ascii').strip()!r})"
 
@@ -117,9 +119,9 @@ def _manifest_fault(folder: Path) -> str | None:
 def _file_fault(path: Path, sha256: str, size: int | None) -> list[str]:
     if not path.is_file():
         return [f"{path.name}: missing"]
-    found = path.stat().st_size
-    if size is not None and found != size:
-        return [f"{path.name}: changed ({found:,} bytes, {size:,} were written)"]
+    actual = path.stat().st_size
+    if size is not None and actual != size:
+        return [f"{path.name}: changed ({actual:,} bytes, {size:,} were written)"]
     return [] if sha256_file(path) == sha256 else [f"{path.name}: changed (its SHA-256 is not the manifest's)"]
 
 

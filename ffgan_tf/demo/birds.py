@@ -1,9 +1,9 @@
-"""Writes the demo data set: rendered birds in CUB's published layout, and beside it what was rendered.
+"""Writes the demo data set: rendered birds in CUB's published layout, with their parameters and colours.
 
     CUB_200_2011/{images/<class>/<img>.jpg, images.txt, bounding_boxes.txt, classes.txt, image_class_labels.txt}
     text/<class>/<img>.txt                       ten captions, one a line
     {train,test}/{filenames,class_info}.pickle   as Python 2 wrote them
-    rendered.json                                every parameter of every image, and what its captions claim
+    rendered.json                                every parameter of every image, and the claims of its captions
     colours.csv                                  image,class,colour: the body's colour
 
 The same seed gives the same bytes under one version of NumPy and Pillow (JPEG encoders differ between versions).
@@ -65,14 +65,14 @@ def _make_image(job: tuple[int, Species, int], root: str, seed: int) -> dict:
 def python2_pickle(values: list) -> bytes:
     """A list of str or int as Python 2's `pickle.dump(values, file)` wrote it (protocol 0).
 
-    Python 3 cannot write Python 2's byte strings, and they are what readers of CUB's pickles have to cope with.
+    CUB's published pickles hold Python 2's byte strings, which Python 3's pickle cannot write.
     """
     items = (f"I{value}\na" if isinstance(value, int) else f"S{value!r}\np{k}\na" for k, value in enumerate(values, 1))
     return f"(lp0\n{''.join(items)}.".encode("ascii")
 
 
 def _write_tables(root: Path, species: list[Species], images: list[dict], seed: int) -> None:
-    """Everything beside the images and their captions."""
+    """Writes all files but the images and their captions."""
     cub = root / "CUB_200_2011"
     tables = {
         "classes.txt": [f"{s.class_id} {s.folder}" for s in species],
@@ -96,7 +96,7 @@ def _write_tables(root: Path, species: list[Species], images: list[dict], seed: 
         "palette": PALETTE,
         "species": [dataclasses.asdict(s) for s in species],
     }
-    with open(root / "rendered.json", "w", encoding="ascii", newline="\n") as file:  # one image a line: can be searched
+    with open(root / "rendered.json", "w", encoding="ascii", newline="\n") as file:  # one image a line, for grep
         entries = ",\n".join(json.dumps(i) for i in images)
         file.write(f'{json.dumps(rendered)[:-1]},\n"images": [\n{entries}\n]}}\n')
 
@@ -112,15 +112,16 @@ def make_demo_dataset(
 ) -> dict[str, int]:
     """Renders the data set into the new directory `out`. → counts {"train": images, "test": images}.
 
-    `workers`: processes, by default one a core. `overwrite` replaces an older demo data set, and nothing else.
-    Raises UserError where `out` exists and may not be replaced.
+    `workers`: processes, by default one a core. `overwrite` replaces an older demo data set and nothing else.
+    Raises UserError if `out` exists and must not be replaced.
     """
     out = Path(out)
     if os.path.lexists(out) and not (overwrite and (out / "rendered.json").is_file()):
         raise UserError(
             f"--out={out} exists"
             + (
-                ", and is no demo data set (it has no rendered.json), so --overwrite spares it. Fix: name a new folder."
+                " and is not a demo data set (it has no rendered.json), so --overwrite does not replace it. "
+                "Fix: name a new folder."
                 if overwrite
                 else ". Fix: name a new folder, or add --overwrite to replace it."
             )
@@ -137,7 +138,7 @@ def make_demo_dataset(
                 (root / kind / s.folder).mkdir(parents=True)
         make = functools.partial(_make_image, root=str(root), seed=seed)
         progress, images = Progress("rendering birds", len(jobs), "images"), []
-        # Spawned, not forked: safe whatever threads the caller runs.
+        # Spawned, because forking is unsafe while the caller runs threads.
         with multiprocessing.get_context("spawn").Pool(workers) as pool:
             for image in pool.imap(make, jobs, chunksize=8):
                 images.append(image)

@@ -1,4 +1,4 @@
-"""Sentences about one rendered bird, true of what was drawn. Each names the body's colour."""
+"""True sentences about one rendered bird. Each names the body's colour."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def article(phrase: str) -> str:
 
 
 def bill_words(bird: Bird) -> tuple[str, ...]:
-    """The words for the bill's length that are true; between 0.2 and 0.3 trunk lengths neither is said."""
+    """The true words for the bill's length; none between 0.2 and 0.3 trunk lengths."""
     return ("short", "small") if bird.bill_length <= 0.2 else ("long",) if bird.bill_length >= 0.3 else ()
 
 
@@ -35,7 +35,7 @@ def tail_words(bird: Bird) -> tuple[str, ...]:
 
 
 def visible_facts(bird: Bird) -> dict[str, str]:
-    """Part → colour of the parts beside the body that can be seen in this pose and may be named."""
+    """Part → colour of every part, other than the body, that is visible in this pose and may be named."""
     facts = {"wing": bird.wing, "crown": bird.crown, "bill": bird.bill}
     if bird.tail_length >= 0.3:  # a folded wing hides a shorter one
         facts["tail"] = bird.tail
@@ -79,16 +79,16 @@ def _list(phrases: list[str]) -> str:
 
 
 def _caption(rng: np.random.Generator, bird: Bird, size: str) -> tuple[str, dict[str, str]]:
-    """→ one sentence, and the colours that it claims by part."""
+    """→ one sentence, and its claimed colours by part."""
     pick = lambda words: str(rng.choice(words))
     seen = visible_facts(bird)
-    # Wings are what people name first; the rest as it comes.
+    # People name wings first, the other parts in any order.
     others = [part for part in rng.permutation(list(seen)) if part != "wing"][: int(rng.integers(1, 4))]
     parts = (["wing"] if rng.random() < 0.75 else []) + [str(part) for part in others]
     claims = {"body": bird.body, **{part: seen[part] for part in parts}}
     phrases = [_phrase(rng, part, seen[part], bird) for part in parts]
     form = int(rng.integers(6))
-    if form == 0:  # predicates, of parts that have nothing but a colour
+    if form == 0:  # predicates, of parts described by colour alone
         plain = [part for part in parts if part not in ("bill", "wingbars", "eyering")]
         claims = {part: claims[part] for part in ("body", *plain)}
         nouns = {"wing": "wings are", "legs": "legs are"}
@@ -101,8 +101,8 @@ def _caption(rng: np.random.Generator, bird: Bird, size: str) -> tuple[str, dict
             else (f"this bird has {article(bird.body)} body, with ")
         )
         return start + _list(phrases), claims
-    place = 0 if rng.random() < 0.75 else int(rng.integers(len(phrases) + 1))
-    phrases.insert(place, _phrase(rng, "body", bird.body, bird))
+    index = 0 if rng.random() < 0.75 else int(rng.integers(len(phrases) + 1))
+    phrases.insert(index, _phrase(rng, "body", bird.body, bird))
     start = {
         2: "this bird has",
         3: f"{article(pick(_SIZES[size]))} bird with",
@@ -113,10 +113,10 @@ def _caption(rng: np.random.Generator, bird: Bird, size: str) -> tuple[str, dict
 
 
 def captions(bird: Bird, size: str, seed, count: int = 10) -> list[tuple[str, dict[str, str]]]:
-    """→ `count` different sentences on `bird`, each with the colours it claims ({"body": "yellow", "wing": …})."""
+    """→ `count` different sentences on `bird`, each with its claimed colours ({"body": "yellow", "wing": …})."""
     rng = np.random.default_rng(seed)
-    found: dict[str, dict[str, str]] = {}
-    while len(found) < count:
+    claims_by_text: dict[str, dict[str, str]] = {}
+    while len(claims_by_text) < count:
         text, claims = _caption(rng, bird, size)
-        found.setdefault(text + ("." if rng.random() < 0.7 else ""), claims)
-    return list(found.items())
+        claims_by_text.setdefault(text + ("." if rng.random() < 0.7 else ""), claims)
+    return list(claims_by_text.items())

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-PALETTE = {  # sRGB of a part that is called by this colour
+PALETTE = {  # sRGB of the named colours
     "red": (205, 28, 36),
     "orange": (242, 122, 18),
     "yellow": (246, 216, 40),
@@ -24,7 +24,7 @@ PALETTE = {  # sRGB of a part that is called by this colour
 
 @dataclasses.dataclass(frozen=True)
 class Bird:
-    """What is drawn. Colours are names of PALETTE; lengths are in trunk lengths, angles in degrees."""
+    """The parameters of a drawing. Colours are names in PALETTE, lengths in trunk lengths, angles in degrees."""
 
     body: str
     wing: str
@@ -131,7 +131,7 @@ def _folded_wing(bird: Bird) -> tuple[np.ndarray, list[np.ndarray], list[np.ndar
 
 
 def _spread_wing(bird: Bird, lift: float, lean: float, reach: float) -> tuple[np.ndarray, list, list]:
-    """A wing held up from the shoulder, its primaries as scallops; the same three as of a folded wing."""
+    """A wing held up from the shoulder, its primaries as scallops. → the wing, its feather lines, its bars."""
     f = np.linspace(0, 1, 13)[:, None]
     tip, pull, rear = np.array([[-0.24, 1.10], [-0.40, 0.45], [-0.30, 0.05]])
     trailing = tip * (1 - f) ** 2 + 2 * pull * f * (1 - f) + rear * f**2
@@ -145,8 +145,8 @@ def _spread_wing(bird: Bird, lift: float, lean: float, reach: float) -> tuple[np
     ]
     bars = [stroke(spline([(0.13, 0.34 * reach), (0.02, 0.32 * reach), (-0.13, 0.24 * reach)], False), 0.06, 0.05)]
     root = (0.03, 0.26 * bird.plumpness)
-    place = [rotate(part, lift + lean - 90) + root for part in (outline, *feathers, *bars)]
-    return place[0], place[1 : 1 + len(feathers)], place[1 + len(feathers) :]
+    parts = [rotate(part, lift + lean - 90) + root for part in (outline, *feathers, *bars)]
+    return parts[0], parts[1 : 1 + len(feathers)], parts[1 + len(feathers) :]
 
 
 def _bill(bird: Bird, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -184,7 +184,7 @@ def _bill(bird: Bird, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _trunk(bird: Bird) -> tuple[list[np.ndarray], np.ndarray]:
-    """→ the tilted trunk, then neck and head, which are not tilted with it; the head's centre."""
+    """→ the tilted trunk, the upright neck and head, and the head's centre."""
     p, r, flying = bird.plumpness, bird.head, bird.pose == "flying"
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     egg = np.stack([0.5 * np.cos(angle), 0.5 * p * np.sin(angle) * (1 + 0.22 * np.cos(angle))], 1)
@@ -213,7 +213,7 @@ class Part(NamedTuple):
 
 
 def _shade(colour: tuple[int, int, int], factor: float, offset: int = 0) -> tuple[int, int, int]:
-    """The colour made darker by `factor`, then lighter by `offset`."""
+    """The colour multiplied by `factor`, plus `offset`."""
     red, green, blue = colour
     return int(factor * red + offset), int(factor * green + offset), int(factor * blue + offset)
 
@@ -287,7 +287,7 @@ def build(bird: Bird) -> tuple[list[Part], dict]:
     eye = head + (0.30 * bird.head, 0.14 * bird.head)
     if bird.eyering:
         parts.append(Part([circle(eye, 0.36 * bird.head)], "white", 0.0))
-    elif bird.crown == "black" or bird.body == "black":  # a black eye on black would not be seen
+    elif bird.crown == "black" or bird.body == "black":  # a black eye on black would be invisible
         parts.append(Part([circle(eye, 0.27 * bird.head)], (150, 105, 45), 0.0))
     parts.append(Part([circle(eye, 0.22 * bird.head)], (14, 12, 12), 0.0))
     parts.append(Part([circle(eye + (0.07 * bird.head, 0.08 * bird.head), 0.07 * bird.head)], (250, 250, 250), 0.0))
@@ -295,7 +295,7 @@ def build(bird: Bird) -> tuple[list[Part], dict]:
 
 
 def extent(parts: list[Part], waterline: float | None) -> np.ndarray:
-    """[[x0, y0], [x1, y1]] of the bird that is seen, in its own frame."""
+    """[[x0, y0], [x1, y1]]: the extent of the visible bird, in its own frame."""
     points = np.vstack([polygon for part in parts for polygon in part.polygons])
     low, high = points.min(0), points.max(0)
     if waterline is not None:

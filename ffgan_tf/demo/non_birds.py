@@ -1,11 +1,11 @@
-"""Images with the renderings' colours and textures, but no bird's shape: what a judge of shapes learns to refuse."""
+"""Images with the renderings' colours and textures but no bird's shape: negative examples for a judge of shapes."""
 
 import numpy as np
 from scipy import ndimage
 
 
 def shuffled_tiles(images: np.ndarray, rng: np.random.Generator, tiles: int) -> np.ndarray:
-    """Images (N, S, S, 3), S a multiple of `tiles`, each cut into tiles × tiles squares, which change places."""
+    """Images (N, S, S, 3), S a multiple of `tiles`, each cut into tiles × tiles squares in random order."""
     n, size = images.shape[:2]
     side, count = size // tiles, tiles**2
     cut = images.reshape(n, tiles, side, tiles, side, 3).transpose(0, 1, 3, 2, 4, 5).reshape(n, count, side, side, 3)
@@ -41,7 +41,7 @@ def corners(images: np.ndarray) -> np.ndarray:
 
 
 def non_birds(images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """Non-birds of each kind, made from renderings (N, S, S, 3) uint8; together about as many as those."""
+    """Non-birds by kind, made from renderings (N, S, S, 3) uint8; about N in total."""
     rng = np.random.default_rng(seed)
     parts = np.array_split(rng.permutation(len(images)), 5)
     return {

@@ -1,7 +1,7 @@
 """Draws one bird of the demo data set: its polygons, shaded as round bodies, over a blurred background.
 
-The bird's frame is mirrored, scaled and moved into the image. Parts are filled three times larger than shown and
-averaged down, which smooths their edges; what the bird covers (`alpha`) is kept, so that its box is measured.
+The bird's frame is mirrored, scaled and moved into the image. Parts are filled at three times the final size and
+averaged down, which smooths their edges. The bird's coverage (`alpha`) gives its bounding box.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from ffgan_tf.demo.geometry import PALETTE, Bird, build, circle, extent, rotate,
 
 BACKGROUNDS = ("sky", "foliage", "water", "meadow", "dusk", "woodland")
 _SUPERSAMPLING = 3
-# Muted on purpose: a background must not pass for the colour of a body.
+# Muted, so that no background has the colour of a body.
 _BACKGROUND_COLOURS = {  # top, bottom, strength of the blotches
     "sky": ((150, 180, 205), (196, 211, 220), 6),
     "foliage": ((96, 108, 84), (74, 86, 66), 26),
@@ -53,7 +53,7 @@ def background(rng: np.random.Generator, kind: str, size: tuple[int, int]) -> np
 
 
 class _Canvas:
-    """A float image that takes shaded polygons. Points are in the bird's frame, `place` puts them into pixels."""
+    """A float image to draw shaded polygons on. Points are in the bird's frame; `place` converts them to pixels."""
 
     def __init__(self, image: np.ndarray, scale: float, shift: np.ndarray, mirrored: bool, grain: np.ndarray):
         self.image, self.scale, self.shift, self.mirrored, self.grain = image, scale, shift, mirrored, grain
@@ -154,7 +154,7 @@ def render(bird: Bird, scene: np.ndarray, scale: float, centre, mirrored: bool, 
 
 
 def bounding_box(alpha: np.ndarray) -> tuple[int, int, int, int]:
-    """(x, y, width, height) in pixels of all that the bird covers by half a pixel or more."""
+    """(x, y, width, height) of the box around all pixels that the bird covers by half or more."""
     rows, columns = np.where((alpha >= 0.5).any(1))[0], np.where((alpha >= 0.5).any(0))[0]
     x, y = int(columns[0]), int(rows[0])
     return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1

@@ -1,4 +1,4 @@
-"""Species of the demo data set: a family's shape and a colour scheme, and what varies from one image to the next."""
+"""Species of the demo data set: a family's shape, a colour scheme, and the variation from image to image."""
 
 import dataclasses
 
@@ -13,9 +13,9 @@ _ACCENTS = BODY_COLOURS + ("grey",)
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """A shape. Lengths are in trunk lengths; `bill_length` and the like are (least, most)."""
+    """A shape. Lengths are in trunk lengths; pairs such as `bill_length` are (least, most)."""
 
-    size: str  # small | medium | large: said in captions
+    size: str  # small | medium | large, for captions
     poses: tuple[str, ...]
     bill_shapes: tuple[str, ...]
     bill_length: tuple[float, float]
@@ -92,7 +92,7 @@ FAMILIES = {
 
 @dataclasses.dataclass(frozen=True)
 class Species:
-    """One class: everything that its birds have in common."""
+    """One class: the common properties of its birds."""
 
     class_id: int  # from 1
     name: str  # "Black_winged_Yellow_Finch"
@@ -152,18 +152,18 @@ def _species(rng: np.random.Generator, class_id: int, split: str, family_name: s
 
 
 def choose_species(seed: int, train_classes: int, test_classes: int) -> list[Species]:
-    """→ species by class id, the test classes strewn among them as in CUB.
+    """→ species by class id, the test classes scattered among the training classes as in CUB.
 
-    Body colours come round in turn in either split, so that eight classes show all eight. The two colours that a test
-    class has on body and wings are on no train class, in either order: were the reverse in train, whoever goes by the
-    colours of an image alone would be taught to name the wings'.
+    Each split cycles through the body colours, so eight classes show all eight. No training class has the body and
+    wing colours of a test class, in either order: with the reverse pair in training, a model that looks at colours
+    alone would learn to name the wings' colour.
     """
     rng = np.random.default_rng([seed, 1])
     splits = np.array(["train"] * train_classes + ["test"] * test_classes)
     rng.shuffle(splits)
     ring = [str(c) for c in rng.permutation(BODY_COLOURS)]
     pairs: dict[str, dict[str, list[str]]] = {"train": {}, "test": {}}
-    for k, body in enumerate(ring):  # neighbours on the ring are for test; wing = body is left out
+    for k, body in enumerate(ring):  # neighbours on the ring are test pairs; wing = body is left out
         pairs["test"][body] = [ring[(k + 1) % len(ring)], ring[k - 1]]
         others = [c for c in _ACCENTS if c != body and c not in pairs["test"][body]]
         pairs["train"][body] = [str(c) for c in rng.permutation(others)]
@@ -175,7 +175,9 @@ def choose_species(seed: int, train_classes: int, test_classes: int) -> list[Spe
         k, round_ = turn[split], turn[split] // len(BODY_COLOURS)
         body = order[split][k % len(BODY_COLOURS)]
         wings = pairs[split][body]
-        family = families[split][(k + round_) % len(families[split])]  # shifted, or a colour would keep one shape
+        family = families[split][
+            (k + round_) % len(families[split])
+        ]  # shifted, so that a colour is not tied to one shape
         species.append(_species(rng, class_id, split, family, body, wings[round_ % len(wings)]))
         turn[split] += 1
     return species
@@ -183,7 +185,7 @@ def choose_species(seed: int, train_classes: int, test_classes: int) -> list[Spe
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """One image of a species: everything that `render` needs, and nothing else is random."""
+    """One image of a species: all random parameters of `render`."""
 
     bird: Bird
     width: int
@@ -196,7 +198,7 @@ class Scene:
 
 
 def choose_scene(species: Species, seed: tuple[int, ...]) -> Scene:
-    """Draws pose, size, place and background of one image from `seed`."""
+    """Draws pose, size, position and background of one image from `seed`."""
     rng = np.random.default_rng(seed)
     family = FAMILIES[species.family]
     weights = np.array([2.0 if pose != "flying" else 1.0 for pose in family.poses])
@@ -226,7 +228,7 @@ def choose_scene(species: Species, seed: tuple[int, ...]) -> Scene:
     parts, anchors = build(bird)
     low, high = extent(parts, anchors["waterline"])
     across, tall = high - low
-    share = rng.uniform(0.55, 0.86)  # of the image's width or height, whichever the bird fills first
+    share = rng.uniform(0.55, 0.86)  # of the image's width or height, whichever limits the bird's size
     scale = float(share * min(width / across, height / tall))
     room_x, room_y = width - across * scale - 8, height - tall * scale - 8
     centre = (width / 2 + float(rng.uniform(-0.5, 0.5)) * room_x, height / 2 + float(rng.uniform(-0.5, 0.5)) * room_y)

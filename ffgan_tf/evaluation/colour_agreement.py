@@ -23,8 +23,8 @@ class ColourResult(NamedTuple):
     report: dict
     images: np.ndarray
     captions: list[str]
-    wanted: list[str]
-    found: list[str]
+    expected: list[str]
+    predicted: list[str]
 
 
 def _images(split: pipeline.Split, max_size: int, image_size: int) -> np.ndarray:
@@ -45,7 +45,7 @@ def evaluate_colours(
 
     The probe learns from the centre crops of the train split (stored at `probe_path`, reused for the same data, labels
     and size). Its accuracy on those of the test split is `real`, an upper bound for a generator. Sample i takes test
-    image i, cyclically, and one of its captions, drawn from `seed`; the wanted colour is the label of that image.
+    image i, cyclically, and one of its captions, drawn from `seed`; the expected colour is the label of that image.
     `num_samples` 0: one for each test image.
     Raises UserError where a label is missing, or the records are too small for `image_size`.
     """
@@ -68,10 +68,10 @@ def evaluate_colours(
     real = colour.agreement(probe.predict(_images(test, max_size, image_size)), test_labels, probe.colours)
 
     count = num_samples or len(test_labels)
-    places = np.arange(count) % len(test_labels)
-    which = np.random.default_rng(seed).integers(test.caption_counts[places])
-    captions = [test.texts[i][j] for i, j in zip(places, which)]
-    tokens = [test.tokens[i, j, : test.lengths[i, j]].tolist() for i, j in zip(places, which)]
+    rows = np.arange(count) % len(test_labels)
+    which = np.random.default_rng(seed).integers(test.caption_counts[rows])
+    captions = [test.texts[i][j] for i, j in zip(rows, which)]
+    tokens = [test.tokens[i, j, : test.lengths[i, j]].tolist() for i, j in zip(rows, which)]
     progress, images = Progress("generating", count, "images"), []
     for start in range(0, count, 128):
         end = min(start + 128, count)
@@ -79,8 +79,8 @@ def evaluate_colours(
         progress.update(end)
     progress.close()
     images = np.concatenate(images)
-    wanted, found = [test_labels[i] for i in places], probe.predict(images)
-    result = colour.agreement(found, wanted, probe.colours)
+    expected, predicted = [test_labels[i] for i in rows], probe.predict(images)
+    result = colour.agreement(predicted, expected, probe.colours)
     report = {
         "measure": "colour_agreement",
         "colour_agreement": result["accuracy"],
@@ -95,7 +95,7 @@ def evaluate_colours(
         "generated_detail": result,
         "real_detail": real,
     }
-    return ColourResult(report, images, captions, wanted, found)
+    return ColourResult(report, images, captions, expected, predicted)
 
 
 def _stored(path: str | Path | None, key: str) -> colour.ColourProbe | None:

@@ -62,7 +62,7 @@ def read_colour_labels(path: str | os.PathLike) -> dict[str, str]:
     return labels
 
 
-def labels_of(names: Sequence[str], labels: dict[str, str], given: str, what: str = "pictures") -> list[str]:
+def labels_of(names: Sequence[str], labels: dict[str, str], source: str, what: str = "images") -> list[str]:
     """The colour of each image, by its name in the records; `given` is the flag that named the labels, for messages.
 
     Raises UserError where an image has no colour.
@@ -70,7 +70,7 @@ def labels_of(names: Sequence[str], labels: dict[str, str], given: str, what: st
     missing = [name for name in names if record_key(name) not in labels]
     if missing:
         raise UserError(
-            f"{given}: {len(missing):,} of {len(names):,} {what} have no colour there; the first is "
+            f"{source}: {len(missing):,} of {len(names):,} {what} have no colour there; the first is "
             f"{missing[0]}. Fix: name the labels of this data set."
         )
     return [labels[record_key(name)] for name in names]

@@ -46,23 +46,23 @@ def evaluate_images(
     if reference is None and is_network is not None:
         networks = [is_network]
     watched = networks + [retrieval.damsm] if retrieval else networks
-    found = extract(images, watched, batch, cache_dir, images.what)
+    extracted = extract(images, watched, batch, cache_dir, images.what)
     scores: dict[str, Any] = {}
     remarks = list(notes)
     if reference is not None:
         real, statistics = reference_features(reference, network, batch, cache_dir)
-        scores, said = compare_features(found.arrays[0]["pool"], real, statistics, seed)
-        remarks += said
+        scores, new_remarks = compare_features(extracted.arrays[0]["pool"], real, statistics, seed)
+        remarks += new_remarks
         if variety:
             photographs = cast(RecordImages, reference)  # evaluate refuses --variety with any other
             varied, files = variety.score(network, real, photographs.classes, batch, cache_dir)
             scores |= varied
-            found.files.append(files)
-    classes, said = score_classes(found.arrays[len(networks) - 1].get("probs"), protocol.splits, seed)
+            extracted.files.append(files)
+    classes, new_remarks = score_classes(extracted.arrays[len(networks) - 1].get("probs"), protocol.splits, seed)
     scores |= classes
     if retrieval:
-        scores |= retrieval.score(found.arrays[-1]["codes"], seed)
-    remarks += said
+        scores |= retrieval.score(extracted.arrays[-1]["codes"], seed)
+    remarks += new_remarks
     report = {
         "kind": "evaluation",
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
@@ -81,7 +81,7 @@ def evaluate_images(
         report |= {"reference": reference.what, "reference_count": reference.count}
         report |= {"reference_stored": getattr(reference, "stored", "files as they are")}
     if isinstance(images, GeneratedImages):  # never evaluated again, and the features of 30,000 images take 245 MB
-        for file in {file for files in found.files for file in files}:
+        for file in {file for files in extracted.files for file in files}:
             file.unlink(missing_ok=True)
     return report
 

@@ -142,8 +142,8 @@ class RecordImages:
 
     def first_captions(self, count: int) -> list[list[int]]:
         """Token ids of the first captions of `count` of the images, or of all, spread evenly over them."""
-        split, places = self._split, np.linspace(0, self.count - 1, min(count, self.count)).astype(int)
-        return [split.tokens[i, 0, : split.lengths[i, 0]].tolist() for i in self._order[places]]
+        split, rows = self._split, np.linspace(0, self.count - 1, min(count, self.count)).astype(int)
+        return [split.tokens[i, 0, : split.lengths[i, 0]].tolist() for i in self._order[rows]]
 
     def identity(self, start: int, stop: int) -> str:
         seed = self._seed if self._crop == "random_flip" else 0

@@ -76,7 +76,7 @@ def curve_table(reports: list[dict[str, Any]]) -> tuple[list[str], list[list[str
     """Header, and one row per report: its step, number of images, scores."""
     names = [name for name in _LABELS if any(name in report for report in reports)]
     return (
-        ["step", "pictures", *(_LABELS[name] for name in names)],
+        ["step", "images", *(_LABELS[name] for name in names)],
         [
             [f"{report['step']:,}", f"{report['count']:,}", *(_value(report, name) for name in names)]
             for report in reports
@@ -86,7 +86,7 @@ def curve_table(reports: list[dict[str, Any]]) -> tuple[list[str], list[list[str
 
 def protocol_rows(report: dict[str, Any]) -> list[list[str]]:
     """[field, value] for everything that the scores depend on."""
-    rows: list[list[Any]] = [["pictures", f"{report['count']:,} from {report['pictures']}"]]
+    rows: list[list[Any]] = [["images", f"{report['count']:,} from {report['pictures']}"]]
     if "reference" in report:
         rows.append(["reference", f"{report['reference_count']:,} from {report['reference']}"])
         rows.append(["reference stored as", report.get("reference_stored")])

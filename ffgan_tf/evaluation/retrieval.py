@@ -20,31 +20,31 @@ from ffgan_tf.utils.pixels import to_unit
 CAPTION_BATCH = 256
 
 
-def encoder_folders(given: str) -> tuple[Path, Path]:
+def encoder_folders(flag_value: str) -> tuple[Path, Path]:
     """`--damsm`: a run of train_damsm, or TEXT_FOLDER,IMAGE_FOLDER → the folders of text and image encoder."""
-    text, comma, image = given.partition(",")
+    text, comma, image = flag_value.partition(",")
     if comma:
         return Path(text), Path(image)
-    if not (Path(given) / IMAGE).is_dir():
+    if not (Path(flag_value) / IMAGE).is_dir():
         raise UserError(
-            f"--damsm={given}: there is no {IMAGE} in it. Fix: name a run of ffgan_tf.train_damsm; an "
-            f"older one gets it when resumed: python -m ffgan_tf.train_damsm --run={given}"
+            f"--damsm={flag_value}: there is no {IMAGE} in it. Fix: name a run of ffgan_tf.train_damsm; an "
+            f"older one gets it when resumed: python -m ffgan_tf.train_damsm --run={flag_value}"
         )
-    return Path(given) / TEXT, Path(given) / IMAGE
+    return Path(flag_value) / TEXT, Path(flag_value) / IMAGE
 
 
 class Damsm:
     """A DAMSM pair, which feature extraction treats as one more network; its features are the images' "codes"."""
 
-    def __init__(self, given: str, inception_weights: str = ""):
+    def __init__(self, flag_value: str, inception_weights: str = ""):
         """Raises UserError where a folder is missing or damaged, the two are no pair, or the trunk's weights differ."""
-        text, image = encoder_folders(given)
-        self.given = given
+        text, image = encoder_folders(flag_value)
+        self.flag_value = flag_value
         self._text, self.vocabulary = load_text_encoder(text)
         self._image = load_image_encoder(image, inception_weights)
         if not trained_together(text, image):
             raise UserError(
-                f"--damsm={given}: the two encoders were not trained together (or not saved at the same "
+                f"--damsm={flag_value}: the two encoders were not trained together (or not saved at the same "
                 f"step), so their codes do not match. Fix: name the {TEXT} and {IMAGE} of one run."
             )
         about = self._image.about
@@ -116,7 +116,7 @@ def retrieval_of(damsm: Damsm, data_dir: str, protocol: Protocol, num_samples: i
     own = Vocabulary.load(Path(data_dir) / records.VOCABULARY)
     check_same_vocabulary(
         damsm.vocabulary,
-        f"--damsm={damsm.given}",
+        f"--damsm={damsm.flag_value}",
         own,
         f"--data={data_dir}",
         "name the DAMSM that was trained on these records.",
@@ -130,5 +130,5 @@ def retrieval_of(damsm: Damsm, data_dir: str, protocol: Protocol, num_samples: i
     try:
         check_counts(classes[made_from], classes, WRONG, GROUPS)  # before generating all images, not after
     except UserError as error:
-        raise UserError(f"--damsm={damsm.given}, --data={data_dir}: {error} Or leave --damsm out.") from None
+        raise UserError(f"--damsm={damsm.flag_value}, --data={data_dir}: {error} Or leave --damsm out.") from None
     return Retrieval(damsm, captions, classes, made_from)

@@ -19,9 +19,9 @@ class SentenceVariety(NamedTuple):
         self, network: Network, real: np.ndarray, classes: np.ndarray, batch: int, cache_dir: Any
     ) -> tuple[dict[str, Any], list]:
         """The scores of `metrics.variety` beside real features [N, D] of `classes` [N], and the cache's files."""
-        found = extract(self.images, [network], batch, cache_dir, self.images.what)
-        features = found.arrays[0]["pool"]
-        return variety(features.reshape(-1, self.copies, features.shape[1]), real, classes), found.files[0]
+        extracted = extract(self.images, [network], batch, cache_dir, self.images.what)
+        features = extracted.arrays[0]["pool"]
+        return variety(features.reshape(-1, self.copies, features.shape[1]), real, classes), extracted.files[0]
 
 
 def variety_images(

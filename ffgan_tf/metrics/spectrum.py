@@ -60,5 +60,5 @@ def spectrum_ratio(generated: np.ndarray, real: np.ndarray) -> SpectrumRatio:
         inside = (periods >= low) & (periods <= high)
         bands[name] = float((ours[:, inside].sum(axis=1) / theirs[:, inside].sum(axis=1)).max())
     short = np.where(periods <= BANDS["middle"][1], ratio, 0.0)
-    place = np.unravel_index(short.argmax(), short.shape)
-    return SpectrumRatio(ratio[0], ratio[1], bands, float(short[place]), float(periods[place[1]]))
+    peak = np.unravel_index(short.argmax(), short.shape)
+    return SpectrumRatio(ratio[0], ratio[1], bands, float(short[peak]), float(periods[peak[1]]))

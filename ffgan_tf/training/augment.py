@@ -1,4 +1,4 @@
-"""Differentiable augmentation of the images that D sees (Zhao et al. 2020), as a function of given random numbers."""
+"""Differentiable augmentation of the discriminator's images (Zhao et al. 2020), a function of its random numbers."""
 
 import tensorflow as tf
 
@@ -16,9 +16,9 @@ def numbers_for(kinds: tuple[str, ...]) -> int:
 def augmented(images: tf.Tensor, uniform: tf.Tensor, kinds: tuple[str, ...]) -> tf.Tensor:
     """Images (B, S, S, 3) in [−1, 1], `uniform` (B, numbers_for(kinds)) in [0, 1) → the same shape and type.
 
-    In the order colour, translation, cutout, whatever the order of `kinds`. colour: brightness by ±0.5, saturation by 0
-    to 2, contrast by 0.5 to 1.5. translation: by up to S/8 pixels each way, 0 (grey) where nothing comes from. cutout:
-    a square of S/2 is 0, its centre anywhere in the image.
+    Always in the order colour, translation, cutout. colour: brightness by ±0.5, saturation by 0 to 2, contrast by 0.5
+    to 1.5. translation: by up to S/8 pixels each way, filled with 0 (grey). cutout: a square of S/2 is 0, its centre
+    anywhere in the image.
     """
     size, dtype = images.shape[1], images.dtype
     parts = dict(zip(kinds, tf.split(tf.cast(uniform, tf.float32), [KINDS[kind] for kind in kinds], axis=1)))

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run beside its scalars: where words attend, the maps of Fig. 5, D's outputs, settings."""
+"""TensorBoard's panels beside the scalars: attention, the feature maps of Fig. 5, D's outputs, settings."""
 
 import hashlib
 
@@ -25,22 +25,22 @@ APART = 0.02  # D(t|I_s) − D(t|Î_s): below it D does not read the sentence
 
 
 def explain(gan: Gan, generator: Generator, sentence: str, vocabulary: Vocabulary, noise: tf.Tensor) -> Explanation:
-    """The image of a sentence and noise (z + c,) with attention and features, op by op: no graph has to be traced."""
+    """The image of a sentence and noise (z + c,) with attention and features; runs eagerly, so no graph is traced."""
     reading = read_sentence(sentence, vocabulary)
     ids, z = tf.constant([reading.ids[:MAX_WORDS]], tf.int32), gan.config.model.z_dim
     code, words = gan.text_encoder(ids, tf.constant([ids.shape[1]]))
     mask = tf.ones(ids.shape, tf.bool)
-    found = generator(code, words, mask, noise[None, :z], noise[None, z:])
-    maps = tuple(attention[0].numpy().astype(np.float32) for attention in found.attention)
-    features = {name: tf.cast(value[0], tf.float32).numpy() for name, value in found.features.items()}
-    return Explanation(reading, to_uint8(found.image[0].numpy()), maps, features)
+    output = generator(code, words, mask, noise[None, :z], noise[None, z:])
+    maps = tuple(attention[0].numpy().astype(np.float32) for attention in output.attention)
+    features = {name: tf.cast(value[0], tf.float32).numpy() for name, value in output.features.items()}
+    return Explanation(reading, to_uint8(output.image[0].numpy()), maps, features)
 
 
 def discriminator_outputs(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, np.ndarray]:
     """D's probabilities (b,) for each image of a batch on its five inputs (Eq. 4), by TERMS.
 
-    In inference mode, by the batch norms' moving averages, so that nothing of the training's state changes: a little
-    apart from the scalars `D/…`, which are the means of training batches. On one device only.
+    In inference mode, with batch norm's moving averages, so that the training's state does not change. Hence they
+    differ slightly from the scalars `D/…`, the means of training batches. On one device only.
     """
     inputs, d = gan.inputs(batch), gan.discriminator
     fake = gan.generator(inputs.sentence, inputs.words, inputs.mask, inputs.noise, inputs.epsilon).image
@@ -56,21 +56,21 @@ def discriminator_outputs(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, np
 
 
 def hints(outputs: dict[str, np.ndarray]) -> list[str]:
-    """What D's outputs (`discriminator_outputs`) say has gone wrong, each with where to look; [] where nothing has."""
+    """Problems that D's outputs (`discriminator_outputs`) show, each with the scalars to look at."""
     means = {term: float(values.mean()) for term, values in outputs.items()}
-    found = []
+    lines = []
     if means["real"] > 1 - WON and means["fake"] < WON:
-        found.append(
+        lines.append(
             f"D tells all images apart: D(t) {means['real']:.2f}, D(t̂) {means['fake']:.2f}. G learns nothing from it "
             "now. Look at grad_norm/g and loss_d/total; a smaller --lr_d or --gradient_penalty=magp keeps D back."
         )
     if abs(means["real_matching"] - means["real_mismatching"]) < APART:
-        found.append(
+        lines.append(
             f"D takes right and wrong sentences alike: D(t|I) {means['real_matching']:.2f}, D(t|wrong) "
             f"{means['real_mismatching']:.2f}. Early in a run that is so; if it stays, look at text/mu_spread and "
             "docs/troubleshooting.md, “The text has no effect”."
         )
-    return found
+    return lines
 
 
 def settings_table(config: TrainConfig) -> str:
@@ -80,16 +80,16 @@ def settings_table(config: TrainConfig) -> str:
 
 
 class Board:
-    """Called with a step, it logs attention and feature sheets of two sentences of the sample grid, by the weights and
-    noise of the grid, and D's outputs on the first training batch as histograms, with hints where they look wrong."""
+    """Called with a step, logs attention and feature sheets of two sentences of the sample grid, with its weights and
+    noise, and histograms of D's outputs on the first training batch, with hints if they look wrong."""
 
     def __init__(
         self, config: TrainConfig, data: GanData, gan: Gan, generator: Generator, vocabulary: Vocabulary, log: Log
     ):
         self._config, self._gan, self._generator, self._vocabulary, self._log = config, gan, generator, vocabulary, log
         captions = choose_captions(data.test.names, data.test.texts, config.schedule.grid_captions)
-        self.places = sorted({0, len(captions) // 2})[:SENTENCES]
-        self.sentences = [captions[place].text for place in self.places]
+        self.rows = sorted({0, len(captions) // 2})[:SENTENCES]
+        self.sentences = [captions[row].text for row in self.rows]
         self._data = data
 
     def begin(self, step: int) -> None:
@@ -102,15 +102,15 @@ class Board:
     def __call__(self, step: int) -> None:
         sheets = {}
         size = self._config.model.z_dim + self._config.model.c_dim
-        for place, sentence in zip(self.places, self.sentences):
-            seed = tf.constant([self._config.schedule.seed, place], tf.int64)
+        for row, sentence in zip(self.rows, self.sentences):
+            seed = tf.constant([self._config.schedule.seed, row], tf.int64)
             noise = tf.random.stateless_normal([size], seed)  # that of the grid's image
-            found = explain(self._gan, self._generator, sentence, self._vocabulary, noise)
-            sheets[f"attention/{place + 1}"] = draw_attention(found, sentence, side=SIDE)
-            sheets[f"features/{place + 1}"] = draw_features(found, sentence, side=SIDE)
+            explanation = explain(self._gan, self._generator, sentence, self._vocabulary, noise)
+            sheets[f"attention/{row + 1}"] = draw_attention(explanation, sentence, side=SIDE)
+            sheets[f"features/{row + 1}"] = draw_features(explanation, sentence, side=SIDE)
         self._log.sheets(step, sheets)
         if self._gan.replicas == 1:
             outputs = discriminator_outputs(self._gan, next(iter(self._data.batches(0))))
             self._log.histograms(step, {f"D_outputs/{term}": values for term, values in outputs.items()})
-            if told := hints(outputs):
-                self._log.text("hints", "\n\n".join(told), step)
+            if lines := hints(outputs):
+                self._log.text("hints", "\n\n".join(lines), step)

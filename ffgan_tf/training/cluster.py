@@ -1,4 +1,4 @@
-"""Which of several workers this process is: apart from `distribution`, known before TensorFlow is loaded."""
+"""This process's rank among the workers. Unlike `distribution`, needs no TensorFlow."""
 
 import json
 import os
@@ -14,28 +14,28 @@ _ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z
 def worker_rank() -> tuple[int, int]:
     """This worker's number and how many there are, by TF_CONFIG; (0, 1) without it.
 
-    Raises UserError where TF_CONFIG is not what tf.distribute reads: it would fail deep inside, or wait for workers
-    that never come.
+    Raises UserError for a TF_CONFIG that tf.distribute cannot use: it would fail deep inside, or wait forever for
+    workers.
     """
     text = os.environ.get("TF_CONFIG", "")
     try:
-        found = json.loads(text or "{}")
-        if not found and isinstance(found, dict):
+        content = json.loads(text or "{}")
+        if not content and isinstance(content, dict):
             return 0, 1
-        workers = _workers(found)
-        return workers.index(_task(found)), len(workers)
+        workers = _workers(content)
+        return workers.index(_task(content)), len(workers)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)[:200]
         raise UserError(f"TF_CONFIG={text[:300]}: {reason}. Fix: write it in this form: {FORM}") from None
 
 
-def _workers(found: Any) -> list[tuple[str, int]]:
+def _workers(content: Any) -> list[tuple[str, int]]:
     """(kind, number) of all workers in TensorFlow's order. Raises ValueError, KeyError or TypeError."""
-    if not isinstance(found, dict) or not isinstance(found["cluster"], dict):
+    if not isinstance(content, dict) or not isinstance(content["cluster"], dict):
         raise TypeError("not a JSON object with a cluster and a task")
-    if found.get("rpc_layer", "grpc") != "grpc":
-        raise ValueError(f"rpc_layer is {found['rpc_layer']!r}, only grpc is known")
-    cluster = found["cluster"]
+    if content.get("rpc_layer", "grpc") != "grpc":
+        raise ValueError(f"rpc_layer is {content['rpc_layer']!r}, only grpc is known")
+    cluster = content["cluster"]
     if foreign := sorted(set(cluster) - {"chief", "worker"}):
         raise ValueError(f"the cluster has {', '.join(foreign)}; training knows chief and worker")
     for kind, addresses in cluster.items():
@@ -53,16 +53,16 @@ def _workers(found: Any) -> list[tuple[str, int]]:
     return [(kind, i) for kind in ("chief", "worker") for i in range(len(cluster.get(kind, [])))]
 
 
-def _task(found: dict[str, Any]) -> tuple[str, int]:
+def _task(content: dict[str, Any]) -> tuple[str, int]:
     """(kind, number) of this process. Raises ValueError, KeyError or TypeError."""
-    task = found["task"]
+    task = content["task"]
     if not isinstance(task, dict):
         raise TypeError("task is no object")
     kind, index = task["type"], task["index"]
     if isinstance(index, str) and index.isdecimal() and index.isascii():
         index = int(index)  # as TensorFlow reads it, too
-    if type(index) is not int or not isinstance(found["cluster"].get(kind), list):
+    if type(index) is not int or not isinstance(content["cluster"].get(kind), list):
         raise ValueError(f"task {kind!r}, {index!r} is not in the cluster")
-    if not 0 <= index < len(found["cluster"][kind]):
+    if not 0 <= index < len(content["cluster"][kind]):
         raise ValueError(f"there is no {kind} of index {index}: counting begins at 0")
     return kind, index

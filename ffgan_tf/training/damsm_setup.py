@@ -1,4 +1,4 @@
-"""What DAMSM's loop is made of: cached features, schedule, the validation and the encoders that it leaves, figures."""
+"""The parts of DAMSM's loop: schedule, data and cached features, validation, saved encoders, status figures."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ def damsm_schedule(config: DamsmConfig, images: int) -> Schedule:
 
 
 class DamsmData:
-    """Both splits of the records, in memory, and the colours of the test images where --colour_labels names them."""
+    """Both splits of the records, in memory, and the colours of the test images by --colour_labels."""
 
     def __init__(self, config: DamsmConfig, max_size: int):
         self._config, self.max_size = config, max_size
@@ -60,8 +60,8 @@ class DamsmData:
     def features(
         self, trunk: InceptionTrunk | None, weights: Path | None, stopped: Callable[[], bool]
     ) -> tuple[ImageAt | None, ImageAt | None]:
-        """How to read the frozen trunk's cached features of training images (index, mirrored) and test images (index);
-        (None, None) where images are read instead. Raises Stopped once `stopped()` is true while they are computed."""
+        """Readers of the frozen trunk's cached features: of training images (index, mirrored) and of test images
+        (index); (None, None) if images are read instead. Raises Stopped if `stopped()` becomes true meanwhile."""
         config = self._config.images
         if trunk is None or weights is None or not config.cache_features:
             return None, None
@@ -74,7 +74,7 @@ class DamsmData:
         return train.tensors, lambda index: test.tensors(index, False)
 
     def validation(self, damsm: Damsm, vocabulary: Vocabulary, features: ImageAt | None) -> Validation:
-        """On the test split; `features`: how to read those of its images, where they are cached. Raises UserError for a
+        """The validation on the test split; `features` reads cached features, None for images. Raises UserError for a
         split of one class."""
         sheet = self._config.schedule.attention_images
         return Validation(damsm, self.test, vocabulary, self.max_size, features, self.colours, sheet)
@@ -92,7 +92,7 @@ def read_colours(config: DamsmConfig, names: list[str]) -> dict[str, str] | None
 
 
 def save_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, step: int, scores: dict[str, float]) -> None:
-    """RUN/text_encoder, for the GAN's --text_encoder, and its twin RUN/image_encoder."""
+    """Writes RUN/text_encoder, for the GAN's --text_encoder, and RUN/image_encoder, which belongs to it."""
     made_by = {
         "tool": "train_damsm",
         "step": step,
@@ -105,8 +105,8 @@ def save_encoders(run: Path, damsm: Damsm, vocabulary: Vocabulary, step: int, sc
 
 
 def repair_encoder_pair(run: Path, damsm: Damsm, vocabulary: Vocabulary, checkpoints: Checkpoints) -> None:
-    """Writes the best encoders anew where the two are no pair: a run of before there was an image encoder, or one that
-    was killed between the two. Leaves the best checkpoint in `damsm`."""
+    """Writes the best encoders again if the two do not belong together: in a run from before the image encoder was
+    saved, or one killed between the two writes. Leaves the best checkpoint in `damsm`."""
     best = checkpoints.best()
     if best is None or trained_together(run / TEXT, run / IMAGE) or checkpoints.damage(best["step"]):
         return
@@ -116,8 +116,8 @@ def repair_encoder_pair(run: Path, damsm: Damsm, vocabulary: Vocabulary, checkpo
 
 
 class Validate:
-    """The duty behind `--validate_every`: called with a step, it scores the test split, logs scores and the attention
-    sheet, and where the step is the best so far by `--best_by` it leaves its encoders in the run's folder."""
+    """The duty behind `--validate_every`: called with a step, scores the test split, logs scores and the attention
+    sheet, and writes the encoders if the step is the best so far by `--best_by`."""
 
     def __init__(self, session: Session, damsm: Damsm, validation: Validation, log: Log):
         self._session, self._damsm, self._validation, self._log = session, damsm, validation, log

@@ -1,4 +1,4 @@
-"""What DAMSM trains, and one step of it (docs/model.md section 9)."""
+"""DAMSM's training state and one step of it (docs/model.md section 9)."""
 
 from typing import NamedTuple
 
@@ -28,10 +28,10 @@ class Encoded(NamedTuple):
 
 
 class Damsm:
-    """Text encoder, image encoder, Adam, the step: all that a checkpoint holds.
+    """Text encoder, image encoder, Adam and the step counter: all that a checkpoint holds.
 
-    `frozen`: the frozen trunk, images in [−1, 1] → (local, pooled); None trains the small one. `images`: training
-    images, which make an epoch of the learning rate's.
+    `frozen`: the frozen trunk, images in [−1, 1] → (local, pooled); None trains the small one. `images`: the number of
+    training images, an epoch of the learning rate's schedule.
     """
 
     def __init__(self, config: DamsmConfig, words: int, images: int, frozen: InceptionTrunk | None = None):
@@ -53,7 +53,7 @@ class Damsm:
         self.step = tf.Variable(0, dtype=tf.int64, name="step")
 
     def checkpoint(self) -> tf.train.Checkpoint:
-        """What is saved and restored: not the frozen trunk, which is a file of its own."""
+        """The saved state, without the frozen trunk, which has a file of its own."""
         parts = {"text_encoder": self.text_encoder, "heads": self.heads, "optimizer": self.optimizer, "step": self.step}
         return tf.train.Checkpoint(**parts, **({"trunk": self.trunk} if self.trunk else {}))
 
@@ -66,7 +66,7 @@ class Damsm:
         return tuple(tf.stop_gradient(part) for part in self.image_trunk(to_unit(image)))
 
     def encode(self, image, tokens: tf.Tensor, lengths: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> Encoded:
-        """Images (or cached features) and captions (B, T), (B,); with dropout where its seed (2,) is given."""
+        """Encodes images (or cached features) and captions (B, T), (B,); with dropout if it gets a seed (2,)."""
         training = dropout_seed is not None
         embedded = self.text_encoder.embedding(tokens)
         if training:  # not the layer's own dropout: its random state would not survive a restart
@@ -96,7 +96,7 @@ class Damsm:
             losses = self.losses(encoded, batch["classes"])
             total = tf.add_n(list(losses.values()))
         text, image = tape.gradient(total, (self.text_encoder.trainable_variables, self.image_variables))
-        # Dense first: the norm of an embedding's sparse gradient would count a word that comes twice wrongly.
+        # Dense first: in an embedding's sparse gradient, a repeated word would count wrongly in the norm.
         text, text_norm = tf.clip_by_global_norm(
             [tf.convert_to_tensor(part) for part in text], self.config.optimisers.rnn_clip
         )

@@ -1,4 +1,4 @@
-"""DAMSM on the test split: loss, R-precision, colour retrieval, and images of what the words look at."""
+"""DAMSM on the test split: loss, R-precision, colour retrieval, and sheets of the words' attention."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -19,8 +19,8 @@ SHEET_WORDS = 12  # words of a caption in the attention sheet
 
 
 class AttentionSheet(NamedTuple):
-    """Images and, beside each, where its words look: tiles (N, S, S, 3) uint8 row by row, what each shows, a row's
-    length."""
+    """Images and, beside each, the attention of its words: tiles (N, S, S, 3) uint8 row by row, their labels, and the
+    length of a row."""
 
     tiles: np.ndarray
     labels: list[str]
@@ -42,7 +42,7 @@ class Validation:
     ):
         """`features(index)` gives an image's cached features; `colours` the colours of images by name.
 
-        Raises UserError where the split has too little to tell apart.
+        Raises UserError if the split has too few classes or captions.
         """
         self._damsm, self._split, self._max_size, self._features = damsm, split, max_size, features
         count = len(split.names)
@@ -63,16 +63,16 @@ class Validation:
         self._encode = tf.function(damsm.encode)
         self._loss = tf.function(lambda encoded, classes: tf.add_n(list(damsm.losses(encoded, classes).values())))
 
-    def _images(self, places: Sequence[int], batch: int) -> tf.data.Dataset:
+    def _images(self, rows: Sequence[int], batch: int) -> tf.data.Dataset:
         if self._features is None:
             return centre_images(
                 self._split,
                 max_size=self._max_size,
                 image_size=self._damsm.config.images.image_size,
                 batch=batch,
-                only=places,
+                only=rows,
             )
-        data = tf.data.Dataset.from_tensor_slices(list(places)).map(self._features, num_parallel_calls=tf.data.AUTOTUNE)
+        data = tf.data.Dataset.from_tensor_slices(list(rows)).map(self._features, num_parallel_calls=tf.data.AUTOTUNE)
         return data.batch(batch).prefetch(2)
 
     def __call__(self) -> dict[str, float]:
@@ -81,32 +81,32 @@ class Validation:
         codes, sentences = (np.empty([len(order), self._damsm.text_encoder.d], np.float32) for _ in range(2))
         losses = []
         for start, image in zip(range(0, len(order), batch), self._images(order, batch)):
-            places = order[start : start + batch]
-            encoded = self._encode(image, self._tokens[places], self._lengths[places])
-            codes[places], sentences[places] = encoded.codes, encoded.sentences
-            if len(places) == batch:
-                losses.append(float(self._loss(encoded, self._split.classes[places])))
-        found = {
+            rows = order[start : start + batch]
+            encoded = self._encode(image, self._tokens[rows], self._lengths[rows])
+            codes[rows], sentences[rows] = encoded.codes, encoded.sentences
+            if len(rows) == batch:
+                losses.append(float(self._loss(encoded, self._split.classes[rows])))
+        scores = {
             "validation/loss": float(np.mean(losses)),
             "validation/r_precision": r_precision(
                 codes, sentences, self._split.classes, sentences, self._split.classes, self._wrong, self._groups
             )[0],
         }
         if self._colours:
-            found |= zip(
+            scores |= zip(
                 ("validation/colour", "validation/colour_blind"), colour_retrieval(codes, sentences, self._colours)
             )
-        return found
+        return scores
 
     def chance(self) -> float:
-        """R-precision of a blind choice."""
+        """R-precision of a random choice."""
         return 1 / (self._wrong + 1)
 
     def sheet(self) -> AttentionSheet:
         """Test images, each followed by copies with one word's attention as light on it."""
-        split, places = self._split, self._sheet
-        tokens, lengths = self._tokens[places], np.minimum(self._lengths[places], SHEET_WORDS)
-        encoded = self._encode(next(iter(self._images(places, len(places)))), tokens, self._lengths[places])
+        split, rows = self._split, self._sheet
+        tokens, lengths = self._tokens[rows], np.minimum(self._lengths[rows], SHEET_WORDS)
+        encoded = self._encode(next(iter(self._images(rows, len(rows)))), tokens, self._lengths[rows])
         maps = own_attention(encoded.regions, encoded.words, encoded.mask, self._damsm.config.losses.gamma1).numpy()
         images = next(
             iter(
@@ -114,20 +114,22 @@ class Validation:
                     split,
                     max_size=self._max_size,
                     image_size=self._damsm.config.images.image_size,
-                    batch=len(places),
-                    only=places,
+                    batch=len(rows),
+                    only=rows,
                 )
             )
         ).numpy()
         columns, tiles, labels = 1 + int(lengths.max()), [], []
-        for row, place in enumerate(places):
-            text = split.texts[place][int(place % split.caption_counts[place])]
-            tiles.append(images[row])
+        for line, row in enumerate(rows):
+            text = split.texts[row][int(row % split.caption_counts[row])]
+            tiles.append(images[line])
             labels.append(text)
             for t in range(columns - 1):
-                there = t < lengths[row]
-                tiles.append(attention_overlay(images[row], maps[row, t]) if there else np.full_like(images[row], 255))
-                labels.append(self._vocabulary.words[tokens[row, t]] if there else "")
+                there = t < lengths[line]
+                tiles.append(
+                    attention_overlay(images[line], maps[line, t]) if there else np.full_like(images[line], 255)
+                )
+                labels.append(self._vocabulary.words[tokens[line, t]] if there else "")
         return AttentionSheet(np.stack(tiles), labels, columns)
 
 

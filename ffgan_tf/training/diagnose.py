@@ -1,4 +1,4 @@
-"""Divergence: which term of which step is not finite, and where in it the first NaN or infinity comes from."""
+"""Divergence: the first term that is not finite, its step, and the layer in which the first NaN or infinity arises."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ def _named_layers(layer: tf.keras.layers.Layer, path: str) -> Iterator[tuple[str
 
 
 def _kind(value: Any) -> str | None:
-    """`NaN` or `infinity` if the tensor holds one, else None; whole numbers and strings hold none."""
+    """`NaN` or `infinity` if the tensor has one, else None; integers and strings have none."""
     if isinstance(value, tf.IndexedSlices):
         value = value.values
     if not tf.is_tensor(value) or not value.dtype.is_floating or bool(tf.reduce_all(tf.math.is_finite(value))):
@@ -32,10 +32,10 @@ def _kind(value: Any) -> str | None:
 
 
 class _Watch:
-    """What is looked at while the step runs: layers' outputs as they come, then the gradients of their weights."""
+    """Watches a step: layers' outputs as they are computed, then the gradients of their weights."""
 
     def __init__(self, modules: Iterable[tf.keras.layers.Layer]):
-        self.found: str | None = None
+        self.first: str | None = None
         self.layers: dict[int, str] = {}
         self.weights: dict[int, tuple[str, str, tf.Variable]] = {}  # its path, its layer's, itself
         for module in modules:
@@ -64,20 +64,20 @@ class _Watch:
             for source, gradient in zip(tf.nest.flatten(sources), tf.nest.flatten(gradients))
             if id(source) in self.weights
         ]
-        # Backwards through the layers: what is not finite spreads to all gradients computed after it.
+        # Backwards through the layers: a value that is not finite spreads to all gradients computed after it.
         for path, _, gradient in sorted(pairs, key=lambda pair: -self._calls.get(pair[1], -1)):
             self._check(gradient, "the gradient of {} holds {}", path)
 
     def _check(self, value: Any, words: str, path: str) -> None:
         kind = _kind(value)
         if kind:
-            self.found = words.format(path, kind)  # Keras makes another exception of ours, with other words
+            self.first = words.format(path, kind)  # Keras makes another exception of ours, with other words
             raise _Found
 
 
 @contextlib.contextmanager
 def _watched(watch: _Watch) -> Iterator[None]:
-    """Everything runs eagerly and is shown to `watch`."""
+    """Runs everything eagerly and shows it to `watch`."""
     call, gradient = tf.keras.layers.Layer.__call__, tf.GradientTape.gradient
 
     def watched_call(layer, *args, **kwargs):
@@ -101,14 +101,14 @@ def _watched(watch: _Watch) -> Iterator[None]:
 
 
 def first_non_finite(modules: Iterable[tf.keras.layers.Layer], run_step: Callable[[], Any]) -> str | None:
-    """Names the first thing in a step that is not finite; None where all is.
+    """Names the first tensor in a step that is not finite; None if all are.
 
-    First the trainable weights of `modules` (Keras layers or models) are looked at, then `run_step()` runs eagerly,
-    whether it is a `tf.function` or not, and every output of every layer of them is, inner layers before those they
-    are part of; then the gradients that a `tf.GradientTape` gives of their weights, the last layer's first. The step
-    ends at the first that is found, such as `generator/stage2/dense/conv3 gives NaN`, `the weight
-    generator/stage1/fc/kernel holds NaN` or `the gradient of discriminator/down1/conv/kernel holds infinity`; what it
-    changed before stays changed. None also where the step does not fit into memory this way: nothing is fused.
+    Checks the trainable weights of `modules` (Keras layers or models) first. Then `run_step()` runs eagerly, even if it
+    is a `tf.function`: checks every output of every layer, inner layers before the outer ones, and the gradients of
+    their weights from every `tf.GradientTape`, the last layer's first. The step ends at the first match, such as
+    `generator/stage2/dense/conv3 gives NaN`, `the weight generator/stage1/fc/kernel holds NaN` or `the gradient of
+    discriminator/down1/conv/kernel holds infinity`; its changes so far remain. Also None if the step needs too much
+    memory this way, since nothing is fused.
     """
     watch = _Watch(modules)
     try:
@@ -117,7 +117,7 @@ def first_non_finite(modules: Iterable[tf.keras.layers.Layer], run_step: Callabl
             run_step()
     except (_Found, tf.errors.ResourceExhaustedError):
         pass
-    return watch.found
+    return watch.first
 
 
 def check_finite(
@@ -131,8 +131,8 @@ def check_finite(
 ) -> None:
     """Raises UserError naming the first step and term that is not finite, and by `locate_non_finite` the layer.
 
-    `metrics` (steps, len(names)), the first row that of `first_step`; `excused`, of their shape: those that need not
-    be.
+    `metrics` (steps, len(names)), the first row of `first_step`; `excused`, of the same shape: entries that need not be
+    finite.
     """
     wrong = ~np.isfinite(metrics)
     if excused is not None:

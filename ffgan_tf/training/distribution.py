@@ -1,4 +1,4 @@
-"""Which devices a run computes on: `--strategy`, and what several workers must do alike."""
+"""The devices of a run (`--strategy`), and the coordination of several workers."""
 
 import atexit
 import shutil
@@ -14,7 +14,7 @@ from ffgan_tf.utils.errors import UserError
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
-    """The strategy behind `--strategy`. Before anything else is computed: multi_worker meets the other workers here.
+    """The strategy behind `--strategy`. Call it before any other computation: multi_worker connects the workers here.
 
     `one`: TensorFlow's default, the first GPU or the CPU. `mirrored`: all GPUs of this machine, or all logical CPUs
     where there is none. `multi_worker`: all workers of TF_CONFIG with all their GPUs.
@@ -36,8 +36,8 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
 
 def output_folder(run: Path, strategy_name: str) -> Path:
-    """Where this worker writes. All workers take part in saving, but only the chief's files are the run's: the others'
-    go to a folder of their own in the system's temporary one."""
+    """The folder that this worker writes to. All workers take part in saving, but only the chief's files are the run's:
+    the others write to a temporary folder."""
     if strategy_name != "multi_worker" or worker_rank()[0] == 0:
         return run
     folder = Path(tempfile.mkdtemp(prefix=f"ffgan_tf-worker{worker_rank()[0]}-"))
@@ -72,10 +72,10 @@ def distributed(strategy: tf.distribute.Strategy, batches: Callable[..., tf.data
     (`replica`, `replicas`, `split_by` of `training_batches`)."""
     return iter(
         strategy.distribute_datasets_from_function(
-            lambda place: batches(
-                replica=place.input_pipeline_id,
-                replicas=place.num_input_pipelines,
-                split_by=place.num_replicas_in_sync // place.num_input_pipelines,
+            lambda context: batches(
+                replica=context.input_pipeline_id,
+                replicas=context.num_input_pipelines,
+                split_by=context.num_replicas_in_sync // context.num_input_pipelines,
             )
         )
     )

@@ -1,4 +1,4 @@
-"""The generator's moving average (EMA), and the copy of it that makes images while several replicas train."""
+"""The generator's moving average (EMA), and its copy for sampling while several replicas train."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def ema_decay(config: OptimiserConfig, step: tf.Variable) -> tf.Tensor:
 
 
 def update_ema(averages: Sequence[tf.Variable], values: Sequence[tf.Variable], decay: tf.Tensor) -> None:
-    """average ← decay · average + (1 − decay) · value, each pair. Inside a replica, as the step is.
+    """average ← decay · average + (1 − decay) · value, for each pair. Called inside a replica, like the step.
 
     The averages cover all of the generator's variables: batch norm's moving statistics belong to the weights that they
     were measured with.
@@ -33,7 +33,7 @@ def update_ema(averages: Sequence[tf.Variable], values: Sequence[tf.Variable], d
         for average, value in pairs:
             move(average, value, decay)
         return
-    # A replica moves its own copy of batch norm's statistics; copies of the weights all replicas move together.
+    # A replica updates its own copy of batch norm's statistics; all replicas update the copies of weights together.
     own = [pair for pair in pairs if pair[0].synchronization == tf.VariableSynchronization.ON_READ]
     shared = [pair for pair in pairs if pair[0].synchronization != tf.VariableSynchronization.ON_READ]
     for average, value in own:
@@ -47,8 +47,8 @@ def update_ema(averages: Sequence[tf.Variable], values: Sequence[tf.Variable], d
 
 
 def copy_average(ema: Generator, target: Generator, strategy: tf.distribute.Strategy) -> None:
-    """Brings the copy that makes images up to date, on all workers at once: with several replicas, batch norm's
-    statistics are those that all hold together. Nothing where the copy is the average itself."""
+    """Updates the copy for sampling, on all workers at once, because with several replicas batch norm's statistics are
+    the mean over all of them. Does nothing if the copy is the average itself."""
     if target is ema:
         return
     with strategy.scope():

@@ -1,9 +1,9 @@
-"""What a frozen image trunk says of every image of a split, computed once and kept on disk.
+"""Features of every image of a split by a frozen trunk, computed once and kept on disk.
 
-`CACHE/KEY/{features.json, 00000/{local.npy, pooled.npy, digests.json}, …}`, float16, 256 images a folder: a folder is
-whole or not there, so an extraction that was stopped continues. Every start reads all of it once and compares its
-SHA-256; what is not as it was written is made again. KEY is a digest of all that the features depend on; other weights,
-records or sizes get another folder, and the old one may be removed by hand.
+`CACHE/KEY/{features.json, 00000/{local.npy, pooled.npy, digests.json}, …}`, float16, 256 images a folder. A folder is
+complete or absent, so an interrupted extraction continues. Every start reads all of it once and compares its SHA-256;
+damaged folders are computed again. KEY is a digest of everything that the features depend on; other weights, records or
+sizes get another folder, and the old one may be removed by hand.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ BATCH = 32
 
 
 class Stopped(Exception):
-    """The extraction was asked to stop; what is whole is kept."""
+    """The extraction was stopped; complete folders are kept."""
 
 
 class Features:
@@ -43,8 +43,8 @@ class Features:
 
     def read(self, index: int, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
         """`local` (17, 17, 768) and `pooled` (2048,) of an image or its mirror image, float16."""
-        folder, place = divmod(int(index), PER_FOLDER)
-        return np.array(self._local[folder][place, int(mirrored)]), np.array(self._pooled[folder][place, int(mirrored)])
+        folder, row = divmod(int(index), PER_FOLDER)
+        return np.array(self._local[folder][row, int(mirrored)]), np.array(self._pooled[folder][row, int(mirrored)])
 
     def tensors(self, index: tf.Tensor, mirrored: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """`read` inside a tf.data pipeline."""
@@ -53,7 +53,7 @@ class Features:
 
 
 def key_of(data_dir: str | Path, split: str, image_size: int, weights: Path, views: int) -> dict[str, Any]:
-    """All that the features depend on."""
+    """Everything that the features depend on."""
     return {
         "format": 1,
         "weights_sha256": sha256_file(weights),
@@ -73,10 +73,10 @@ def cached_features(
     cache_dir: str | Path,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Features:
-    """The features of `split` under `key`, computing those that are not there.
+    """The features of `split` under `key`; computes the missing ones.
 
-    `trunk`: images in [−1, 1] → (local, pooled). Raises UserError where the disk is too small or a feature does not
-    fit float16, Stopped once `stopped()` is true.
+    `trunk`: images in [−1, 1] → (local, pooled). Raises UserError if the disk is too small or a feature does not fit
+    float16, Stopped once `stopped()` is true.
     """
     folder = Path(cache_dir).expanduser() / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     count, views = len(split.names), key["views"]
@@ -109,7 +109,7 @@ def cached_features(
                 np.lib.format.open_memmap(temporary / f"{name}.npy", "w+", np.float16, (sizes[i], views, *shape))
                 for name, shape in (("local", LOCAL_SHAPE), ("pooled", (POOLED_SIZE,)))
             )
-            place = 0
+            start = 0
             own = range(i * PER_FOLDER, i * PER_FOLDER + sizes[i])
             for images in centre_images(split, max_size=max_size, image_size=key["image_size"], batch=BATCH, only=own):
                 for view in range(views):
@@ -120,8 +120,8 @@ def cached_features(
                                 "Inception's features do not fit float16: are these its weights? Fix: "
                                 "other --trunk_weights, or --nocache_features."
                             )
-                        target[place : place + len(value), view] = value
-                place += len(images)
+                        target[start : start + len(value), view] = value
+                start += len(images)
                 done += len(images)
                 progress.update(done)
                 if stopped():
@@ -134,7 +134,7 @@ def cached_features(
 
 
 def _missing(parts: list[Path], sizes: list[int], views: int, cache_dir: str | Path) -> list[int]:
-    """Which folders are to be made; says which of them were there, but not as they were written."""
+    """The folders to compute, by number; prints the damaged ones."""
     there = [part.exists() for part in parts]
     whole = [exists and _whole(part, (size, views)) for part, exists, size in zip(parts, there, sizes)]
     if damaged := [part.name for part, exists, sound in zip(parts, there, whole) if exists and not sound]:

@@ -1,4 +1,4 @@
-"""From a part's loss to moved weights: scale, sum over replicas, clip, apply."""
+"""From a part's loss to updated weights: scale, sum over replicas, clip, apply."""
 
 from collections.abc import Sequence
 
@@ -19,8 +19,8 @@ def apply_gradients(
 ) -> tf.Tensor:
     """Sums the replicas' gradients, clips them to `clip_norm` (0: not), applies them. Returns their norm before.
 
-    Gradients that are not finite are not followed: under float16 the optimiser leaves the step out and lowers its
-    scale, otherwise Adam coasts on its averages.
+    Gradients that are not finite are not applied: under float16 the optimiser skips the step and lowers its scale,
+    otherwise Adam continues on its averages.
     """
     scaled = hasattr(optimizer, "get_unscaled_gradients")
     if scaled:

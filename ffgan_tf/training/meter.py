@@ -1,4 +1,4 @@
-"""What a training's steps were: metrics kept on the device until they are told, speed, and the time that is left."""
+"""Metrics, speed and remaining time of a training; metrics stay on the device until they are read."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ class Reading(NamedTuple):
 
 
 class Meter:
-    """Metrics and speed of the steps alone: reports, checkpoints, samples and evaluations are not counted.
+    """Metrics and speed of the steps alone, without reports, checkpoints, samples and evaluations.
 
-    Nor is the first call, which compiles (tens of seconds): the meter waits for it, so that the ETA starts from steps.
-    `names` are those of the metrics, `check(values, first_step)` raises where values (n, len(names)) mean divergence,
-    and `clock` gives seconds.
+    The first call, which compiles (tens of seconds), does not count either: the meter waits for it, so that the ETA
+    rests on steps. `names`: the metrics' names; `check(values, first_step)` raises if values (n, len(names)) show
+    divergence; `clock` gives seconds.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Meter:
         self._interval = clock()
 
     def add(self, metrics: Any) -> None:
-        """The metrics of one call, (steps, len(names)), on the device: not waited for, the first call's aside."""
+        """Takes the metrics of one call, (steps, len(names)), on the device. Waits for the first call's only."""
         self._pending.append(metrics)
         if self._first:
             self._first, self._uncounted = False, len(np.asarray(metrics))
@@ -49,8 +49,8 @@ class Meter:
             self._interval = self._clock()
 
     def read(self, step: int) -> Reading:
-        """The steps up to `step` since the last reading. Waits for the device; what comes until `resume` is not
-        counted."""
+        """Reads the steps since the last reading, up to `step`. Waits for the device; time until `resume` does not
+        count."""
         values = np.concatenate([np.asarray(metrics) for metrics in self._pending])
         seconds, counted = self._clock() - self._interval, len(values) - self._uncounted
         self._check(values, step - len(values) + 1)
@@ -66,7 +66,7 @@ class Meter:
         )
 
     def resume(self) -> None:
-        """The next step begins."""
+        """Starts the clock again, before the next step."""
         self._interval = self._clock()
 
 

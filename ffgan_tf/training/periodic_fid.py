@@ -1,4 +1,4 @@
-"""FID inside training: how the run stands, and which checkpoint is its best."""
+"""FID during training, and the choice of the best checkpoint."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +21,8 @@ BATCH = 32
 class Evaluator:
     """Scores the run's EMA generator by protocol `ffgan` on `--eval_samples` test captions.
 
-    Made at the start, so that missing weights are told before training. Between runs of one recipe, and along one run,
-    its FID compares; with `evaluate`'s at other counts it does not (FID falls as the count grows).
+    Created at the start, so that missing weights are reported before training. Its FID compares along one run and
+    between runs of one recipe, but not with `evaluate`'s at other counts (FID falls as the count grows).
     """
 
     def __init__(self, config: TrainConfig, folder: Path, vocabulary, generator, text_encoder):
@@ -65,9 +65,9 @@ def make_evaluator(
 
 
 class PeriodicFid:
-    """The duty behind `--eval_every`: called with a step, it evaluates and keeps the checkpoint of the lowest FID.
+    """The duty behind `--eval_every`: called with a step, evaluates and keeps the checkpoint of the lowest FID.
 
-    `refresh` brings the generator up to date, on all workers at once; those without an evaluator do no more.
+    `refresh` updates the sampling generator, on all workers at once; workers without an evaluator do nothing else.
     """
 
     def __init__(self, session: Session, evaluator: Evaluator | None, samples: int, refresh: Callable[[], None]):

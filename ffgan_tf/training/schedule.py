@@ -1,10 +1,10 @@
-"""What is due at which step, as pure functions of the settings and the step."""
+"""The work due after each step, as pure functions of the settings and the step."""
 
 from typing import NamedTuple
 
 
 class Stop(NamedTuple):
-    """Why training stops before its last step: `kind` is `signal`, `time` or `worker`."""
+    """The reason to stop before the last step: `kind` is `signal`, `time` or `worker`."""
 
     kind: str
     reason: str  # for the closing line
@@ -18,12 +18,12 @@ class Duty(NamedTuple):
 
     name: str
     every: int  # steps between; 0: never, not even after the last step
-    at_stop: tuple[str, ...] = ()  # kinds of Stop at which it is due, too: after a signal there may be no time
-    saved: bool = False  # its result belongs to a checkpoint, so one is saved before it
+    at_stop: tuple[str, ...] = ()  # kinds of Stop at which it is due as well; after a signal there may be no time
+    saved: bool = False  # whether a checkpoint is saved before it, because its result belongs to one
 
 
 class Due(NamedTuple):
-    """What follows a step, in this order."""
+    """The work after a step, in this order."""
 
     report: bool  # read the metrics, log them, print the status line
     save: bool  # write a checkpoint
@@ -40,7 +40,7 @@ class Schedule(NamedTuple):
     steps_per_call: int = 1
 
     def at(self, step: int, stop: Stop | None = None) -> Due:
-        """What is due after a step, at which training stops or not."""
+        """The work due after a step; `stop` if training stops there."""
         last = step == self.total
 
         def falls(every: int) -> bool:
@@ -56,11 +56,11 @@ class Schedule(NamedTuple):
         return Due(report, save, tuple(duty.name for duty in due))
 
     def count(self, step: int) -> int:
-        """Steps that the next call may take after `step`: it goes beyond none at which something is due."""
+        """The number of steps of the next call after `step`, which must not pass a step at which something is due."""
         intervals = [self.log_every, self.checkpoint_every, *(duty.every for duty in self.duties)]
         return min(self.steps_per_call, self.total - step, *(every - step % every for every in intervals if every))
 
 
 def total_steps(steps: int, epochs: int, images: int, batch: int) -> int:
-    """--steps, or where it is 0 the steps in which every image is seen `epochs` times: ⌈epochs · images / batch⌉."""
+    """`steps`, or if that is 0 the steps of `epochs` passes over the images: ⌈epochs · images / batch⌉."""
     return steps or -(-epochs * images // batch)

@@ -1,7 +1,7 @@
-"""One training in a run's folder, over all the processes that work on it: what both loops share.
+"""One training in a run's folder, over all the processes that continue it; both loops share this.
 
-A process opens the session, resumes from the newest whole checkpoint, does what was still due after it, and takes
-steps; `settle` saves and does what is due after a step. docs/architecture.md has the order.
+A process opens the session, resumes from the newest whole checkpoint, does the duties still due after it, and takes
+steps; `settle` saves and does the duties of a step. docs/architecture.md has the order.
 """
 
 import os
@@ -24,19 +24,18 @@ from ffgan_tf.training.schedule import Due, Schedule, Stop
 from ffgan_tf.utils.files import write_atomic
 from ffgan_tf.utils.progress import format_duration
 
-Actions = Mapping[str, Callable[[int], None]]  # a duty's name → what does it, after a step
+Actions = Mapping[str, Callable[[int], None]]  # a duty's name → its function of the step
 
 
 def stored_size(data_dir: str, image_size: int) -> int:
-    """The largest side that the records serve. Raises UserError where they do not serve this one."""
+    """The largest S of the records. Raises UserError if they do not serve this one."""
     max_size = records.read_manifest(data_dir)["image"]["max_size"]
     size_ratio(max_size, image_size, data_dir)
     return max_size
 
 
 def say(line: str) -> None:
-    """Prints a line at once. A reader that is gone (a closed pipe) does not stop a training: log.jsonl has the
-    figures."""
+    """Prints and flushes a line. A closed pipe does not stop a training: log.jsonl has the figures."""
     try:
         print(line, flush=True)
     except BrokenPipeError:
@@ -48,9 +47,9 @@ def say(line: str) -> None:
 class Session:
     """A run's folder while one process trains in it.
 
-    `command` is named in the closing line. `output`: where this process writes, if that is not the run's folder:
+    `command` is named in the closing line. `output`: the folder that this process writes to, if it is not the run's:
     workers after the first take part in saving, but their files are not the run's.
-    Raises UserError where the records' vocabulary is not the run's, or no checkpoint of several is whole.
+    Raises UserError if the records' vocabulary differs from the run's, or if there are checkpoints but none is whole.
     """
 
     def __init__(
@@ -83,9 +82,9 @@ class Session:
         return self.run == self._read_from
 
     def resume(self, checkpoint: tf.train.Checkpoint, total: int) -> int:
-        """Restores the newest checkpoint into the training's state, if there is one; returns the step to go on from.
+        """Restores the newest checkpoint, if any, into the training's state; returns the step to continue from.
 
-        Raises UserError where the state does not fit it.
+        Raises UserError if the checkpoint does not fit the state.
         """
         self._checkpoint = checkpoint
         if self.resume_step is not None:
@@ -94,17 +93,17 @@ class Session:
         return self.resume_step or 0
 
     def accept(self) -> None:
-        """Settings and vocabulary become the run's. Once they are known to fit: a run that refused new settings goes on
-        by its old ones."""
+        """Writes settings and vocabulary into the run's folder. Only after `resume`: if new settings do not fit the
+        checkpoint, the run keeps its old ones."""
         write_atomic(self.run / RUN_VOCABULARY, self._vocabulary_file.read_bytes())
         settings.save(self.config, self.run)
 
     def open_log(self) -> Log:
-        """The run's log, from the step that was resumed."""
+        """Opens the run's log at the resumed step."""
         return Log(self.run, self.resume_step or 0)
 
     def catch_up(self, schedule: Schedule, actions: Actions) -> None:
-        """Does what was due after the resumed checkpoint and was not done: the process was killed before."""
+        """Does the duties after the resumed checkpoint that a killed process left undone."""
         if self.resume_step is None:
             return
         due = self._duties.resume(self.resume_step, schedule.at(self.resume_step).duties)
@@ -116,8 +115,8 @@ class Session:
     def settle(self, step: int, due: Due, actions: Actions) -> None:
         """Saves, if that is due after the step, then does the step's duties.
 
-        In this order: after SIGTERM there may be no time left for images. Killed at any point in between, the next
-        process goes on from the checkpoint with the duties that are left (`catch_up`).
+        In this order, because after SIGTERM there may be no time left for images. If the process is killed at any point
+        in between, the next one does the remaining duties (`catch_up`).
         """
         if due.save:
             assert self._checkpoint is not None, "resume comes first"
@@ -132,7 +131,7 @@ class Session:
             self._duties.mark(step, name)
 
     def close(self, step: int, total: int, stop: Stop | None, finished: str = "") -> None:
-        """The closing line: how to go on, or that all steps are done, with what `finished` adds."""
+        """Prints the closing line: the command that continues, or that all steps are done, followed by `finished`."""
         if step < total:
             reason = stop.reason if stop else "no step left to take"
             say(

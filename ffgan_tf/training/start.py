@@ -1,4 +1,4 @@
-"""How every training command begins: its flags, the run's settings and lock."""
+"""The start of every training command: its flags, the run's settings and lock."""
 
 import contextlib
 from collections.abc import Iterator
@@ -30,14 +30,13 @@ def define_flags(config_class: type) -> None:
 
 
 def writes_run(config: TrainConfig | DamsmConfig) -> bool:
-    """Whether this process is the one that writes in the run's folder: of several workers the first alone."""
+    """Whether this process writes in the run's folder: of several workers, only the first does."""
     return config.flat().get("strategy") != "multi_worker" or worker_rank()[0] == 0
 
 
 @contextlib.contextmanager
 def opened_run(config_class: type[T], example: str, recipe: str) -> Iterator[tuple[T, str]]:
-    """Yields the resolved settings and the run's folder, locked; a wrong flag is reported before TensorFlow is
-    loaded.
+    """Yields the resolved settings and the run's folder, locked. Reports a wrong flag before TensorFlow is loaded.
 
     `example` (a folder) and `recipe` (a flag file) are for messages.
     """

@@ -1,4 +1,4 @@
-"""What goes wrong inside a compiled step and is for the user to fix."""
+"""Errors inside a compiled step that the user can fix."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from ffgan_tf.utils.errors import UserError
 
 @contextlib.contextmanager
 def as_user_errors(config: TrainConfig) -> Iterator[None]:
-    """TensorFlow's errors of a lost worker, of memory, of a batch of one class and of a damaged image, as UserErrors;
-    all others as they are."""
+    """Turns TensorFlow's errors of a lost worker, of memory, of a batch of one class and of a damaged image into
+    UserErrors; passes on all others."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:

@@ -1,4 +1,4 @@
-"""Why a training stops before its last step: a signal, --max_minutes, another worker."""
+"""Reasons to stop a training before its last step: a signal, --max_minutes, another worker."""
 
 import time
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from ffgan_tf.training.schedule import Stop
 
 
 class Stopping:
-    """Asked after every call of the step. `clock` gives seconds; the minutes count from when this is made; 0: no limit.
+    """Decides after every call of the step. `clock` gives seconds; `max_minutes` count from the creation, 0: no limit.
 
-    With several workers, `agreement(flag)` says whether the flag is set on any of them: they must stop at one step or
-    none, so a stop request to one reaches all at the next multiple of `log_every`.
+    With several workers, `agreement(flag)` is true if the flag is set on any of them: they must stop at the same step,
+    so a stop request to one reaches all at the next multiple of `log_every`.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Stopping:
         self._began = clock()
 
     def at(self, step: int) -> Stop | None:
-        """Whether, and why, to stop after this step."""
+        """The reason to stop after this step, or None."""
         own = self._own()
         if self._agreement is None:
             return own

@@ -43,19 +43,19 @@ def check_file(path: str | os.PathLike, limit: int, flag: str = "", fix: str = "
     """The size in bytes of the regular file at `path`. UserError: missing, no file, a device or pipe, over `limit`."""
     name = _named(path, flag)
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except FileNotFoundError:
         link = " (a link to nothing)" if os.path.islink(path) else ""
         raise UserError(f"{name}: no such file{link}. {fix}") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{name}: cannot be read ({_reason(error)}). {fix}") from None
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         raise UserError(f"{name}: a folder, not a file. {fix}")
-    if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device may never end
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
         raise UserError(f"{name}: not a regular file. {fix}")
-    if found.st_size > limit:
-        raise UserError(f"{name}: {found.st_size:,} bytes; files of its kind are read up to {limit:,}. {fix}")
-    return found.st_size
+    if status.st_size > limit:
+        raise UserError(f"{name}: {status.st_size:,} bytes; files of its kind are read up to {limit:,}. {fix}")
+    return status.st_size
 
 
 def read_bytes(

@@ -155,10 +155,10 @@ def _special(name: str, argument: Any, stack: list, memo: dict, count: int) -> N
     elif name.endswith("GET"):
         stack.append(memo[int(argument)])
     elif name.endswith("PUT") or name == "MEMOIZE":
-        place = len(memo) if name == "MEMOIZE" else int(argument)
-        if not 0 <= place <= 2 * count + 1000:  # the machine reserves memory up to that place
-            raise pickle.UnpicklingError(f"memo place {place:,}")
-        memo[place] = stack[-1]
+        slot = len(memo) if name == "MEMOIZE" else int(argument)
+        if not 0 <= slot <= 2 * count + 1000:  # the machine reserves memory up to that place
+            raise pickle.UnpicklingError(f"memo place {slot:,}")
+        memo[slot] = stack[-1]
 
 
 def _pop(stack: list, before: list) -> list:

@@ -1,3 +1,3 @@
-"""Sheets to look at: where words attend, what features show, edits, interpolations, variety, neighbours, models."""
+"""Sheets of images: attention, features, edits, interpolations, variety, neighbours, comparisons of models."""
 
 __all__ = ["between", "canvas", "compare", "maps", "neighbours", "sentences", "sheets"]

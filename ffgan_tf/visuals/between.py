@@ -1,4 +1,4 @@
-"""What lies between sentences and between noises."""
+"""Interpolation between sentences and between noise vectors."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from ffgan_tf.run.text_to_image import TextToImage
 from ffgan_tf.utils.pixels import to_uint8
 from ffgan_tf.visuals.sentences import Stop
 
-BATCH = 4  # images at once
+BATCH = 4  # images in a batch
 
 
 class Between:
-    """The images on the way from one sentence and noise to another, by a loaded run's generator.
+    """Interpolates from one sentence and noise to another, by a loaded run's generator.
 
-    At share t of the way from stop a to stop b:
+    At share t between stop a and stop b:
       noise      cos(πt/2)·n_a + sin(πt/2)·n_b, standard normal for every t as n_a and n_b are; then truncated
       sentence   (1 − t)·s_a + t·s_b
       words      those of both; in the softmax of A_1 and A_2 a's count (1 − t)-fold, b's t-fold

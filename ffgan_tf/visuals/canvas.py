@@ -18,9 +18,9 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def legible(text: str) -> str:
-    """The text in what Pillow's own font has, ASCII and a few marks: accents fall away, the rest becomes `?`.
+    """The text in the characters of Pillow's own font, ASCII and a few marks: accents are dropped, others become `?`.
 
-    A font of the machine's would have more, but the same sheet would look different elsewhere.
+    The machine's fonts have more characters, but would make the same sheet look different elsewhere.
     """
     text = text.translate({ord("×"): "x", ord("→"): "»", ord("–"): "-", ord("—"): "-", ord("ß"): "ss"})
     spelled = (unicodedata.normalize("NFKD", character) for character in text)
@@ -33,7 +33,7 @@ def legible(text: str) -> str:
 
 
 def wrap(text: str, width: float, size: int) -> list[str]:
-    """Lines of `text` at most `width` pixels wide; a word too long alone is broken, after `_`, `/` or `-` at best."""
+    """Lines of `text` at most `width` pixels wide. A longer word is broken, after `_`, `/` or `-` if possible."""
     font, lines, line = _font(size), [], ""
     for word in legible(text).split():
         longer = f"{line} {word}".strip()
@@ -65,7 +65,7 @@ def _write(draw: ImageDraw.ImageDraw, x: int, y: int, lines: Sequence[str], size
 
 
 def fitted(image: np.ndarray, side: int) -> Image.Image:
-    """An image (H, W, 3) uint8 as high as `side`, at its own aspect: whole multiples keep hard pixels, other sizes are
+    """An image (H, W, 3) uint8 at height `side` and its own aspect: whole multiples repeat pixels, other sizes are
     resampled."""
     height, width = image.shape[:2]
     size = (max(1, round(width * side / height)), side)
@@ -85,8 +85,8 @@ def table(
 ) -> np.ndarray:
     """Tiles (any (H, W, 3) uint8, or None for an empty place) in rows and columns on white; (H, W, 3) uint8.
 
-    Each is shown `side` pixels high; all should be square. `heading` and the fainter `note` stand above, a name of
-    `rows` left of each row, of `columns` above each column, a label of `labels` beneath each tile. All are wrapped.
+    Each is drawn `side` pixels high; all should be square. `heading` and the fainter `note` are above, a name of
+    `rows` to the left of each row, of `columns` above each column, a label of `labels` below each tile. All text wraps.
     """
     across = max(len(row) for row in tiles)
     left = MARGIN + (_names_width(rows) + GAP if rows else 0)
@@ -123,13 +123,13 @@ def table(
 
 
 def _names_width(rows: Sequence[str]) -> int:
-    """Room for the rows' names: what the longest takes, 128 pixels at most."""
+    """Width for the rows' names: that of the longest, at most 128 pixels."""
     font = _font(NAME)
     return min(128, max(int(font.getlength(name)) + 2 for name in rows))
 
 
 def stacked(sheets: Sequence[np.ndarray]) -> np.ndarray:
-    """Sheets (H_i, W_i, 3) one beneath the other on white, as wide as the widest; (ΣH, max W, 3) uint8."""
+    """Stacks sheets (H_i, W_i, 3) on white; (ΣH, max W, 3) uint8."""
     width = max(sheet.shape[1] for sheet in sheets)
     return np.concatenate(
         [np.pad(sheet, [(0, 0), (0, width - sheet.shape[1]), (0, 0)], constant_values=255) for sheet in sheets]

@@ -16,7 +16,7 @@ from ffgan_tf.visuals.sentences import Caption
 
 
 class Row(NamedTuple):
-    """What one model makes of the sentences: images of any size, uint8 (H, W, 3), None where it has none."""
+    """One model's images of the sentences: any size, uint8 (H, W, 3), or None if it has none."""
 
     name: str
     images: list[np.ndarray | None]
@@ -39,24 +39,24 @@ def is_run(path: Path) -> bool:
 
 
 def slug(text: str) -> str:
-    """Letters and digits alone, in lower case, hyphens between: how file names spell sentences."""
+    """Lower-case letters and digits with hyphens between, as in file names made from sentences."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def image_files(folder: Path) -> list[Path]:
-    """All images below a folder, by path. UserError where there is none."""
+    """All images below a folder, sorted by path. Raises UserError if there is none."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
     if not paths:
-        raise UserError(f"--model={folder}: neither a run nor a folder with images. Fix: a folder that holds some.")
+        raise UserError(f"--model={folder}: neither a run nor a folder with images. Fix: a folder that has images.")
     return paths
 
 
 def match_by_name(paths: Sequence[Path], caption: Caption) -> Path | None:
-    """The file that another project made of a caption: the first whose name has the image's name in it, or the
-    sentence's words; None where there is none.
+    """Another project's file for a caption: the first whose name contains the image's name, or the sentence's words;
+    None if there is none.
 
-    `001.Auk/Auk_12` is found in `001.Auk/Auk_12.png`, `Auk_12_s0_g2.png` and `001.Auk_Auk_12-1.png`, not in
-    `Auk_123.png`. A sentence of one's own ("a red bird") is found in `03-a-red-bird-1.png`.
+    `001.Auk/Auk_12` matches `001.Auk/Auk_12.png`, `Auk_12_s0_g2.png` and `001.Auk_Auk_12-1.png`, but not
+    `Auk_123.png`. A sentence of your own ("a red bird") matches `03-a-red-bird-1.png`.
     """
     wanted = [slug(caption.image), slug(caption.image.rpartition("/")[2])] if caption.image else []
     wanted.append(slug(caption.text)[:60].strip("-"))
@@ -70,7 +70,7 @@ def match_by_name(paths: Sequence[Path], caption: Caption) -> Path | None:
 
 def read_list(file: Path, folder: Path, captions: Sequence[Caption]) -> list[Path | None]:
     """The files of a list for each caption. Its lines: `FILE<tab>SENTENCE or IMAGE NAME`, or `FILE` alone for each
-    sentence in order; files relative to `folder`. UserError names the list, the line and what is wrong."""
+    sentence in order; files relative to `folder`. Raises UserError, which names the list and the line."""
     try:
         lines = [line.rstrip("\n") for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
@@ -98,7 +98,7 @@ def read_list(file: Path, folder: Path, captions: Sequence[Caption]) -> list[Pat
 
 
 def folder_row(name: str, folder: Path, captions: Sequence[Caption], list_file: Path | None = None) -> Row:
-    """A folder of another project's images as a row. UserError where it has nothing for any of the sentences."""
+    """A folder of another project's images as a row. Raises UserError if no file fits any sentence."""
     if list_file:
         paths = read_list(list_file, folder, captions)
     else:

@@ -1,10 +1,10 @@
-"""Attention and feature maps as something to look at. NumPy in, uint8 out."""
+"""Attention and feature maps as images. NumPy in, uint8 out."""
 
 import numpy as np
 from PIL import Image
 
-DARK = 0.12  # what is left of an image's brightness where nothing attends
-# Nine anchors of Matplotlib's viridis (CC0), straight lines between: dark blue is little, yellow is much.
+DARK = 0.12  # an image's brightness at zero attention, as a share
+# Nine anchors of Matplotlib's viridis (CC0), interpolated linearly: dark blue is low, yellow is high.
 _VIRIDIS = np.array(
     [
         (68, 1, 84),
@@ -30,8 +30,8 @@ def upsample(values: np.ndarray, height: int, width: int) -> np.ndarray:
 def overlay(image: np.ndarray, attention: np.ndarray, peak: float | None = None) -> np.ndarray:
     """An image (S, S, 3) uint8 lit where one word's attention (h, w) is high, dark elsewhere; uint8 of its shape.
 
-    Light is attention / `peak` (default: the map's own greatest value), so that a word that is looked at everywhere
-    alike leaves the image as it is, and zero attention leaves it at DARK of its brightness.
+    Brightness is attention / `peak` (default: the map's own maximum). A word with the same attention everywhere leaves
+    the image unchanged; zero attention leaves DARK of its brightness.
     """
     peak = float(np.max(attention)) if peak is None else peak
     share = upsample(np.asarray(attention, np.float32) / max(peak, 1e-12), *image.shape[:2])
@@ -45,7 +45,8 @@ def energy(features: np.ndarray) -> np.ndarray:
 
 
 def liveliest(features: np.ndarray, count: int) -> np.ndarray:
-    """The `count` channels of (h, w, C) that vary most over the map, liveliest first, the lower one of equals first."""
+    """The `count` channels of (h, w, C) with the largest variance over the map, in descending order; the lower index
+    first among equals."""
     spread = np.asarray(features, np.float64).var(axis=(0, 1))
     return np.argsort(-spread, kind="stable")[:count]
 
@@ -54,6 +55,6 @@ def coloured(values: np.ndarray, low: float | None = None, high: float | None = 
     """A map (h, w) in colours (h, w, 3) uint8, from dark blue at `low` to yellow at `high` (default: its extremes)."""
     values = np.asarray(values, np.float64)
     low, high = (values.min() if low is None else low), (values.max() if high is None else high)
-    place = np.clip((values - low) / max(high - low, 1e-12), 0, 1) * (len(_VIRIDIS) - 1)
+    position = np.clip((values - low) / max(high - low, 1e-12), 0, 1) * (len(_VIRIDIS) - 1)
     anchors = np.arange(len(_VIRIDIS))
-    return np.rint(np.stack([np.interp(place, anchors, channel) for channel in _VIRIDIS.T], -1)).astype(np.uint8)
+    return np.rint(np.stack([np.interp(position, anchors, channel) for channel in _VIRIDIS.T], -1)).astype(np.uint8)

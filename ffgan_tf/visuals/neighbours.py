@@ -1,4 +1,4 @@
-"""Did it learn the training images by heart? Generated images beside the training images nearest to them."""
+"""Did the model memorise its training images? Generated images beside the nearest training images."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,30 +17,30 @@ HELD_OUT = 256  # test images whose distance to their nearest training image is 
 
 
 class Neighbours(NamedTuple):
-    """The nearest training images of N generated ones, nearest first, and how near they are."""
+    """The nearest training images of N generated ones, nearest first, with their distances."""
 
-    places: np.ndarray  # (N, k) int64, places in the training split
+    indices: np.ndarray  # (N, k) int64, in the order of the training split
     distances: np.ndarray  # (N, k) float64
-    mirrored: np.ndarray  # (N, k) bool: the training image's mirror image is meant
+    mirrored: np.ndarray  # (N, k) bool: it is the training image's mirror image
 
 
 def nearest(queries: np.ndarray, references: np.ndarray, k: int, chunk: int = 64) -> tuple[np.ndarray, np.ndarray]:
     """The `k` rows of `references` [M, D] with the least Euclidean distance to each row of `queries` [N, D].
 
-    Returns (places [N, k] int64, distances [N, k] float64), nearest first; of equal ones the lower place.
+    Returns (indices [N, k] int64, distances [N, k] float64), nearest first; the lower index among equals.
     """
     references = np.asarray(references, np.float64)
     norms = np.square(references).sum(axis=1)
-    places, distances = [], []
+    indices, distances = [], []
     for start in range(0, len(queries), chunk):
         part = np.asarray(queries[start : start + chunk], np.float64)
         rough = norms - 2 * part @ references.T  # ‖a − b‖² − ‖a‖²: the order is all it is for
         for row, candidates in zip(part, np.argsort(rough, axis=1, kind="stable")[:, : k + 8]):
             exact = np.linalg.norm(references[candidates] - row, axis=1)
             order = np.lexsort([candidates, exact])[:k]
-            places.append(candidates[order])
+            indices.append(candidates[order])
             distances.append(exact[order])
-    return np.array(places, np.int64), np.array(distances)
+    return np.array(indices, np.int64), np.array(distances)
 
 
 def pixel_features(images: np.ndarray) -> np.ndarray:
@@ -56,10 +56,10 @@ def pixel_features(images: np.ndarray) -> np.ndarray:
 
 
 class TrainingImages:
-    """The training images of a data set as the generator's are compared with them: S×S centre crops.
+    """A data set's training images as S×S centre crops, to compare generated images with.
 
-    By pixels (`network` None) each counts in both directions, as training mirrors; by a network's features only as it
-    is: those hardly change. Features of a network are cached as `evaluate` caches them.
+    By pixels (`network` None) each image and its mirror image count, because training mirrors. By a network's features
+    the image alone counts: mirroring hardly changes them. Features are cached as `evaluate` caches them.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class TrainingImages:
         else:
             self._features = extract(self.images, [network], batch, cache_dir, "training images").arrays[0]["pool"]
             queries = extract(held_out, [network], batch, cache_dir, "test images").arrays[0]["pool"]
-        #: median distance of a real test image to its nearest training image: what is near, what is far
+        #: median distance of a real test image to its nearest training image: the unit of distance
         self.usual = float(np.median(nearest(queries, self._features, 1)[1]))
 
     @staticmethod
@@ -86,36 +86,36 @@ class TrainingImages:
     def nearest(self, generated: np.ndarray, k: int) -> Neighbours:
         """The `k` nearest training images of each of `generated` (N, S, S, 3) uint8."""
         if self._network is None:
-            # Of an image and its mirror image the nearer one is kept: twice as many are looked at.
-            places, distances = nearest(pixel_features(generated), self._features, 2 * k)
-            return _once(places, distances, k, self.count)
+            # 2k candidates, because only the nearer of an image and its mirror image is kept.
+            indices, distances = nearest(pixel_features(generated), self._features, 2 * k)
+            return _once(indices, distances, k, self.count)
         queries = np.concatenate(
             [
                 self._network.features(generated[start : start + self._batch])["2048"]
                 for start in range(0, len(generated), self._batch)
             ]
         )
-        places, distances = nearest(queries, self._features, k)
-        return Neighbours(places, distances, np.zeros(places.shape, bool))
+        indices, distances = nearest(queries, self._features, k)
+        return Neighbours(indices, distances, np.zeros(indices.shape, bool))
 
-    def image(self, place: int, mirrored: bool = False) -> np.ndarray:
+    def image(self, index: int, mirrored: bool = False) -> np.ndarray:
         """A training image's crop (S, S, 3) uint8."""
-        image = next(iter(self.images.read(place, place + 1)))
+        image = next(iter(self.images.read(index, index + 1)))
         return image[:, ::-1] if mirrored else image
 
-    def name(self, place: int) -> str:
+    def name(self, index: int) -> str:
         """Its name in the data set, without its class."""
-        return self.images.names[place].rpartition("/")[2]
+        return self.images.names[index].rpartition("/")[2]
 
 
-def _once(places: np.ndarray, distances: np.ndarray, k: int, count: int) -> Neighbours:
-    """Of rows of 2k neighbours among `count` images and, behind them, their mirror images: k different images each."""
+def _once(indices: np.ndarray, distances: np.ndarray, k: int, count: int) -> Neighbours:
+    """Reduces rows of 2k neighbours, among `count` images followed by their mirror images, to k different images."""
     rows = []
-    for row in places:
+    for row in indices:
         first = [index for index, place in enumerate(row % count) if place not in row[:index] % count]
         rows.append(first[:k])
     chosen = np.array(rows)
-    kept = np.take_along_axis(places, chosen, 1)
+    kept = np.take_along_axis(indices, chosen, 1)
     return Neighbours(kept % count, np.take_along_axis(distances, chosen, 1), kept >= count)
 
 
@@ -129,23 +129,23 @@ def neighbours_sheet(
 ) -> np.ndarray:
     """A row for each sentence and seed: the generated image, then its `k` nearest training images; (H, W, 3) uint8.
 
-    Distances are given as multiples of the usual one (`TrainingImages.usual`): far below 1 for all of a row's first
-    images is what learning by heart looks like.
+    Distances are multiples of the usual one (`TrainingImages.usual`). First neighbours far below 1 in all rows are the
+    sign of memorisation.
     """
     if not 1 <= k <= training.count:
         raise UserError(f"--neighbours={k}: the data set has {training.count:,} training images. Fix: 1 to that many.")
     pairs = [(sentence, seed) for sentence in sentences for seed in seeds]
     images = model.generate(sentences, seeds=seeds, truncation=truncation)
-    found = training.nearest(images, k)
+    neighbours = training.nearest(images, k)
     tiles, labels = [], []
     for number, (sentence, seed) in enumerate(pairs):
-        row = list(zip(found.places[number], found.mirrored[number], found.distances[number]))
-        tiles.append([images[number]] + [training.image(place, mirrored) for place, mirrored, _ in row])
+        row = list(zip(neighbours.indices[number], neighbours.mirrored[number], neighbours.distances[number]))
+        tiles.append([images[number]] + [training.image(index, mirrored) for index, mirrored, _ in row])
         labels.append(
             [f"{sentence} (seed {seed})"]
             + [
-                f"{distance / training.usual:.2f} x{' mirrored' if mirrored else ''} {training.name(place)}"
-                for place, mirrored, distance in row
+                f"{distance / training.usual:.2f} x{' mirrored' if mirrored else ''} {training.name(index)}"
+                for index, mirrored, distance in row
             ]
         )
     by = "Inception features" if training.by_features else f"pixels, averaged down to {PIXELS} x {PIXELS}"

@@ -1,4 +1,4 @@
-"""Which sentences to show: captions of the data set, words swapped, the stops of a way. Needs no TensorFlow."""
+"""The sentences of a sheet: captions of the data set, swapped words, the stops of an interpolation. No TensorFlow."""
 
 import re
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ class Caption(NamedTuple):
 
     text: str
     image: str  # '<class>/<image>', as the records name it
-    place: int  # of the image in its split
+    position: int  # of the image in its split
 
 
 def parse_captions(text: str, flag: str = "captions") -> tuple[str, int]:
-    """`test:16` → ("test", 16). Raises UserError naming the flag."""
+    """`test:16` → ("test", 16). Raises UserError, which names the flag."""
     match = re.fullmatch(r"(test|train):(\d{1,6})", text, re.ASCII)
     if not match or not int(match[2]):
         raise UserError(f"--{flag}={text}: not a split and a number. Fix: --{flag}=test:16, or train:8")
@@ -29,17 +29,16 @@ def parse_captions(text: str, flag: str = "captions") -> tuple[str, int]:
 
 
 def choose_captions(names: Sequence[str], texts: Sequence[Sequence[str]], count: int) -> list[Caption]:
-    """`count` captions of a split of N images, spread evenly over it: the first of each chosen image, in order.
+    """The first captions of `count` images, spread evenly over a split of N images, in order; at most N.
 
-    The same at every call, and the images that the sample grid of a training shows where `count` is its
-    --grid_captions. As many as there are images at most.
+    The choice is the same at every call, and that of a training's sample grid if `count` is its --grid_captions.
     """
-    places = np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)
-    return [Caption(texts[place][0], names[place], int(place)) for place in places]
+    indices = np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)
+    return [Caption(texts[index][0], names[index], int(index)) for index in indices]
 
 
 def parse_swap(text: str) -> tuple[str, list[str]]:
-    """`red=blue,dark green` → ("red", ["blue", "dark green"]). Raises UserError naming --swap."""
+    """`red=blue,dark green` → ("red", ["blue", "dark green"]). Raises UserError, which names --swap."""
     word, equals, others = text.partition("=")
     word, replacements = word.strip(), [other.strip() for other in others.split(",")]
     if not equals or not tokenize(word) or not all(tokenize(other) for other in replacements):
@@ -48,7 +47,7 @@ def parse_swap(text: str) -> tuple[str, list[str]]:
 
 
 def check_swap(vocabulary: Vocabulary, word: str, replacements: Sequence[str]) -> None:
-    """Raises UserError where a replacement has a word that the vocabulary has not: the swap would leave it out."""
+    """Raises UserError if a replacement has a word outside the vocabulary, which the model would ignore."""
     for other in replacements:
         if unknown := vocabulary.encode(other)[1]:
             raise UserError(
@@ -58,8 +57,8 @@ def check_swap(vocabulary: Vocabulary, word: str, replacements: Sequence[str]) -
 
 
 def swapped(sentence: str, word: str, replacement: str) -> str:
-    """The sentence with every `word` (one or several words, in any case) replaced. Raises UserError where it is not
-    there."""
+    """The sentence with every `word` (one or several words, in any case) replaced. Raises UserError if there is
+    none."""
     changed, count = re.subn(rf"(?<!\w){re.escape(word)}(?!\w)", lambda _: replacement, sentence, flags=re.IGNORECASE)
     if not count:
         raise UserError(f"--swap={word}=…: the sentence {sentence!r} has no {word!r}. Fix: a word of the sentence.")
@@ -74,11 +73,11 @@ class Stop(NamedTuple):
 
 
 def stops_of(sentences: Sequence[str], seeds: Sequence[int]) -> list[Stop]:
-    """Sentences and seeds, of one length or one of them single, as a way of two stops or more; UserError otherwise."""
+    """Pairs sentences with seeds as two or more stops. Equal counts, or one of either; raises UserError otherwise."""
     count = max(len(sentences), len(seeds))
     if count < 2 or len(sentences) not in (1, count) or len(seeds) not in (1, count):
         raise UserError(
-            f"interpolation of {len(sentences)} sentences and {len(seeds)} seeds: not a way. Fix: --text twice or more "
-            "with one seed, one --text with --seeds=1,2, or as many of one as of the other."
+            f"interpolation of {len(sentences)} sentences and {len(seeds)} seeds: they do not pair. Fix: two or more "
+            "--text with one seed, one --text with --seeds=1,2, or as many of both."
         )
     return [Stop(sentences[i % len(sentences)], seeds[i % len(seeds)]) for i in range(count)]

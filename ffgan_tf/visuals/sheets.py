@@ -1,8 +1,7 @@
-"""The sheets that one run gives: attention, features, edits, interpolation, variety.
+"""Sheets of one run: attention, features, edits, interpolation, variety.
 
 Each function takes a model (`ffgan_tf.load`) and returns a sheet (H, W, 3) uint8; `docs/looking.md` shows them. A
-seed's noise is that of the first image `sample` makes with it. Errors are those of `TextToImage.generate` besides those
-that are named.
+seed's noise is that of the first image that `sample` makes with it. All raise the errors of `TextToImage.generate`.
 """
 
 from collections.abc import Sequence
@@ -22,20 +21,24 @@ STAGES = {"F1": "F1", "F2f": "F2f = F2 + F1'", "F3f": "F3f = F3 + F2' + F1''"}  
 
 
 def attention_sheet(model: TextToImage, sentence: str, seed: int = 1, truncation: float = 0.0) -> np.ndarray:
-    """Where A_1 and A_2 look for each word, as light on the image: two rows, a column a word, eight words a line."""
+    """The attention of A_1 and A_2 to each word as light on the image: two rows, a column a word, eight words a
+    line."""
     return draw_attention(model.explain(sentence, seed, truncation=truncation), sentence, seed)
 
 
-def draw_attention(found: Explanation, sentence: str, seed: int | None = None, side: int = 0) -> np.ndarray:
-    """The sheet of `attention_sheet` for what is known already; `side`: of its tiles, pixels."""
-    size = found.image.shape[0]
+def draw_attention(explanation: Explanation, sentence: str, seed: int | None = None, side: int = 0) -> np.ndarray:
+    """The sheet of `attention_sheet` from an `Explanation`; `side`: the tiles' height in pixels (0: by the image)."""
+    size = explanation.image.shape[0]
     sheets = []
-    for start in range(0, len(found.reading.words), WORDS_A_LINE):
-        places = range(start, min(start + WORDS_A_LINE, len(found.reading.words)))
+    for start in range(0, len(explanation.reading.words), WORDS_A_LINE):
+        columns = range(start, min(start + WORDS_A_LINE, len(explanation.reading.words)))
         tiles, labels, names = [], [], []
-        for level, maps in enumerate(found.attention):
-            tiles.append([found.image if level == 0 else None] + [overlay(found.image, maps[..., t]) for t in places])
-            labels.append([""] + [_shares(maps[..., t]) for t in places])
+        for level, maps in enumerate(explanation.attention):
+            tiles.append(
+                [explanation.image if level == 0 else None]
+                + [overlay(explanation.image, maps[..., t]) for t in columns]
+            )
+            labels.append([""] + [_shares(maps[..., t]) for t in columns])
             names.append(f"A{level + 1}, {maps.shape[0]} x {maps.shape[1]}")
         sheets.append(
             table(
@@ -43,13 +46,13 @@ def draw_attention(found: Explanation, sentence: str, seed: int | None = None, s
                 side=side or tile_side(size, 96),
                 heading=sentence if start == 0 else "",
                 note=(
-                    f"{_seed(seed)}Light: where the word is attended to; full light is the word's own peak. "
-                    "Beneath: its mean share of the attention, and the peak."
+                    f"{_seed(seed)}Brightness: attention to the word, relative to its own peak. "
+                    "Below: the mean attention over all pixels, and the peak."
                     if start == 0
                     else ""
                 ),
                 rows=names,
-                columns=["image"] + [found.reading.words[t] for t in places],
+                columns=["image"] + [explanation.reading.words[t] for t in columns],
                 labels=labels,
             )
         )
@@ -67,22 +70,22 @@ def _seed(seed: int | None) -> str:
 def features_sheet(
     model: TextToImage, sentence: str, seed: int = 1, truncation: float = 0.0, channels: int = 6
 ) -> np.ndarray:
-    """The paper's Fig. 5: F1, F_2f, F_3f beside the image, each as its energy and its `channels` liveliest channels."""
+    """The paper's Fig. 5: F1, F_2f, F_3f beside the image, each as its energy and the `channels` that vary most."""
     return draw_features(model.explain(sentence, seed, truncation=truncation), sentence, seed, channels)
 
 
 def draw_features(
-    found: Explanation, sentence: str, seed: int | None = None, channels: int = 6, side: int = 0
+    explanation: Explanation, sentence: str, seed: int | None = None, channels: int = 6, side: int = 0
 ) -> np.ndarray:
-    """The sheet of `features_sheet` for what is known already; `side`: of its tiles, pixels."""
-    size = found.image.shape[0]
+    """The sheet of `features_sheet` from an `Explanation`; `side`: the tiles' height in pixels (0: by the image)."""
+    size = explanation.image.shape[0]
     tiles, labels, names = [], [], []
     for number, (name, formula) in enumerate(STAGES.items()):
-        maps = found.features[name]
+        maps = explanation.features[name]
         chosen = liveliest(maps, channels)
         heat = energy(maps)
         tiles.append(
-            [found.image if number == 0 else None, coloured(heat, 0.0)] + [coloured(maps[..., c]) for c in chosen]
+            [explanation.image if number == 0 else None, coloured(heat, 0.0)] + [coloured(maps[..., c]) for c in chosen]
         )
         labels.append(
             ["", f"0 to {heat.max():.3g}"]
@@ -110,8 +113,8 @@ def edits_sheet(
 ) -> np.ndarray:
     """A row a seed: the sentence, then the sentence with one word replaced, all with the same noise.
 
-    `swaps`: (word, replacements) pairs. UserError where a word is not in the sentence, or a replacement not in the
-    run's vocabulary.
+    `swaps`: (word, replacements) pairs. Raises UserError if a word is not in the sentence, or a replacement not in
+    the run's vocabulary.
     """
     changes = [(word, other) for word, others in swaps for other in others]
     for word, others in swaps:
@@ -129,7 +132,7 @@ def edits_sheet(
 
 
 class Interpolation(NamedTuple):
-    """A way between stops: the sheet with `frames` images a leg, and all frames of its animation."""
+    """An interpolation: the sheet with `frames` images between two stops, and all frames of its animation."""
 
     sheet: np.ndarray  # (H, W, 3) uint8
     frames: np.ndarray  # (F, S, S, 3) uint8, from the first stop to the last
@@ -144,13 +147,13 @@ def interpolation(
     truncation: float = 0.0,
     smooth: int = 3,
 ) -> Interpolation:
-    """From one sentence to the next, from one noise to the next, or both at once (`between.Between` says how).
+    """Interpolates sentences, noise vectors, or both at once (`between.Between` has the formula).
 
-    `frames` images a leg stand in the sheet, both ends among them; the animation has `smooth` as many steps. The images
-    of the stops are those that `sample` makes, byte for byte.
+    The sheet has `frames` images from stop to stop, both included; the animation has `smooth` times as many steps. The
+    images of the stops are those of `sample`, byte for byte.
     """
     if frames < 2:
-        raise UserError(f"--frames={frames}: a way has two ends. Fix: --frames=8")
+        raise UserError(f"--frames={frames}: two are the least, one for each end. Fix: --frames=8")
     stops = stops_of(sentences, seeds)
     ends = [model.generate(stop.sentence, seeds=[stop.seed], truncation=truncation) for stop in stops]
     between, steps = Between(model), (frames - 1) * smooth
@@ -166,7 +169,7 @@ def interpolation(
         heading=" » ".join(stop.sentence for stop in stops) if len(sentences) > 1 else sentences[0],
         note=_way(stops, len(seeds) > 1, len(sentences) > 1),
         rows=[f"{i + 1} » {i + 2}" for i in range(len(legs))] if len(legs) > 1 else (),
-        columns=[f"{100 * place / steps:.0f} %" for place in still],
+        columns=[f"{100 * index / steps:.0f} %" for index in still],
     )
     film = np.concatenate([leg[:-1] for leg in legs[:-1]] + [legs[-1]])
     film = np.concatenate([film, film[-2:0:-1]])
@@ -184,7 +187,7 @@ def _way(stops: Sequence[Stop], noises: bool, sentences: bool) -> str:
 def variety_sheet(
     model: TextToImage, sentence: str, seeds: Sequence[int], truncation: float = 0.0, columns: int | None = None
 ) -> np.ndarray:
-    """One sentence, a tile a seed: what the noise changes, and what the sentence holds."""
+    """One sentence, a tile a seed: the variation by noise alone."""
     images = model.generate(sentence, seeds=seeds, truncation=truncation)
     columns = columns or max(min(len(seeds), 4), int(np.ceil(np.sqrt(len(seeds)))))
     starts = range(0, len(seeds), columns)

@@ -1,4 +1,4 @@
-"""One job of `python -m ffgan_tf.visualize`: what was asked for, and the sheets that answer it."""
+"""One job of `python -m ffgan_tf.visualize`: its settings and its sheets."""
 
 import dataclasses
 import warnings
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What to draw. TensorFlow is not loaded before it is drawn."""
+    """The settings of a drawing. TensorFlow is not loaded before `draw`."""
 
     kind: str
     run: Path | None  # None for `compare` alone
     texts: list[str]  # the user's own sentences
-    captions: tuple[str, int] | None  # split and number of captions to take of the data
-    data: str  # folder of the converted data set; "" where none is needed
+    captions: tuple[str, int] | None  # split, and number of captions from the data
+    data: str  # folder of the converted data set; "" if none is needed
     seeds: list[int]
     truncation: float
     step: int | None
@@ -44,8 +44,8 @@ class Task:
             return own
         from ffgan_tf.data.pipeline import load_split
 
-        found = load_split(self.data, self.captions[0])
-        return own + choose_captions(found.names, found.texts, self.captions[1])
+        split = load_split(self.data, self.captions[0])
+        return own + choose_captions(split.names, split.texts, self.captions[1])
 
     def load(self, path: Path) -> "TextToImage":
         """A run, loaded."""
@@ -55,14 +55,14 @@ class Task:
 
     def describe(self, loaded: "TextToImage | None", sentences: list[str], **others: Any) -> dict[str, Any]:
         """The settings that go into a sheet's file. Folders by their names alone: a sheet is shown to others."""
-        found: dict[str, Any] = {"Software": f"ffgan_tf {__version__}", "kind": self.kind}
+        settings: dict[str, Any] = {"Software": f"ffgan_tf {__version__}", "kind": self.kind}
         if loaded:
-            found |= {"run": loaded.folder.resolve().name, "step": loaded.step, "ema": loaded.ema}
-        found |= {"sentences": sentences, "seeds": self.seeds, "truncation": self.truncation}
+            settings |= {"run": loaded.folder.resolve().name, "step": loaded.step, "ema": loaded.ema}
+        settings |= {"sentences": sentences, "seeds": self.seeds, "truncation": self.truncation}
         own = {name: value for name, value in self.options.items() if name != "list" and value not in (None, "", [])}
         if "inception_weights" in own:
             own["inception_weights"] = Path(own["inception_weights"]).name
-        return found | own | others
+        return settings | own | others
 
     def draw(self) -> Iterator[tuple[str, dict[str, Any], "np.ndarray | Interpolation"]]:
         """For each file: its name without ending, its settings, the sheet (H, W, 3) uint8 or an Interpolation."""
@@ -85,8 +85,8 @@ class Task:
 
         cut = self.truncation
         if self.kind == "interpolate":
-            found = sheets.interpolation(model, texts, self.seeds, self.options["frames"], cut)
-            yield file_name(1, texts[0]), self.describe(model, texts), found
+            film = sheets.interpolation(model, texts, self.seeds, self.options["frames"], cut)
+            yield file_name(1, texts[0]), self.describe(model, texts), film
             return
         for number, text in enumerate(texts, 1):
             name = file_name(number, text)
@@ -121,23 +121,25 @@ class Task:
                 continue
             model = self.load(path)
             images = model.generate(texts, seeds=self.seeds, truncation=self.truncation)
-            for place, seed in enumerate(self.seeds):
+            for row, seed in enumerate(self.seeds):
                 label = f"{name}, step {model.step:,}" + (f", seed {seed}" if len(self.seeds) > 1 else "")
-                rows.append(compare.Row(label, list(images[place :: len(self.seeds)])))
+                rows.append(compare.Row(label, list(images[row :: len(self.seeds)])))
         if self.captions and self.options["real"]:
             rows.insert(0, self._photographs(captions, rows, self.captions[0]))
         return compare.compare_sheet(rows, captions)
 
     def _photographs(self, captions: list[Caption], rows: list[compare.Row], split: str) -> compare.Row:
-        """The real images of the captions, at the size that serves all rows best."""
+        """The real images of the captions, at the smallest stored size that serves all rows."""
         from ffgan_tf.evaluation.images import RecordImages
 
         wanted = max(image.shape[0] for row in rows for image in row.images if image is not None)
         largest = records.read_manifest(self.data)["image"]["max_size"]
         size = next((size for size in (largest // 4, largest // 2) if size >= wanted), largest)
         photographs = RecordImages(self.data, split, size)
-        found = [None if c.place < 0 else next(iter(photographs.read(c.place, c.place + 1))) for c in captions]
-        return compare.Row("photograph", found)
+        images = [
+            None if c.position < 0 else next(iter(photographs.read(c.position, c.position + 1))) for c in captions
+        ]
+        return compare.Row("photograph", images)
 
 
 def file_name(number: int, sentence: str) -> str:

@@ -57,7 +57,7 @@ def test_a_generator_that_reads_agrees_and_one_that_does_not_is_at_chance(data, 
     reads = colour_run.evaluate_colours(paint, *data, 64, num_samples=30, seed=2, probe_path=tmp_path / "probe.npz")
     assert reads.report["real"] == 1.0 and reads.report["colour_agreement"] == 1.0
     assert reads.report["count"] == 30 and reads.images.shape == (30, 64, 64, 3)
-    assert all(colour in caption for colour, caption in zip(reads.wanted, reads.captions))
+    assert all(colour in caption for colour, caption in zip(reads.expected, reads.captions))
     assert len({caption.split()[1] for caption in reads.captions}) > 5  # not always an image's first caption
 
     stored = (tmp_path / "probe.npz").read_bytes()
@@ -72,7 +72,7 @@ def test_a_generator_that_reads_agrees_and_one_that_does_not_is_at_chance(data, 
 
     text = colour_agreement.tables(red.report)
     assert "0.333" in text and "real test images" in text and "chance, 1 of 3" in text
-    sheet = colour_agreement.colour_sheet(red.images, red.wanted, red.found)
+    sheet = colour_agreement.colour_sheet(red.images, red.expected, red.predicted)
     assert sheet.dtype == np.uint8 and sheet.shape[1] > 10 * 64
 
 

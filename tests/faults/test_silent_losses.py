@@ -80,7 +80,7 @@ def cr_alone(case):
 def ignored_endings(case):
     for ending in case.random.choice([".svg", ".heic", ".psd", ".orig"], 2, replace=False):
         (case.root / "class_0" / f"other{ending}").write_bytes(b"?")
-        case.said.append(f"1 not taken: {re.escape(ending)}\n")
+        case.said.append(f"1 left out: {re.escape(ending)}\n")
 
 
 def jfif(case):
@@ -90,7 +90,7 @@ def jfif(case):
 
 def captions_alone(case):
     (case.root / "class_1" / "lonely.txt").write_text("a bird\n")
-    case.said.append("1 not taken: .txt without an image\n")
+    case.said.append("1 left out: .txt without an image\n")
 
 
 def links(case):
@@ -104,7 +104,7 @@ def links(case):
         case.said.append("linked.png: a link to nothing")
     else:
         (case.root / "class_0" / "again").symlink_to(case.root)
-        case.said.append("again: a link to .*, which is taken already")
+        case.said.append("again: a link to .*, which is read already")
 
 
 def linked_folder(case):

@@ -9,6 +9,7 @@ import scipy.linalg
 from ffgan_tf.metrics.fid import fid, frechet_distance
 from ffgan_tf.metrics.statistics import FeatureStatistics
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.reading import npz_bytes
 
 pytestmark = pytest.mark.filterwarnings("ignore:FID from")
 
@@ -157,6 +158,12 @@ def test_statistics_survive_the_disk(random, tmp_path):
 def test_a_broken_statistics_file_is_named(tmp_path, content):
     (tmp_path / "s.npz").write_bytes(content)
     with pytest.raises(UserError, match="s.npz"):
+        FeatureStatistics.load(tmp_path / "s.npz")
+
+
+def test_statistics_whose_parts_do_not_fit_are_refused(tmp_path):
+    (tmp_path / "s.npz").write_bytes(npz_bytes({"mu": np.zeros(3), "sigma": np.eye(2), "count": np.int64(9)}))
+    with pytest.raises(UserError, match="covariance"):
         FeatureStatistics.load(tmp_path / "s.npz")
 
 

@@ -1,5 +1,7 @@
 """KID, Inception Score, precision/recall/density/coverage and R-precision against direct computation."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,18 @@ from ffgan_tf.utils.errors import UserError
 @pytest.fixture
 def random():
     return np.random.default_rng(11)
+
+
+def test_defaults_are_those_of_the_publications():
+    """docs/evaluation.md has them: torch-fidelity's KID, StackGAN's splits, prdc's k, AttnGAN's R-precision."""
+
+    def defaults(function):
+        return {name: value.default for name, value in inspect.signature(function).parameters.items()}
+
+    assert {"subsets": 100, "subset_size": 1000}.items() <= defaults(kid).items()
+    assert defaults(inception_score)["splits"] == defaults(InceptionScore)["splits"] == 10
+    assert {"k": 5, "max_samples": 10_000}.items() <= defaults(prdc).items()
+    assert {"wrong": 99, "groups": 10}.items() <= defaults(r_precision).items()
 
 
 # ---- KID
@@ -48,6 +62,7 @@ def test_kid_is_seeded_and_shrinks_its_subsets(random):
     first, again, other = kid(x, y, 5, 20, seed=1), kid(x, y, 5, 20, seed=1), kid(x, y, 5, 20, seed=2)
     assert first == again and first.mean != other.mean
     assert kid(x, y, subsets=3).subset_size == 50
+    assert kid(x[:2], y, subsets=3).subset_size == 2, "two images are the least"
     with pytest.raises(UserError, match="at least 2"):
         kid(x[:1], y)
 
@@ -95,6 +110,11 @@ def test_bad_probabilities_are_refused():
         inception_score(np.full((9, 4), 0.25))
 
 
+def test_one_image_a_split_scores_one():
+    """p(y|x) is then its split's own p(y): no information."""
+    assert inception_score(np.eye(10)) == pytest.approx((1.0, 0.0))
+
+
 # ---- precision, recall, density, coverage
 
 
@@ -134,6 +154,17 @@ def test_prdc_is_the_brute_force(random, monkeypatch, k, shift):
     got = prdc(real, fake, k)
     for name, value in expected.items():
         assert got[name] == pytest.approx(value), name
+
+
+def test_a_distance_equal_to_the_radius_is_outside():
+    """As in the package `prdc`. On a lattice with mean 0 every distance is exact and ties are common."""
+    steps = np.arange(-2.0, 3.0)
+    real = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
+    fake = real[::3] + [1, 0]
+    expected = brute_prdc(real, fake, 1)
+    assert 0 < expected["recall"] < 1 and 0 < expected["coverage"] < 1
+    got = prdc(real, fake, 1)
+    assert {name: got[name] for name in expected} == pytest.approx(expected)
 
 
 def test_prdc_at_its_ends(random):
@@ -181,3 +212,20 @@ def test_wrong_captions_are_of_other_classes():
     assert r_precision(codes, codes, classes, codes, classes, wrong=30)[0] == 1.0
     with pytest.raises(UserError, match="captions of other classes"):
         r_precision(codes, codes, classes, codes, classes)
+
+
+def test_wrong_captions_are_drawn_without_replacement(random):
+    """A pool of 99 other captions, one of which beats the image's own: it is among the candidates every time."""
+    image = np.tile([1.0, 0.0, 0.0], (200, 1))
+    own = np.tile([1.0, 1.0, 0.0], (200, 1))
+    pool = np.concatenate([[[1.0, 0.1, 0.0]], np.tile([0.0, 0.0, 1.0], (98, 1))])
+    assert r_precision(image, own, np.zeros(200), pool, np.ones(99))[0] == 0.0
+    assert r_precision(image, own, np.zeros(200), np.roll(pool, 2, axis=1), np.ones(99))[0] == 1.0
+
+
+def test_codes_and_classes_of_different_lengths_are_refused(random):
+    codes, classes = random.normal(size=(30, 4)), np.arange(30) % 3
+    for lengths in ((29, 30, 30, 30), (30, 29, 30, 30), (30, 30, 29, 30), (30, 30, 30, 29)):
+        a, b, c, d = lengths
+        with pytest.raises(ValueError, match="differ in length"):
+            r_precision(codes[:a], codes[:b], classes[:c], codes, classes[:d], wrong=15)

@@ -47,9 +47,9 @@ def training(tiny_records):
 def test_planted_images_are_found(training):
     planted = np.stack([training.image(7), training.image(20)[:, ::-1], training.image(3)])
     found = training.nearest(planted, 3)
-    assert found.places[:, 0].tolist() == [7, 20, 3] and found.mirrored[:, 0].tolist() == [False, True, False]
+    assert found.indices[:, 0].tolist() == [7, 20, 3] and found.mirrored[:, 0].tolist() == [False, True, False]
     assert not found.distances[:, 0].any() and (found.distances[:, 1] > 0).all()
-    assert all(len(set(row)) == 3 for row in found.places.tolist())  # an image and its mirror image are one
+    assert all(len(set(row)) == 3 for row in found.indices.tolist())  # an image and its mirror image are one
 
 
 def test_the_usual_distance_is_that_of_test_images(training, tiny_records):
@@ -78,7 +78,7 @@ def test_by_a_networks_features(tiny_records, tmp_path):
     training = TrainingImages(str(tiny_records), 64, Network(), batch=4, cache_dir=str(tmp_path))
     planted = np.stack([training.image(place)[::-1] for place in (2, 9, 11, 17, 23)])  # upside down: the same mean
     found = training.nearest(planted, 2)
-    assert found.places[:, 0].tolist() == [2, 9, 11, 17, 23] and not found.mirrored.any()
+    assert found.indices[:, 0].tolist() == [2, 9, 11, 17, 23] and not found.mirrored.any()
     np.testing.assert_allclose(found.distances[:, 0], 0, atol=1e-4)
 
 

@@ -49,5 +49,5 @@ def test_stops():
     assert sentences.stops_of(["a"], [1, 2, 3]) == [stop("a", 1), stop("a", 2), stop("a", 3)]
     assert sentences.stops_of(["a", "b"], [1, 2]) == [stop("a", 1), stop("b", 2)]
     for texts, seeds in ((["a"], [1]), (["a", "b"], [1, 2, 3]), (["a", "b", "c"], [1, 2])):
-        with pytest.raises(UserError, match="not a way"):
+        with pytest.raises(UserError, match="do not pair"):
             sentences.stops_of(texts, seeds)

@@ -110,7 +110,7 @@ def test_words_left_out_are_named_once(call, run, tmp_path, capsys):
         ("edits", ["--text=a bird"], "Fix: --swap=red=blue,yellow"),
         ("edits", ["--text=a bird", "--swap=red=blue"], "'a bird' has no 'red'"),
         ("edits", ["--text=a bird", "--swap=bird=zzz"], "--swap=bird=zzz: zzz is not in the run's vocabulary"),
-        ("interpolate", ["--text=a bird"], "not a way"),
+        ("interpolate", ["--text=a bird"], "do not pair"),
         ("neighbours", ["--text=a bird", "--inception_weights=x"], "Fix: --by=inception"),
         ("compare", ["--text=a bird", "--model=none/such"], "--model=none/such: no such folder"),
         ("compare", ["--text=a bird", "--list=x=y"], "--list=x=y: no such model or file"),

@@ -1,4 +1,4 @@
-"""AttnGAN's `captions.pickle`: the vocabulary and token ids that its released text encoders were trained with."""
+"""AttnGAN's `captions.pickle`: the vocabulary and token ids of its released text encoders."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from ffgan_tf.utils.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class PickledCaptions:
-    """The vocabulary, and for `train` and `test` the token ids of all captions, flat, ten an image."""
+    """The vocabulary, and for `train` and `test` a flat list of the captions' token ids, ten captions an image."""
 
     path: Path
     vocabulary: Vocabulary
@@ -34,7 +34,7 @@ class PickledCaptions:
 
 
 def read_pickled_captions(path: str | Path) -> PickledCaptions:
-    """Reads `[train_captions, test_captions, ixtoword, wordtoix]`. Raises UserError where the file is not that."""
+    """Reads `[train_captions, test_captions, ixtoword, wordtoix]`. Raises UserError for any other file."""
     path = Path(path)
     value, _ = load_pickle(path)
     try:
@@ -58,10 +58,10 @@ def read_pickled_captions(path: str | Path) -> PickledCaptions:
 
 
 def check_agreement(token_ids: Sequence[Sequence[int]], texts: Sequence[str], vocabulary: Vocabulary) -> None:
-    """Raises Unusable unless an image's pickled captions are its text file's, at least one of them word for word.
+    """Raises Unusable unless at least one of an image's pickled captions is word for word in its text file.
 
-    One caption too many or too few in the pickle gives every image after it another's captions, which nothing later
-    would notice. A caption that differs alone is AttnGAN's own reading of it, and stands.
+    One caption too many or too few in the pickle shifts the captions of all images after it, which nothing later
+    would notice. Single captions may differ: AttnGAN tokenised some in its own way.
     """
     fix = "take captions.pickle, filenames.pickle and the text files from one publication"
     if not all(token_ids):

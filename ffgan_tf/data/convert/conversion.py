@@ -1,4 +1,4 @@
-"""The conversion engine: checks and encodes every image on all cores, then writes the records, or only a report."""
+"""The conversion engine: checks and encodes every image on all cores, then writes either the records or a report."""
 
 import collections
 import concurrent.futures.process
@@ -30,12 +30,12 @@ from ffgan_tf.utils.files import directory_atomic, sha256_file, write_atomic
 from ffgan_tf.utils.progress import Progress
 from ffgan_tf.utils.reading import user_path
 
-LINES = 20  # of a report, for each kind of problem; the whole list goes into a file
+LINES = 20  # of each kind of problem in a report; the full list goes into a file
 
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One image to convert: where its bytes (or file) and captions are, and what is known of it."""
+    """One image to convert: its bytes or file, its caption file, and its reader's findings."""
 
     split: str
     name: str  # <class>/<image>, without extension
@@ -43,13 +43,13 @@ class Item:
     class_id: int
     captions: Path
     box: Box | None = None
-    token_ids: tuple[tuple[int, ...], ...] | None = None  # of an imported vocabulary, instead of the converter's
-    fault: Problem | None = None  # what its reader already found; the files are checked all the same
+    token_ids: tuple[tuple[int, ...], ...] | None = None  # in an imported vocabulary; None: the converter's ids
+    fault: Problem | None = None  # found by the reader; the files are checked all the same
 
 
 @dataclasses.dataclass
 class Source:
-    """A data set as its reader found it: what to convert, and what is already known to be unusable."""
+    """A data set as read: the images to convert, and the problems found so far."""
 
     name: str
     location: str
@@ -65,7 +65,7 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How to convert: largest S in pixels, JPEG quality (0: `default_quality`), what to do with the unusable,
+    """Conversion settings: largest S in pixels, JPEG quality (0: `default_quality`), whether to skip unusable images,
     processes, shard size."""
 
     image_size: int = 256
@@ -77,7 +77,7 @@ class Settings:
 
     @property
     def jpeg_quality(self) -> int:
-        """The quality asked for, or that which S asks for."""
+        """`quality`, or the default for S."""
         return self.quality or default_quality(self.image_size)
 
 
@@ -92,7 +92,7 @@ class _Prepared:
 
 
 def _prepare(item: Item, image_size: int, quality: int, least: int, most: int) -> _Prepared:
-    """Everything that one image needs, in a worker process. Both of its files are checked even if the first fails."""
+    """Prepares one image, in a worker process. Checks both of its files, even if the first fails."""
     encoded, width, height = b"", 0, 0
     texts: list[str] = []
     notes: list[str] = []
@@ -115,7 +115,7 @@ def _prepare(item: Item, image_size: int, quality: int, least: int, most: int) -
 
 
 def _disagreement(item: Item, prepared: _Prepared, vocabulary: Vocabulary | None) -> Sequence[Problem]:
-    """The problem, if any, of imported token ids that are not those of the caption file."""
+    """A problem if the imported token ids do not match the caption file."""
     try:
         if item.token_ids is not None and vocabulary is not None:
             check_agreement(item.token_ids, prepared.texts, vocabulary)
@@ -137,7 +137,7 @@ def _mapper(workers: int):
         yield functools.partial(pool.map, chunksize=8)
     except concurrent.futures.process.BrokenProcessPool:
         raise UserError(
-            "a worker process died, most likely for want of memory. Nothing was written. Fix: fewer --workers."
+            "a worker process died, most likely from lack of memory. Nothing was written. Fix: fewer --workers."
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
@@ -146,11 +146,11 @@ def _mapper(workers: int):
 def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, Any]:
     """Converts `source` into the records folder `out` and returns the manifest.
 
-    Every image is decoded once: the encoded bytes wait in an unnamed file beside `out` until all are known to be good.
-    Raises UserError with one report of everything unusable, before anything is written; with `skip_bad` those are left
-    out and counted. A report beyond `LINES` of a kind is whole in `OUT.problems.txt`. UserError, too, where `out`
-    cannot be written, or another process is at it. The shards' bytes depend on the input and the settings only, not on
-    the number of workers.
+    Every image is decoded once: the encoded bytes wait in an unnamed file beside `out` until all images are checked.
+    Raises UserError with one report of all unusable files, before anything is written; with `skip_bad` those are left
+    out and counted. If a kind has more than `LINES`, `OUT.problems.txt` holds the full report. Also raises UserError
+    if `out` cannot be written, or another process converts into it. The shards' bytes depend on the input and the
+    settings, not on the number of workers.
     """
     out = Path(out)
     _check_out(out, settings.overwrite)
@@ -169,7 +169,7 @@ def convert(source: Source, out: str | Path, settings: Settings) -> dict[str, An
 
 
 def _check_out(out: Path, overwrite: bool) -> None:
-    """Raises UserError where something is at `out` that may not be replaced."""
+    """Raises UserError if `out` exists and must not be replaced."""
     if not os.path.lexists(out):
         return
     if not overwrite:
@@ -177,16 +177,16 @@ def _check_out(out: Path, overwrite: bool) -> None:
     ours = (out / records.MANIFEST).is_file() or (out.is_dir() and not any(out.iterdir()))
     if not ours:
         raise UserError(
-            f"--out={user_path(out)} is no converted data set (it has no {records.MANIFEST}), so --overwrite spares "
-            "it. Fix: choose another --out."
+            f"--out={user_path(out)} is not a converted data set (it has no {records.MANIFEST}), so --overwrite does "
+            "not replace it. Fix: choose another --out."
         )
 
 
 def _prepared_items(
     source: Source, settings: Settings, spill: BinaryIO
 ) -> tuple[list[tuple[Item, _Prepared, int]], list[Problem], collections.Counter, collections.Counter]:
-    """Every usable item, its encoded bytes (written to `spill`) replaced by their number; what is unusable; each note's
-    count of images, and of lines or words."""
+    """Prepares all items: (usable items with the sizes of their encoded bytes, which go to `spill`; problems; number
+    of images by note; number of lines or words by note)."""
     problems = list(source.problems)
     notes: collections.Counter[str] = collections.Counter()
     mentions: collections.Counter[str] = collections.Counter()
@@ -201,9 +201,9 @@ def _prepared_items(
     progress = Progress("converting", len(source.items), "images")
     with _mapper(settings.workers or os.cpu_count() or 1) as parallel_map:
         for done, (item, prepared) in enumerate(zip(source.items, parallel_map(prepare, source.items)), 1):
-            found = prepared.problems or _disagreement(item, prepared, source.vocabulary)
-            problems += found
-            if not found:
+            faults = prepared.problems or _disagreement(item, prepared, source.vocabulary)
+            problems += faults
+            if not faults:
                 notes.update(set(prepared.notes))
                 mentions.update(prepared.notes)
                 kept.append((item, dataclasses.replace(prepared, encoded=b""), len(prepared.encoded)))
@@ -214,7 +214,7 @@ def _prepared_items(
 
 
 def _say_notes(source: Source, notes: collections.Counter, mentions: collections.Counter) -> None:
-    """Says what was normalised or left out: for how many images, and how many lines or words where those are more."""
+    """Prints the notes, each with its number of images, and of lines or words if that is larger."""
     for note in source.notes:
         print(f"note: {note}", file=sys.stderr)
     for note, images in sorted(notes.items()):
@@ -223,7 +223,7 @@ def _say_notes(source: Source, notes: collections.Counter, mentions: collections
 
 
 def _report(source: Source, problems: Sequence[Problem], kept: Sequence, settings: Settings, out: Path) -> None:
-    """Says what is unusable; raises UserError unless that is to be left out, and where a split would be empty."""
+    """Prints the problems. Raises UserError if there are any, unless `skip_bad`; and if a split would be empty."""
     full, left = {item.class_id for item in source.items}, {item.class_id for item, _, _ in kept}
     empty = [
         Problem(
@@ -238,7 +238,7 @@ def _report(source: Source, problems: Sequence[Problem], kept: Sequence, setting
     if report != (whole := format_report(problems)):
         list_file = out.with_name(f"{out.name}.problems.txt")
         write_atomic(list_file, whole.encode("utf-8", "backslashreplace") + b"\n")
-        report += f"\nThe whole list: {user_path(list_file)}"
+        report += f"\nThe full list: {user_path(list_file)}"
     if problems and not settings.skip_bad:
         raise UserError(f"nothing was written.\n{report}\nFix the files above, or leave them out with --skip_bad.")
     if problems:

@@ -1,4 +1,4 @@
-"""The flags that all converters share, and what they do with them."""
+"""The flags that all converters share, and the conversion by them."""
 
 from absl import flags
 
@@ -6,7 +6,7 @@ from ffgan_tf.data.convert.conversion import Settings, Source, convert
 
 
 def define(name: str) -> None:
-    """Defines the converters' common flags; `name` is the default folder's."""
+    """Defines the converters' common flags; `name` is the name of the default folder."""
     flags.DEFINE_string("out", f"data/records/{name}", "Folder to write: TFRecord shards, manifest, vocabulary.")
     flags.DEFINE_integer(
         "image_size",
@@ -18,23 +18,23 @@ def define(name: str) -> None:
     flags.DEFINE_integer(
         "quality",
         0,
-        "JPEG quality of the images that are encoded anew, with colour at full resolution (a JPEG that needs no change "
-        "keeps its bytes); 0: 100 up to S = 128, 98 above.",
+        "JPEG quality, with colour at full resolution; 0: 100 up to S = 128, 98 above. A JPEG that needs no change "
+        "keeps its bytes.",
         0,
         100,
     )
     flags.DEFINE_bool(
-        "skip_bad", False, "Leave out what is unusable and say how many, instead of failing with the report."
+        "skip_bad", False, "Leave out unusable images and count them, instead of failing with the report."
     )
     flags.DEFINE_integer(
-        "workers", 0, "Processes that decode and encode; 0: one a core. The result is the same.", 0, 1024
+        "workers", 0, "Processes that decode and encode; 0: one a core. The result does not depend on it.", 0, 1024
     )
     flags.DEFINE_integer("images_per_shard", 1000, "Images in one TFRecord file.", 1, 1_000_000)
-    flags.DEFINE_bool("overwrite", False, "Replace --out where it exists, once the new one is whole.")
+    flags.DEFINE_bool("overwrite", False, "Replace --out if it exists, once the new folder is complete.")
 
 
 def run(source: Source) -> int:
-    """Converts `source` by the common flags, prints what was made and returns the exit code."""
+    """Converts `source` by the common flags, prints the counts and returns the exit code."""
     values = flags.FLAGS
     manifest = convert(
         source,

@@ -18,11 +18,11 @@ _LAYOUT = (
 
 
 def read_source(root: str | Path, captions_pickle: str | Path | None = None) -> Source:
-    """The published files under `root`. The split is that of the pickles, not of `train_test_split.txt`.
+    """Reads the published files under `root`. The pickles give the split, not `train_test_split.txt`.
 
-    An image keeps the class number that begins its folder's name ('002.Laysan_Albatross' → 2), which is what
-    class_info holds; so an unreadable class_info costs nothing. `captions_pickle` is AttnGAN's: its vocabulary and
-    token ids then replace the converter's. Raises UserError where a whole file is missing.
+    An image's class is the number at the start of its folder's name ('002.Laysan_Albatross' → 2). class_info holds
+    the same numbers, so the data can be read without it. `captions_pickle` is AttnGAN's: its vocabulary and token ids
+    then replace the converter's. Raises UserError if a whole file is missing.
     """
     root = Path(root)
     cub = root / "CUB_200_2011"
@@ -67,8 +67,8 @@ def read_source(root: str | Path, captions_pickle: str | Path | None = None) -> 
             source.items.append(Item(split, name, image, class_id, text / f"{name}.txt", boxes.get(name), ids, fault))
             source.class_names[class_id] = class_folder
     used = {name.partition("/")[0] for name in seen}
-    found = {folder.name for parent in (cub / "images", text) for folder in parent.iterdir() if folder.is_dir()}
-    for name in sorted(found - used):
+    folders = {folder.name for parent in (cub / "images", text) for folder in parent.iterdir() if folder.is_dir()}
+    for name in sorted(folders - used):
         folder = cub / "images" / name
         if not any(folder.glob("*.jpg")):
             source.problems.append(
@@ -80,7 +80,7 @@ def read_source(root: str | Path, captions_pickle: str | Path | None = None) -> 
 def read_boxes(cub: Path) -> dict[str, Box]:
     """Image name (`<class>/<image>`) → (x, y, width, height) from images.txt and bounding_boxes.txt.
 
-    A line that is not in the published form gives no box. Raises UserError where a file is missing.
+    Lines in another form are skipped. Raises UserError if a file is missing.
     """
     names = dict(line.split(maxsplit=1) for line in _lines(cub / "images.txt") if len(line.split()) > 1)
     boxes = {}
@@ -114,7 +114,7 @@ def _read_names(path: Path, source: Source) -> list[str]:
 
 
 def _classes(path: Path, names: list[str], source: Source) -> list[int]:
-    """Each image's class from its folder's number, or from class_info where the folders have none."""
+    """Each image's class: its folder's number, or class_info's if the folders have no numbers."""
     try:
         listed, notes = load_pickle(path)
         listed = [int(class_id) for class_id in listed]
@@ -131,19 +131,19 @@ def _classes(path: Path, names: list[str], source: Source) -> list[int]:
             source.problems.append(
                 Problem(
                     str(path),
-                    "does not fit filenames.pickle: it groups the images otherwise than their folders do",
+                    "does not fit filenames.pickle: it groups the images differently than their folders do",
                     "take both pickles from one publication",
                 )
             )
         return classes
     if listed is None:
-        raise UserError(f"{path}: {reason} Neither have all class folders a number. {_LAYOUT}")
+        raise UserError(f"{path}: {reason} The class folders cannot replace it: some have no number. {_LAYOUT}")
     if len(listed) != len(names):
         raise UserError(f"{path}: {len(listed)} classes for {len(names)} images. {_LAYOUT}")
     return listed
 
 
 def _same_grouping(one: list[int], other: list[int]) -> bool:
-    """Whether two lists of class numbers differ in the numbering only."""
+    """Whether two lists of class numbers are equal up to renumbering."""
     pairs = set(zip(one, other))
     return len(one) == len(other) and len(pairs) == len(set(one)) == len(set(other))

@@ -1,4 +1,4 @@
-"""Any folder of images, each with its captions in a text file of the same name beside it."""
+"""Reader of any folder of images, each beside a text file of the same name with its captions."""
 
 import collections
 import hashlib
@@ -21,13 +21,13 @@ def read_source(
     seed: int = 0,
     captions_per_image: int = CAPTIONS_PER_IMAGE,
 ) -> Source:
-    """The images anywhere under `root`, each with its captions in `<image>.txt`: the first `captions_per_image` lines.
+    """Reads all images under `root`, each with the first `captions_per_image` lines of `<image>.txt` as captions.
 
-    A class is a folder; images that lie in `root` itself are a class each (AttnGAN numbers images without classes so),
-    because the loss needs a wrong image of another class for every sentence. The test split is the names in
+    Every folder is a class. Images in `root` itself are a class each, as AttnGAN numbers images without classes,
+    because the loss needs an image of another class for every sentence. The test split is the names in
     `test_list` (one a line, relative to `root`, with or without extension), or the share `test_ratio` of the images,
-    drawn by `seed`. Linked folders are walked through, each folder once; every file that is not taken is a problem or
-    in a note. Raises UserError: no such folder, no images, a listed name that is not there.
+    drawn by `seed`. Links to folders are followed, each folder once; every file that is left out appears in a problem
+    or a note. Raises UserError: no such folder, no images, an unknown name in the list.
     """
     root = Path(root)
     if not root.is_dir():
@@ -40,9 +40,9 @@ def read_source(
         by_name[path.relative_to(root).with_suffix("").as_posix()].append(path)
     test = _listed(Path(test_list), by_name) if test_list else _drawn(sorted(by_name), test_ratio, seed)
     if (test_list or test_ratio) and not 0 < len(test) < len(by_name):
-        given = f"--test_list={test_list}" if test_list else f"--test_ratio={test_ratio:g}"
+        flag = f"--test_list={test_list}" if test_list else f"--test_ratio={test_ratio:g}"
         raise UserError(
-            f"{given}: {len(test):,} of {len(by_name):,} images would be the test split, and one of the two splits "
+            f"{flag}: {len(test):,} of {len(by_name):,} images would be the test split, and one of the two splits "
             "would be empty. Fix: choose so that both have images."
         )
     classes = {name: name.rpartition("/")[0] or name for name in by_name}
@@ -76,7 +76,7 @@ def read_source(
 
 
 def _walk(root: Path) -> tuple[list[Path], list[Path], list[Problem], list[str]]:
-    """The images under `root` and its readable folders, both sorted; what is unusable; notes on what is not taken."""
+    """(images under `root`, its readable folders, problems, notes on files left out); images and folders sorted."""
     images, folders, problems = [], [], []
     ignored: collections.Counter = collections.Counter()
     captions: list[Path] = []
@@ -89,7 +89,7 @@ def _walk(root: Path) -> tuple[list[Path], list[Path], list[Problem], list[str]]
         if first := seen.setdefault(os.path.realpath(folder), folder):
             if first != folder:
                 inner.clear()
-                problems.append(Problem(folder, f"a link to {first}, which is taken already", "remove the link"))
+                problems.append(Problem(folder, f"a link to {first}, which is read already", "remove the link"))
                 continue
         folders.append(Path(folder))
         ignored["hidden"] += sum(name.startswith(".") for name in (*inner, *names))
@@ -97,7 +97,7 @@ def _walk(root: Path) -> tuple[list[Path], list[Path], list[Problem], list[str]]
         for name in sorted(name for name in names if not name.startswith(".")):
             path = Path(folder, name)
             if not path.exists():
-                problems.append(Problem(str(path), "a link to nothing, or to itself", "restore what it links to"))
+                problems.append(Problem(str(path), "a link to nothing, or to itself", "restore the link's target"))
             elif path.suffix.lower() in EXTENSIONS:
                 images.append(path)
             elif path.suffix.lower() == ".txt":
@@ -106,7 +106,7 @@ def _walk(root: Path) -> tuple[list[Path], list[Path], list[Problem], list[str]]
                 ignored[path.suffix.lower() or "without an ending"] += 1
     with_image = {path.with_suffix("") for path in images}
     ignored[".txt without an image"] += sum(path.with_suffix("") not in with_image for path in captions)
-    notes = [f"{count:,} not taken: {what}" for what, count in sorted(ignored.items()) if count]
+    notes = [f"{count:,} left out: {kind}" for kind, count in sorted(ignored.items()) if count]
     return sorted(images), folders[1:], problems, notes
 
 
@@ -123,6 +123,6 @@ def _listed(path: Path, names: dict[str, list[Path]]) -> set[str]:
 
 
 def _drawn(names: Sequence[str], ratio: float, seed: int) -> set[str]:
-    """The `ratio` of the names whose hashes with the seed come first: the same on every machine and library."""
+    """The first `ratio` of the names in the order of their seeded hashes: the same on every machine and library."""
     order = sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogateescape")).digest())
     return set(order[: round(ratio * len(order))])

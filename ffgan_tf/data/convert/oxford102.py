@@ -44,7 +44,7 @@ def read_labels(path: Path) -> dict[int, int]:
 
 
 def from_files(root: str | Path) -> Source:
-    """The published files under `root`. An image without a label and a label without an image are problems."""
+    """Reads the published files under `root`. Images without a label and labels without an image are problems."""
     root = Path(root)
     labels = read_labels(root / "imagelabels.mat")
     _need_captions(root)
@@ -62,13 +62,15 @@ def from_files(root: str | Path) -> Source:
 def from_tfds(root: str | Path, data_dir: str | None, download: bool) -> Source:
     """Images and labels of tensorflow-datasets' `oxford_flowers102`, its three splits joined; captions under `root`.
 
-    Nothing is downloaded unless `download`. Raises UserError where tfds has no such data in `data_dir` (None: its own
-    default), cannot read it, or cannot fetch it.
+    Nothing is downloaded unless `download`. Raises UserError if tfds does not have the data in `data_dir` (None: its
+    own default), or cannot read or fetch it.
     """
     root = Path(root)
     _need_captions(root)
     try:
-        if importlib.util.find_spec("importlib_resources") is None:  # tfds imports it late, and calls it otherwise
+        if (
+            importlib.util.find_spec("importlib_resources") is None
+        ):  # tfds imports it late and does not name the package
             raise ImportError("tensorflow-datasets needs importlib_resources")
         import tensorflow_datasets as tfds
     except ImportError as error:
@@ -102,7 +104,7 @@ def from_tfds(root: str | Path, data_dir: str | None, download: bool) -> Source:
 
 
 def _download(builder) -> None:
-    """`download_and_prepare` where the publisher answers. UserError else: tfds alone tries for minutes."""
+    """`download_and_prepare`, or a UserError if the publisher does not answer: tfds would try for minutes."""
     fix = (
         "Fix: try again where that address can be reached, or fetch 102flowers.tgz and imagelabels.mat from there and "
         "use --source=files."
@@ -111,7 +113,7 @@ def _download(builder) -> None:
         with urllib.request.urlopen(urllib.request.Request(PUBLISHER, method="HEAD"), timeout=SECONDS):
             pass
     except urllib.error.HTTPError:
-        pass  # it answers, though not to this
+        pass  # an answer, if only a refusal of HEAD
     except (OSError, http.client.HTTPException) as error:
         raise UserError(f"--download: {PUBLISHER} does not answer ({_first_line(error)}). {fix}") from None
     try:
@@ -127,9 +129,9 @@ def _first_line(error: Exception) -> str:
 def use_pickled_captions(source: Source, root: str | Path, captions_pickle: str | Path) -> None:
     """Gives the source's images AttnGAN's vocabulary and token ids, in place of the converter's.
 
-    `captions_pickle` is flat; whose ten captions are whose is in `root`/{train,test}/filenames.pickle
-    ("jpg/image_00001", or any path whose name ends so). An image that is not in them becomes a problem; each image's
-    captions are held against its text file later. Raises UserError where a file is missing or the two do not fit.
+    `captions_pickle` is a flat list, ten captions an image in the order of `root`/{train,test}/filenames.pickle
+    ("jpg/image_00001", or any path that ends in such a number). Images that are not listed become problems; captions
+    are compared with the text files later. Raises UserError if a file is missing or the two do not fit.
     """
     root = Path(root)
     pickled = read_pickled_captions(captions_pickle)
@@ -138,8 +140,8 @@ def use_pickled_captions(source: Source, root: str | Path, captions_pickle: str 
         path = root / split / "filenames.pickle"
         if not path.is_file():
             raise UserError(
-                f"{path} is missing: it has the order of --captions_pickle={captions_pickle}. Fix: take it from the "
-                "publication of that file."
+                f"{path} is missing: it has the order of --captions_pickle={captions_pickle}. Fix: take both from the "
+                "same publication."
             )
         names, notes = load_pickle(path)
         source.notes += notes
@@ -152,12 +154,12 @@ def use_pickled_captions(source: Source, root: str | Path, captions_pickle: str 
             ) from None
         token_ids |= zip(numbers, pickled.per_image(split, len(numbers)))
     source.vocabulary = pickled.vocabulary
-    for place, item in enumerate(source.items):
+    for index, item in enumerate(source.items):
         ids = token_ids.get(int(item.name.rpartition("_")[2]))
         fault = None
         if ids is None:
             fault = Problem(item.name, "not in filenames.pickle", "take both pickles from one publication")
-        source.items[place] = dataclasses.replace(item, token_ids=ids, fault=item.fault or fault)
+        source.items[index] = dataclasses.replace(item, token_ids=ids, fault=item.fault or fault)
 
 
 def _need_captions(root: Path) -> None:

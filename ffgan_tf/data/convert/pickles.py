@@ -1,4 +1,4 @@
-"""The Python 2 pickles that CUB is published with, read by an allow-list and repaired where CRLF damaged them."""
+"""Reads the Python 2 pickles that CUB is published with, by an allow-list, and repairs CRLF damage."""
 
 import collections
 import io
@@ -15,14 +15,14 @@ from ffgan_tf.utils.unpickle import AllowListUnpickler
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """Stands for `_codecs.encode`, with which protocol 2 spells bytes; other codecs would run other code."""
+    """Stands for `_codecs.encode`, by which protocol 2 writes bytes; other codecs would run other code."""
     if encoding.lower().replace("-", "").replace("_", "") not in ("latin1", "ascii", "utf8"):
         raise ValueError(f"codec {encoding!r}")
     return text.encode(encoding)
 
 
 class _Dtype:
-    """Stands for `numpy.dtype`: numbers and texts of a plain kind; NumPy's own takes a hostile state at its word."""
+    """Stands for `numpy.dtype`, which trusts a hostile state: plain numbers and texts only."""
 
     def __init__(self, spec: str, *_flags):
         if not isinstance(spec, str) or not re.fullmatch(r"[<>|=]?([biufcSU]\d{1,4}|\?)", spec):
@@ -34,7 +34,7 @@ class _Dtype:
 
 
 class _Array(np.ndarray):
-    """An array under construction: given as many bytes as its shape takes, and plain numbers or texts only."""
+    """An array under construction: plain numbers or texts only, with exactly the bytes that its shape needs."""
 
     def __setstate__(self, state: tuple):
         version, shape, kind, fortran, content = state
@@ -49,26 +49,26 @@ class _Array(np.ndarray):
 
 
 def _reconstruct(*arguments) -> np.ndarray:
-    """Stands for NumPy's own, whose home moved (numpy.core → numpy._core): an empty array, then given its state."""
+    """Stands for NumPy's `_reconstruct`, which moved from numpy.core to numpy._core: an array without its state."""
     del arguments
     return np.ndarray.__new__(_Array, (0,), "b")
 
 
 def _scalar(kind: _Dtype, content: Any = b"") -> Any:
-    """Stands for NumPy's own: a scalar from its bytes, which a Python 2 pickle holds as Latin-1 text."""
+    """Stands for NumPy's `scalar`: a scalar from its bytes, which a Python 2 pickle holds as Latin-1 text."""
     content = content.encode("latin1") if isinstance(content, str) else content
     return np.frombuffer(content, kind.dtype, count=1)[0]
 
 
 class _Name:
-    """Stands for a type that data may name and must not call: `list(str(…))` of itself grows without end."""
+    """Stands for a type that data may name but must not call: nested calls of `list(str(…))` grow without end."""
 
     def __init__(self, kind: type):
         self.kind = kind
 
 
 def _plain(items: Any) -> list:
-    """Keys of a set or dict: texts and numbers. Hashes of containers recurse in C, and can be made to collide."""
+    """Checks the keys of a set or dict: texts and numbers only. Containers' hashes recurse in C and can collide."""
     items = list(items)
     if not all(isinstance(item, (str, bytes, int, float, np.generic, type(None))) for item in items):
         raise ValueError("a container as a key")
@@ -118,11 +118,11 @@ _ALLOWED = {
 
 
 def load_pickle(path: str | Path) -> tuple[Any, list[str]]:
-    """The value of a pickle of containers, texts and numbers, and notes on what was repaired.
+    """The value of a pickle of containers, texts and numbers, and notes on repairs.
 
-    Text is Latin-1 (Python 2). CRLF damage, a pickle sent through a tool that made `\\r\\n` of every `\\n`, is undone;
-    what cannot be read even then raises UserError, as does a missing file, and a global that such data does not need
-    (it is named, and nothing runs).
+    Text is Latin-1 (Python 2). CRLF damage (a tool that turned every `\\n` into `\\r\\n`) is undone. Raises UserError
+    if the file is missing or unreadable even then, or if it names a global that such data does not need; that global
+    is never called.
     """
     path = Path(path)
     content = read_bytes(path, LIMITS["pickle"], fix="Fix: restore the file as published.")
@@ -130,7 +130,7 @@ def load_pickle(path: str | Path) -> tuple[Any, list[str]]:
     try:
         value, ends_in_cr = _load(content, path)
         damaged = undamaged != content and ends_in_cr
-    except UserError:  # damage also lengthens the names of globals: judge them once it is undone
+    except UserError:  # damage also lengthens the names of globals: try again once it is undone
         if undamaged == content:
             raise
         damaged = True
@@ -147,7 +147,7 @@ def _load(content: bytes, path: Path) -> tuple[Any, bool]:
         return value, _ends_in_cr(value)
     except UserError:
         raise
-    except Exception as error:  # a damaged pickle fails as nearly anything
+    except Exception as error:  # a damaged pickle can raise nearly anything
         raise UserError(
             f"{path}: not a readable pickle ({type(error).__name__}: {error}). Fix: get the file again, "
             "as a binary file (CRLF conversion destroys pickles)."
@@ -163,7 +163,7 @@ def _ends_in_cr(value: Any) -> bool:
 
 
 def _strip_cr(value: Any) -> Any:
-    """Texts without a trailing `\\r`: such names were split off a CRLF file before they were pickled."""
+    """The value, its texts without a trailing `\\r`, which names read from a CRLF file have."""
     if isinstance(value, str):
         return value.rstrip("\r")
     if isinstance(value, dict):

@@ -191,8 +191,8 @@ def from_keras_h5(path: str) -> InceptionWeights:
 
     def in_order(kind):
         # Keras numbers layers of a class as they are made, and it makes these branch by branch, as CONVS lists them.
-        found = [layer for layer in model.layers if type(layer).__name__ == kind]
-        return sorted(found, key=lambda layer: int((re.search(r"_(\d+)$", layer.name) or [0, 0])[1]))
+        layers = [layer for layer in model.layers if type(layer).__name__ == kind]
+        return sorted(layers, key=lambda layer: int((re.search(r"_(\d+)$", layer.name) or [0, 0])[1]))
 
     norms = in_order("BatchNormalization")
     convs = {}
