@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from ffgan_tf.config.families import FACTS, reads
 from ffgan_tf.config.fields import Settings
 from ffgan_tf.config.model import ModelConfig
 from ffgan_tf.config.train import TextConfig, TrainConfig
@@ -14,6 +15,7 @@ def check(config: Settings) -> None:
     for field, value in zip((field for _, field in config.fields()), config.flat().values()):
         check_value(field, value)
     if isinstance(config, TrainConfig):
+        check_family(config.model)
         check_model(config.model)
         check_training(config)
 
@@ -29,6 +31,26 @@ def check_value(field: dataclasses.Field, value: object) -> None:
         raise UserError(f"--{field.name}={value}: must be at least {meta['low']}.")
     if meta["high"] is not None and value > meta["high"]:
         raise UserError(f"--{field.name}={value}: must be at most {meta['high']}.")
+
+
+def check_family(config: ModelConfig) -> None:
+    """Raises a UserError where a setting is not for this family of networks."""
+    facts, defaults = FACTS[config.family], ModelConfig.of_family(config.family)
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value != getattr(defaults, field.name) and not reads(config.family, field.name):
+            raise UserError(f"--{field.name}={value}: {facts.label} has no such part. Fix: leave it out.")
+    sides = facts.sides if config.family != "stackgan" else (facts.sides[config.stage - 1],)
+    if config.image_size not in sides:
+        raise UserError(
+            f"--image_size={config.image_size}: {facts.label}{f', stage {config.stage},' * (len(facts.sides) == 2)} "
+            f"draws images of {', '.join(map(str, sides))} pixels. Fix: --image_size={sides[-1]}."
+        )
+    if config.condition not in facts.conditions:
+        raise UserError(
+            f"--condition={config.condition}: {facts.label}'s discriminator has {', '.join(facts.conditions)}. Fix: "
+            f"--condition={defaults.condition}."
+        )
 
 
 def check_model(config: ModelConfig) -> None:
