@@ -20,11 +20,16 @@ PYRAMID = (
 
 class FamilyFacts(NamedTuple):
     """A family: how it is printed, where it comes from, which settings of `ModelConfig` it reads besides `COMMON`,
-    the image sizes and conditions of D that it has."""
+    the image sizes and conditions of D that it has.
+
+    `defaults`: of settings of the training command, where the family's are not those of the fields: its authors' sizes,
+    and what its networks need. A run's settings are the fields' defaults, these, what was given, in this order.
+    """
 
     label: str
     paper: str
     settings: tuple[str, ...]
+    defaults: dict[str, Any]
     sides: tuple[int, ...] = (64, 128, 256)
     conditions: tuple[str, ...] = ("ca", "mu", "sentence")
     augments: bool = True  # has conditioning augmentation, and with it μ, log σ² and a KL term
@@ -51,14 +56,16 @@ FACTS: dict[str, FamilyFacts] = {
             "discriminators",
             *ATTNGAN_BLOCKS,
         ),
+        {},
         words=True,
     ),
     "gan_int_cls": FamilyFacts(
         "GAN-INT-CLS",
         "Reed et al., Generative adversarial text to image synthesis, ICML 2016",
         ("c_dim", "condition", "normalise_sentence"),
+        {"image_size": 64, "ngf": 128, "c_dim": 128, "condition": "sentence"},
         sides=(64,),
-        conditions=("dense",),
+        conditions=("sentence",),
         augments=False,
         unconditional=False,
     ),
@@ -67,26 +74,30 @@ FACTS: dict[str, FamilyFacts] = {
         "Zhang et al., StackGAN: Text to photo-realistic image synthesis with stacked generative adversarial networks, "
         "ICCV 2017",
         ("c_dim", "condition", "normalise_sentence", "stage"),
+        {"image_size": 64, "ngf": 128, "c_dim": 128, "condition": "sentence"},
         sides=(64, 256),
-        conditions=("dense",),
+        conditions=("sentence",),
         unconditional=False,
     ),
     "stackgan_v2": FamilyFacts(
         "StackGAN++",
         "Zhang et al., StackGAN++: Realistic image synthesis with stacked generative adversarial networks, TPAMI 2018",
         ("c_dim", "condition", "normalise_sentence", "discriminators", *ATTNGAN_BLOCKS),
+        {"ngf": 64, "c_dim": 128, "condition": "mu", "discriminators": 3},
     ),
     "attngan": FamilyFacts(
         "AttnGAN",
         "Xu et al., AttnGAN: Fine-grained text to image generation with attentional generative adversarial networks, "
         "CVPR 2018",
         ("c_dim", "condition", "normalise_sentence", "discriminators", *ATTNGAN_BLOCKS),
+        {"condition": "sentence", "normalise_sentence": False, "discriminators": 3},
         words=True,
     ),
     "attndcgan": FamilyFacts(
         "AttnDCGAN",
         "Xu et al., AttnGAN (its variant with one discriminator), CVPR 2018",
         ("c_dim", "condition", "normalise_sentence", *ATTNGAN_BLOCKS),
+        {"condition": "sentence", "normalise_sentence": False},
         words=True,
         unconditional=False,
     ),
@@ -95,27 +106,17 @@ FACTS: dict[str, FamilyFacts] = {
         "Sun et al., ResFPA-GAN: Text-to-image synthesis with generative adversarial network based on residual block "
         "feature pyramid attention, ARSO 2019: no text or code of it was found",
         ("c_dim", "condition", "normalise_sentence", "discriminators", *PYRAMID, *ATTNGAN_BLOCKS),
+        {"ngf": 64, "c_dim": 128, "condition": "mu", "discriminators": 3},
     ),
     "dfgan": FamilyFacts(
         "DF-GAN",
         "Tao et al., DF-GAN: A simple and effective baseline for text-to-image synthesis, CVPR 2022",
         ("condition", "normalise_sentence"),
+        {"ndf": 32, "condition": "sentence", "normalise_sentence": False},
         conditions=("sentence",),
         augments=False,
         unconditional=False,
     ),
-}
-
-# The defaults of a family where they are not those of the settings: its authors' sizes, and what its networks need.
-PRESETS: dict[str, dict[str, Any]] = {
-    "ffgan": {},
-    "gan_int_cls": {"image_size": 64, "ngf": 128, "c_dim": 128, "condition": "dense"},
-    "stackgan": {"image_size": 64, "ngf": 128, "c_dim": 128, "condition": "dense"},
-    "stackgan_v2": {"ngf": 64, "c_dim": 128, "condition": "mu", "discriminators": 3},
-    "attngan": {"condition": "sentence", "normalise_sentence": False, "discriminators": 3},
-    "attndcgan": {"condition": "sentence", "normalise_sentence": False},
-    "resfpa": {"ngf": 64, "c_dim": 128, "condition": "mu", "discriminators": 3},
-    "dfgan": {"ndf": 32, "condition": "sentence", "normalise_sentence": False},
 }
 
 

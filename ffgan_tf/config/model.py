@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from ffgan_tf.config.families import FACTS, PRESETS
+from ffgan_tf.config.families import FACTS
 from ffgan_tf.config.fields import setting
 
 
@@ -69,9 +69,8 @@ class ModelConfig:
     )
     condition: str = setting(
         "ca",
-        "Condition of the discriminator's conditional head: I_s (ca), its mean (mu), the sentence vector s, or s by a "
-        "dense layer of D's own (dense: gan_int_cls and stackgan).",
-        choices=("ca", "mu", "sentence", "dense"),
+        "Condition of the discriminator's conditional head: I_s (ca), its mean (mu), or the sentence vector s.",
+        choices=("ca", "mu", "sentence"),
     )
     normalise_sentence: bool = setting(
         True,
@@ -114,7 +113,8 @@ class ModelConfig:
     @classmethod
     def of_family(cls, family: str, **settings: Any) -> "ModelConfig":
         """The family's defaults, with these settings over them."""
-        return cls(**{"family": family, **{k: v for k, v in PRESETS[family].items() if k in FIELDS}, **settings})
+        defaults = {name: value for name, value in FACTS[family].defaults.items() if name in FIELDS}
+        return cls(**{"family": family, **defaults, **settings})
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -123,12 +123,12 @@ class ModelConfig:
         return (side // 4, side // 2, side) if self.discriminators == 3 else (side,)
 
     @property
-    def noise_sizes(self) -> tuple[int, int]:
-        """Numbers of z and of ε that an image takes; StackGAN's second stage draws ε for its own conditioning
-        augmentation, then for the first stage's."""
+    def epsilon_dim(self) -> int:
+        """Numbers of ε for an image: none without conditioning augmentation; in StackGAN's second stage those of its
+        own, then those of the first stage's."""
         if not FACTS[self.family].augments:
-            return self.z_dim, 0
-        return self.z_dim, self.c_dim * (2 if self.family == "stackgan" and self.stage == 2 else 1)
+            return 0
+        return self.c_dim * (2 if self.family == "stackgan" and self.stage == 2 else 1)
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(ModelConfig))

@@ -13,6 +13,7 @@ from ffgan_tf import compat
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
 from ffgan_tf.models import blocks, build, cpu_convolutions
+from ffgan_tf.models.conditioning import truncated
 from ffgan_tf.models.generator import Generated, Generator
 from ffgan_tf.models.text_encoder import TextEncoder
 from ffgan_tf.run import settings
@@ -20,13 +21,6 @@ from ffgan_tf.run.checkpoints import CheckpointGone, Checkpoints
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.pixels import to_uint8
 from ffgan_tf.utils.seeds import check_seed
-
-
-def truncated(noise: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
-    """N(0, 1) draws → draws from the normal distribution truncated at ±`bound`, by its quantiles, without rejection."""
-    inside = tf.math.erf(bound / np.sqrt(2.0))  # the share of N(0, 1) within the bound
-    folded = tf.math.ndtri(0.5 + 0.5 * tf.math.erf(noise / np.sqrt(2.0)) * inside)
-    return tf.clip_by_value(folded, -bound, bound)  # rounding, and quantiles of 0 and 1
 
 
 def check_truncation(truncation: float) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.models import cpu_convolutions
-from ffgan_tf.run.sampler import truncated
+from ffgan_tf.models.conditioning import truncated
 from ffgan_tf.run.text_to_image import TextToImage
 from ffgan_tf.utils.pixels import to_uint8
 from ffgan_tf.visuals.sentences import Stop
