@@ -46,14 +46,14 @@ class StackGanAugmentation(tf.keras.layers.Layer):
     Arguments and results as `ConditioningAugmentation`'s, log σ² = 2 log σ among them.
     """
 
-    def __init__(self, c_dim: int, **kwargs):
-        initial = kwargs.pop("kernel_initializer")
+    def __init__(self, c_dim: int, normalise: bool, kernel_initializer: tf.keras.initializers.Initializer, **kwargs):
         super().__init__(**kwargs)
-        self.c_dim = c_dim
-        self.linear = blocks.dense(2 * c_dim, name="linear", kernel_initializer=initial)
+        self.c_dim, self.normalise = c_dim, normalise
+        self.linear = blocks.dense(2 * c_dim, name="linear", kernel_initializer=kernel_initializer)
 
     def call(self, sentence, epsilon):
-        h = blocks.leaky_relu(blocks.at_least_float32(self.linear(sentence)))
+        h = self.linear(unit_rms(sentence) if self.normalise else sentence)
+        h = blocks.leaky_relu(blocks.at_least_float32(h))
         mu, log_sigma = tf.split(h, 2, axis=-1)
         # float32 at least: ndtri has no narrower kernel.
         drawn = truncated(blocks.at_least_float32(epsilon[:, : self.c_dim]), STACKGAN_BOUND)

@@ -18,7 +18,7 @@ def hidden_width(channels: int, depth: int, growth: int) -> int:
 
 
 class ResidualStack(tf.keras.layers.Layer):
-    """Two times x + BN(conv3×3(GLU(BN(conv3×3(x) to 2h))) to C), at the cost of a `DenseBlock` of this depth and growth.
+    """Twice x + BN(conv3×3(GLU(BN(conv3×3(x) to 2h))) to C), at the cost of a `DenseBlock` of this depth and growth.
 
     A map (B, H, W, C') beside a vector (B, V) tiled over space → (B, H, W, C' + V).
     """

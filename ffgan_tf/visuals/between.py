@@ -27,7 +27,7 @@ class Between:
     def __init__(self, model: TextToImage):
         self._model = model
         settings, width = model.config.model, model.text_encoder.d
-        self._noise = settings.z_dim + settings.c_dim
+        self._noise = settings.z_dim + settings.epsilon_dim
         generator, z = model.generator, settings.z_dim
 
         def images(sentence, words, weights, noise):
