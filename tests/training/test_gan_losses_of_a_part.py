@@ -80,7 +80,7 @@ def test_damsms_losses_are_part_of_what_the_generator_follows(weight):
     losses, gradients = {}, {}
     for encoder in (None, encode):
         with tf.GradientTape() as tape:
-            generated = Generated(tf.identity(image), None, normal(B, C), normal(B, C), None, None)
+            generated = Generated((tf.identity(image),), None, normal(B, C), normal(B, C), None, None)
             losses[encoder], values = generator_part(d, given, generated, config, step, encoder)
         gradients[encoder] = tape.gradient(losses[encoder], image)
     with tf.GradientTape() as tape:
