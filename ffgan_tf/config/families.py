@@ -18,6 +18,15 @@ PYRAMID = (
 )
 
 
+# GAN-CLS's losses, where D has no unconditional head.
+CLS = {"loss_weights": "gan_cls", "generator_weights": "ones"}
+STACKGAN_V2 = {
+    **{"ngf": 64, "c_dim": 128, "condition": "mu", "condition_gradient": "g", "discriminators": 3},
+    **{"loss_weights": "stackgan_v2", "generator_weights": "ones", "kl_weight": 2.0},
+    **{"ema_warmup": False, "batch": 24},
+}
+
+
 class FamilyFacts(NamedTuple):
     """A family: how it is printed, where it comes from, which settings of `ModelConfig` it reads besides `COMMON`,
     the image sizes and conditions of D that it has.
@@ -63,7 +72,12 @@ FACTS: dict[str, FamilyFacts] = {
         "GAN-INT-CLS",
         "Reed et al., Generative adversarial text to image synthesis, ICML 2016",
         ("c_dim", "condition", "normalise_sentence"),
-        {"image_size": 64, "ngf": 128, "c_dim": 128, "condition": "sentence"},
+        {
+            **{"image_size": 64, "ngf": 128, "c_dim": 128, "condition": "sentence"},
+            **CLS,
+            **{"interpolate": True, "captions_mean": 4, "captions_repeat": True, "lr_halve_every": 100},
+            **{"fresh_noise": True, "ema_decay": 0.0, "batch": 64},
+        },
         sides=(64,),
         conditions=("sentence",),
         augments=False,
@@ -74,7 +88,12 @@ FACTS: dict[str, FamilyFacts] = {
         "Zhang et al., StackGAN: Text to photo-realistic image synthesis with stacked generative adversarial networks, "
         "ICCV 2017",
         ("c_dim", "condition", "normalise_sentence", "stage"),
-        {"image_size": 64, "ngf": 128, "c_dim": 128, "condition": "sentence"},
+        {
+            **{"image_size": 64, "ngf": 128, "c_dim": 128, "condition": "sentence"},
+            **CLS,
+            **{"kl_weight": 2.0, "captions_mean": 4, "lr_halve_every": 50},
+            **{"fresh_noise": True, "ema_decay": 0.0, "batch": 64},
+        },
         sides=(64, 256),
         conditions=("sentence",),
         unconditional=False,
@@ -83,21 +102,28 @@ FACTS: dict[str, FamilyFacts] = {
         "StackGAN++",
         "Zhang et al., StackGAN++: Realistic image synthesis with stacked generative adversarial networks, TPAMI 2018",
         ("c_dim", "condition", "normalise_sentence", "discriminators", *ATTNGAN_BLOCKS),
-        {"ngf": 64, "c_dim": 128, "condition": "mu", "discriminators": 3},
+        STACKGAN_V2,
     ),
     "attngan": FamilyFacts(
         "AttnGAN",
         "Xu et al., AttnGAN: Fine-grained text to image generation with attentional generative adversarial networks, "
         "CVPR 2018",
         ("c_dim", "condition", "normalise_sentence", "discriminators", *ATTNGAN_BLOCKS),
-        {"condition": "sentence", "normalise_sentence": False, "discriminators": 3},
+        {
+            **{"condition": "sentence", "normalise_sentence": False, "discriminators": 3},
+            **{"loss_weights": "attngan", "generator_weights": "ones", "ema_warmup": False},
+        },
         words=True,
     ),
     "attndcgan": FamilyFacts(
         "AttnDCGAN",
         "Xu et al., AttnGAN (its variant with one discriminator), CVPR 2018",
         ("c_dim", "condition", "normalise_sentence", *ATTNGAN_BLOCKS),
-        {"condition": "sentence", "normalise_sentence": False},
+        {
+            **{"condition": "sentence", "normalise_sentence": False},
+            **CLS,
+            **{"ema_warmup": False, "batch": 30, "epochs": 400},
+        },
         words=True,
         unconditional=False,
     ),
@@ -106,13 +132,18 @@ FACTS: dict[str, FamilyFacts] = {
         "Sun et al., ResFPA-GAN: Text-to-image synthesis with generative adversarial network based on residual block "
         "feature pyramid attention, ARSO 2019: no text or code of it was found",
         ("c_dim", "condition", "normalise_sentence", "discriminators", *PYRAMID, *ATTNGAN_BLOCKS),
-        {"ngf": 64, "c_dim": 128, "condition": "mu", "discriminators": 3},
+        STACKGAN_V2,
     ),
     "dfgan": FamilyFacts(
         "DF-GAN",
         "Tao et al., DF-GAN: A simple and effective baseline for text-to-image synthesis, CVPR 2022",
         ("condition", "normalise_sentence"),
-        {"ndf": 32, "condition": "sentence", "normalise_sentence": False},
+        {
+            **{"ndf": 32, "condition": "sentence", "normalise_sentence": False},
+            **CLS,
+            **{"adversarial": "hinge", "gradient_penalty": "magp", "lr_g": 1e-4, "lr_d": 4e-4},
+            **{"beta1": 0.0, "beta2": 0.9, "ema_warmup": False, "batch": 32, "epochs": 1300},
+        },
         conditions=("sentence",),
         augments=False,
         unconditional=False,

@@ -11,7 +11,7 @@ from ffgan_tf.models.generator import Generator
 from ffgan_tf.run.log import Log
 from ffgan_tf.run.reading import read_sentence
 from ffgan_tf.run.text_to_image import Explanation
-from ffgan_tf.training.gan_losses import TERMS
+from ffgan_tf.training.gan_losses import TERMS, terms_of
 from ffgan_tf.training.gan_setup import GanData
 from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.utils.pixels import to_uint8
@@ -37,7 +37,8 @@ def explain(gan: Gan, generator: Generator, sentence: str, vocabulary: Vocabular
 
 
 def discriminator_outputs(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, np.ndarray]:
-    """D's probabilities (b,) for each image of a batch on its five inputs (Eq. 4), by TERMS.
+    """The probabilities (b,) of the largest image's D for each image of a batch, on its five inputs (Eq. 4) or, without
+    an unconditional head, three: by `terms_of`.
 
     In inference mode, by the batch norms' moving averages, so that nothing of the training's state changes: a little
     apart from the scalars `D/…`, which are the means of training batches. On one device only.
@@ -52,16 +53,18 @@ def discriminator_outputs(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, np
         d.conditional(fake_features, inputs.condition),
         d.conditional(real_features, inputs.wrong),
     )
-    return {term: tf.sigmoid(value).numpy() for term, value in zip(TERMS, logits)}
+    outputs = dict(zip(TERMS, logits))
+    return {term: tf.sigmoid(outputs[term]).numpy() for term in terms_of(d)}
 
 
 def hints(outputs: dict[str, np.ndarray]) -> list[str]:
     """What D's outputs (`discriminator_outputs`) say has gone wrong, each with where to look; [] where nothing has."""
     means = {term: float(values.mean()) for term, values in outputs.items()}
     found = []
-    if means["real"] > 1 - WON and means["fake"] < WON:
+    real, fake = (means.get(term, means[f"{term}_matching"]) for term in ("real", "fake"))
+    if real > 1 - WON and fake < WON:
         found.append(
-            f"D tells all images apart: D(t) {means['real']:.2f}, D(t̂) {means['fake']:.2f}. G learns nothing from it "
+            f"D tells all images apart: D(t) {real:.2f}, D(t̂) {fake:.2f}. G learns nothing from it "
             "now. Look at grad_norm/g and loss_d/total; a smaller --lr_d or --gradient_penalty=magp keeps D back."
         )
     if abs(means["real_matching"] - means["real_mismatching"]) < APART:
@@ -101,13 +104,15 @@ class Board:
 
     def __call__(self, step: int) -> None:
         sheets = {}
-        size = self._config.model.z_dim + self._config.model.c_dim
+        size = self._config.model.z_dim + self._config.model.epsilon_dim
         for place, sentence in zip(self.places, self.sentences):
             seed = tf.constant([self._config.schedule.seed, place], tf.int64)
             noise = tf.random.stateless_normal([size], seed)  # that of the grid's image
             found = explain(self._gan, self._generator, sentence, self._vocabulary, noise)
-            sheets[f"attention/{place + 1}"] = draw_attention(found, sentence, side=SIDE)
-            sheets[f"features/{place + 1}"] = draw_features(found, sentence, side=SIDE)
+            if found.attention:
+                sheets[f"attention/{place + 1}"] = draw_attention(found, sentence, side=SIDE)
+            if found.features:
+                sheets[f"features/{place + 1}"] = draw_features(found, sentence, side=SIDE)
         self._log.sheets(step, sheets)
         if self._gan.replicas == 1:
             outputs = discriminator_outputs(self._gan, next(iter(self._data.batches(0))))

@@ -28,7 +28,7 @@ from ffgan_tf.training.gan_setup import (
     make_image_encoder,
     make_text_encoder,
 )
-from ffgan_tf.training.gan_step import METRICS, Gan
+from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.training.meter import Meter, status_line
 from ffgan_tf.training.periodic_fid import PeriodicFid, make_evaluator
 from ffgan_tf.training.session import Actions, Session, say, stored_size
@@ -54,7 +54,8 @@ def train(config: TrainConfig, run: str | Path) -> int:
     with strategy.scope():
         gan = Gan(config, make_text_encoder(config, session.vocabulary), make_image_encoder(config))
     step = session.resume(gan.checkpoint(), schedule.total)
-    gan.set_learning_rates()
+    share = schedule.halvings.share(step)
+    gan.set_learning_rates(share)
     session.accept()
     batches = distributed(strategy, functools.partial(data.batches, step))
     train_steps = compiled_steps(gan, strategy)
@@ -80,14 +81,18 @@ def train(config: TrainConfig, run: str | Path) -> int:
     # ---------------------------------------------------------------- steps
     def check(values: np.ndarray, first_step: int) -> None:
         locate = functools.partial(locate_non_finite, gan, data) if replicas == 1 else lambda step: None
-        check_finite(values, METRICS, first_step, session.saved, FIX, locate, excused_non_finite(values, METRICS))
+        check_finite(values, names, first_step, session.saved, FIX, locate, excused_non_finite(values, names))
 
-    stop, meter = None, Meter(METRICS, schedule.total, check)
+    names = gan.metrics
+    stop, meter = None, Meter(names, schedule.total, check)
     with StopRequest() as request, as_user_errors(config):
         session.catch_up(schedule, duties)
         stopping = Stopping(request, config.schedule.max_minutes, config.schedule.log_every, agreement(strategy))
         meter.resume()
         while step < schedule.total and not stop:
+            if (now := schedule.halvings.share(step)) != share:
+                share = now
+                gan.set_learning_rates(share)
             count = schedule.count(step)
             meter.add(train_steps(batches, count))
             step += count
@@ -99,7 +104,10 @@ def train(config: TrainConfig, run: str | Path) -> int:
                     step * config.schedule.batch / data.images,
                     config.schedule.batch * reading.steps_per_second,
                 )
-                rates = {"learning_rate/g": config.optimisers.lr_g, "learning_rate/d": config.optimisers.lr_d}
+                rates = {
+                    "learning_rate/g": share * config.optimisers.lr_g,
+                    "learning_rate/d": share * config.optimisers.lr_d,
+                }
                 log.scalars(step, {**reading.means, "speed/images_per_second": speed, "epoch": epoch, **rates})
                 figures, warning = gan_figures(reading.means), collapse_warning(reading.means, config.model.condition)
                 say(status_line(step, schedule.total, epoch, figures, f"{speed:.1f} images/s", reading) + warning)
@@ -126,4 +134,4 @@ def first_line(config: TrainConfig, images: int, total: int, replicas: int, run:
 def locate_non_finite(gan: Gan, data: GanData, step: int) -> str | None:
     """The layer in which a step's first non-finite value arises, by doing it again; on one device."""
     batch = next(iter(data.batches(step - 1)))
-    return first_non_finite([gan.generator, gan.discriminator], lambda: gan.train_step(batch))
+    return first_non_finite([gan.generator, *gan.discriminators], lambda: gan.train_step(batch))
