@@ -80,6 +80,38 @@ def check_model(config: ModelConfig) -> None:
         )
 
 
+def check_heads(config: TrainConfig) -> None:
+    """Raises a UserError where losses are asked for that this family's discriminators have no heads for, or samples
+    that they cannot judge."""
+    losses, facts = config.losses, FACTS[config.model.family]
+    if (losses.loss_weights == "gan_cls") == facts.unconditional:
+        fitting = "paper, attngan or stackgan_v2" if facts.unconditional else "gan_cls"
+        raise UserError(
+            f"--loss_weights={losses.loss_weights}: {facts.label}'s discriminator has "
+            f"{'an' if facts.unconditional else 'no'} unconditional head. Fix: --loss_weights={fitting}."
+        )
+    if losses.gradient_penalty == "r1" and not facts.unconditional:
+        raise UserError(
+            f"--gradient_penalty=r1: {facts.label}'s discriminator has no unconditional head. Fix: "
+            "--gradient_penalty=magp, or none."
+        )
+    if losses.interpolate and losses.adversarial == "relativistic":
+        raise UserError(
+            "--interpolate and --adversarial=relativistic exclude each other: a text between two has no real image. "
+            "Leave one of the two out."
+        )
+    if losses.damsm_weight and (losses.interpolate or config.text.captions_mean > 1):
+        raise UserError(
+            f"--damsm_weight={losses.damsm_weight:g} wants images of one caption each. Fix: leave it out, or "
+            "--captions_mean and --interpolate."
+        )
+    if (config.model.stage == 2) != bool(config.init_from):
+        raise UserError(
+            f"--stage={config.model.stage} and --init_from={config.init_from!r}: stage 2, and it alone, begins with "
+            "the generator of a stage 1. Fix: --stage=2 --init_from=RUN, the run of stage 1; or neither."
+        )
+
+
 def check_training(config: TrainConfig) -> None:
     """Raises a UserError where two settings of the training contradict each other."""
     if config.schedule.batch % config.devices.accumulate or config.schedule.batch == config.devices.accumulate > 1:
@@ -97,6 +129,7 @@ def check_training(config: TrainConfig) -> None:
             f"--d_blur={config.losses.d_blur:g} and --d_blur_steps={config.losses.d_blur_steps} need each other. Fix: "
             "give both, or neither."
         )
+    check_heads(config)
     if bool(config.losses.damsm_weight) != bool(config.losses.image_encoder):
         raise UserError(
             f"--damsm_weight={config.losses.damsm_weight:g} and --image_encoder={config.losses.image_encoder!r} need "

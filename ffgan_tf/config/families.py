@@ -20,11 +20,11 @@ PYRAMID = (
 
 # GAN-CLS's losses, where D has no unconditional head.
 CLS = {"loss_weights": "gan_cls", "generator_weights": "ones"}
-STACKGAN_V2 = {
-    **{"ngf": 64, "c_dim": 128, "condition": "mu", "condition_gradient": "g", "discriminators": 3},
-    **{"loss_weights": "stackgan_v2", "generator_weights": "ones", "kl_weight": 2.0},
-    **{"ema_warmup": False, "batch": 24},
-}
+STACKGAN_V2 = (
+    dict(ngf=64, c_dim=128, condition="mu", condition_gradient="g", discriminators=3)
+    | dict(loss_weights="stackgan_v2", generator_weights="ones", kl_weight=2.0)
+    | dict(ema_warmup=False, batch=24)
+)
 
 
 class FamilyFacts(NamedTuple):
@@ -72,12 +72,12 @@ FACTS: dict[str, FamilyFacts] = {
         "GAN-INT-CLS",
         "Reed et al., Generative adversarial text to image synthesis, ICML 2016",
         ("c_dim", "condition", "normalise_sentence"),
-        {
-            **{"image_size": 64, "ngf": 128, "c_dim": 128, "condition": "sentence"},
-            **CLS,
-            **{"interpolate": True, "captions_mean": 4, "captions_repeat": True, "lr_halve_every": 100},
-            **{"fresh_noise": True, "ema_decay": 0.0, "batch": 64},
-        },
+        (
+            dict(image_size=64, ngf=128, c_dim=128, condition="sentence")
+            | CLS
+            | dict(interpolate=True, captions_mean=4, captions_repeat=True, lr_halve_every=100)
+            | dict(fresh_noise=True, ema_decay=0.0, batch=64)
+        ),
         sides=(64,),
         conditions=("sentence",),
         augments=False,
@@ -88,12 +88,12 @@ FACTS: dict[str, FamilyFacts] = {
         "Zhang et al., StackGAN: Text to photo-realistic image synthesis with stacked generative adversarial networks, "
         "ICCV 2017",
         ("c_dim", "condition", "normalise_sentence", "stage"),
-        {
-            **{"image_size": 64, "ngf": 128, "c_dim": 128, "condition": "sentence"},
-            **CLS,
-            **{"kl_weight": 2.0, "captions_mean": 4, "lr_halve_every": 50},
-            **{"fresh_noise": True, "ema_decay": 0.0, "batch": 64},
-        },
+        (
+            dict(image_size=64, ngf=128, c_dim=128, condition="sentence")
+            | CLS
+            | dict(kl_weight=2.0, captions_mean=4, lr_halve_every=50)
+            | dict(fresh_noise=True, ema_decay=0.0, batch=64)
+        ),
         sides=(64, 256),
         conditions=("sentence",),
         unconditional=False,
@@ -109,21 +109,17 @@ FACTS: dict[str, FamilyFacts] = {
         "Xu et al., AttnGAN: Fine-grained text to image generation with attentional generative adversarial networks, "
         "CVPR 2018",
         ("c_dim", "condition", "normalise_sentence", "discriminators", *ATTNGAN_BLOCKS),
-        {
-            **{"condition": "sentence", "normalise_sentence": False, "discriminators": 3},
-            **{"loss_weights": "attngan", "generator_weights": "ones", "ema_warmup": False},
-        },
+        (
+            dict(condition="sentence", normalise_sentence=False, discriminators=3)
+            | dict(loss_weights="attngan", generator_weights="ones", ema_warmup=False)
+        ),
         words=True,
     ),
     "attndcgan": FamilyFacts(
         "AttnDCGAN",
         "Xu et al., AttnGAN (its variant with one discriminator), CVPR 2018",
         ("c_dim", "condition", "normalise_sentence", *ATTNGAN_BLOCKS),
-        {
-            **{"condition": "sentence", "normalise_sentence": False},
-            **CLS,
-            **{"ema_warmup": False, "batch": 30, "epochs": 400},
-        },
+        (dict(condition="sentence", normalise_sentence=False) | CLS | dict(ema_warmup=False, batch=30, epochs=400)),
         words=True,
         unconditional=False,
     ),
@@ -138,12 +134,12 @@ FACTS: dict[str, FamilyFacts] = {
         "DF-GAN",
         "Tao et al., DF-GAN: A simple and effective baseline for text-to-image synthesis, CVPR 2022",
         ("condition", "normalise_sentence"),
-        {
-            **{"ndf": 32, "condition": "sentence", "normalise_sentence": False},
-            **CLS,
-            **{"adversarial": "hinge", "gradient_penalty": "magp", "lr_g": 1e-4, "lr_d": 4e-4},
-            **{"beta1": 0.0, "beta2": 0.9, "ema_warmup": False, "batch": 32, "epochs": 1300},
-        },
+        (
+            dict(ndf=32, condition="sentence", normalise_sentence=False)
+            | CLS
+            | dict(adversarial="hinge", gradient_penalty="magp", lr_g=1e-4, lr_d=4e-4)
+            | dict(beta1=0.0, beta2=0.9, ema_decay=0.0, batch=32, epochs=1300)
+        ),
         conditions=("sentence",),
         augments=False,
         unconditional=False,
@@ -154,3 +150,18 @@ FACTS: dict[str, FamilyFacts] = {
 def reads(family: str, name: str) -> bool:
     """Whether a family reads a setting of `ModelConfig`."""
     return name in COMMON or name in FACTS[family].settings
+
+
+def defaults_text() -> str:
+    """Each family's own defaults as flags, for `--help`."""
+
+    def flag(name: str, value: Any) -> str:
+        if isinstance(value, bool):
+            return f"--{'' if value else 'no'}{name}"
+        return f"--{name}={value:g}" if isinstance(value, float) else f"--{name}={value}"
+
+    return "; ".join(
+        f"{family} {' '.join(flag(*item) for item in facts.defaults.items())}"
+        for family, facts in FACTS.items()
+        if facts.defaults
+    )

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from ffgan_tf.config.families import FACTS
+from ffgan_tf.config.families import FACTS, defaults_text
 from ffgan_tf.config.fields import setting
 
 
@@ -18,7 +18,7 @@ class ModelConfig:
         "ffgan",
         "Networks: the paper's FF-GAN, those it compares with (gan_int_cls, stackgan, stackgan_v2, resfpa: our reading "
         "of ResFPA-GAN), AttnGAN (attngan) and its variant with one discriminator (attndcgan), or DF-GAN (dfgan). "
-        "Another family has other defaults.",
+        f"A family brings defaults of its own for flags that are not given: {defaults_text()}.",
         choices=tuple(FACTS),
     )
     stage: int = setting(

@@ -1,8 +1,9 @@
 """Settings of the GAN's training (docs/model.md sections 1 to 6)."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from ffgan_tf.config.families import FACTS
 from ffgan_tf.config.fields import Settings, group, setting
 from ffgan_tf.config.model import ModelConfig
 from ffgan_tf.config.shared import INT32, LARGEST_RATE, AdamConfig, CaptionConfig, ScheduleConfig
@@ -14,8 +15,8 @@ class TextConfig(CaptionConfig):
 
     captions_mean: int = setting(
         1,
-        "Captions of an image whose sentence vectors are averaged to one, at each visit (4 in GAN-INT-CLS and StackGAN). "
-        "Word features are the first one's.",
+        "Captions of an image whose sentence vectors are averaged at each visit (4 in GAN-INT-CLS and StackGAN); "
+        "word features are the first one's.",
         low=1,
         high=100,
     )
@@ -263,6 +264,12 @@ class TrainConfig(Settings):
     command: ClassVar[str] = "ffgan_tf.train"
 
     data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", resumable=True)
+    init_from: str = setting(
+        "",
+        "Run of StackGAN's stage 1 whose generator (its EMA, as it samples) stage 2 begins with and keeps. Read once: "
+        "from then on the run's own checkpoints hold it.",
+        resumable=True,
+    )
     model: ModelConfig = group(ModelConfig, "networks")
     text: TextConfig = group(TextConfig, "text encoder and captions")
     losses: LossConfig = group(LossConfig, "losses")
@@ -270,3 +277,9 @@ class TrainConfig(Settings):
     schedule: GanScheduleConfig = group(GanScheduleConfig, "schedule")
     devices: DeviceConfig = group(DeviceConfig, "devices and arithmetic")
     evaluation: PeriodicFidConfig = group(PeriodicFidConfig, "evaluation inside training")
+
+    @classmethod
+    def of_given(cls, **values: Any) -> "TrainConfig":
+        """A new run's settings: those given, else the family's own (`families.FACTS`), else the fields' defaults."""
+        facts = FACTS.get(values.get("family", ModelConfig().family))
+        return cls.of(**{**(facts.defaults if facts else {}), **values})

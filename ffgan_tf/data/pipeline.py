@@ -135,7 +135,9 @@ def choose_captions(count: tf.Tensor, wanted: int, repeat: bool, seed: int, posi
     key = seed_of(seed, MORE_CAPTIONS, position)
     if repeat:
         return tf.unstack(tf.random.stateless_uniform([wanted], key, 0, count, tf.int32))
-    places = [tf.random.experimental.index_shuffle(k % count, tf.cast(key, tf.uint32), count - 1) for k in range(wanted)]
+    places = [
+        tf.random.experimental.index_shuffle(k % count, tf.cast(key, tf.uint32), count - 1) for k in range(wanted)
+    ]
     return [tf.cast(place, tf.int32) for place in places]
 
 
@@ -188,7 +190,7 @@ def training_batches(
         return crop_at(split.jpegs[index], heights[index], widths[index], image_size, max_size, draw[:2], draw[2] < 0.5)
 
     def captions_of(index, position):
-        picked = []
+        picked: list[tuple[tf.Tensor, tf.Tensor]] = []
         for which in choose_captions(caption_counts[index], captions, captions_repeat, seed, position):
             key = seed_of(seed, MORE_WORDS + len(picked) if picked else WORDS, position)
             words, length = pick_words(tokens[index, which], lengths[index, which], max_words, key)

@@ -49,20 +49,19 @@ def discriminator_terms(logits: DiscriminatorLogits, form: str = "log") -> dict[
             "fake_matching": fake_matching,
             "real_mismatching": mismatching,
         }
-        if "real" in present:
+        if logits.real is not None:
             terms["real"] = terms["fake"] = minus_log_d(logits.real - logits.fake)
         return {name: terms[name] for name in present}
     as_real = ("real", "real_matching")
     if form == "hinge":
         return {name: minus_margin(value if name in as_real else -value) for name, value in present.items()}
     return {
-        name: minus_log_d(value) if name in as_real else minus_log_one_minus_d(value)
-        for name, value in present.items()
+        name: minus_log_d(value) if name in as_real else minus_log_one_minus_d(value) for name, value in present.items()
     }
 
 
 # Of D's terms, by --loss_weights. A term that is left out has no head.
-WEIGHTS = {
+WEIGHTS: dict[str, dict[str, float]] = {
     "paper": {"real": 1 / 2, "fake": 1 / 2, "real_matching": 1 / 3, "fake_matching": 1 / 3, "real_mismatching": 1 / 3},
     # AttnGAN: (real + real|I)/2 + (the three on fakes and wrong pairs)/3.
     "attngan": {
@@ -79,7 +78,10 @@ WEIGHTS = {
     "stackgan_v2": {"real": 2, "fake": 1, "real_matching": 1, "fake_matching": 1, "real_mismatching": 1},
 }
 # Of G's terms, by --generator_weights: Eq. 5's, and everybody else's.
-GENERATOR_WEIGHTS = {"halves": {"fake": 1 / 2, "fake_matching": 1 / 2}, "ones": {"fake": 1, "fake_matching": 1}}
+GENERATOR_WEIGHTS: dict[str, dict[str, float]] = {
+    "halves": {"fake": 1 / 2, "fake_matching": 1 / 2},
+    "ones": {"fake": 1, "fake_matching": 1},
+}
 
 
 def discriminator_loss(terms: dict[str, tf.Tensor], loss_weights: str = "paper") -> tf.Tensor:

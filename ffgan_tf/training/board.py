@@ -16,7 +16,7 @@ from ffgan_tf.training.gan_setup import GanData
 from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.utils.pixels import to_uint8
 from ffgan_tf.visuals.sentences import choose_captions
-from ffgan_tf.visuals.sheets import draw_attention, draw_features
+from ffgan_tf.visuals.sheets import STAGES, draw_attention, draw_features
 
 SIDE = 96  # pixels of a tile: a sheet of a 256×256 run stays below a megabyte
 SENTENCES = 2
@@ -111,7 +111,7 @@ class Board:
             found = explain(self._gan, self._generator, sentence, self._vocabulary, noise)
             if found.attention:
                 sheets[f"attention/{place + 1}"] = draw_attention(found, sentence, side=SIDE)
-            if found.features:
+            if STAGES.keys() <= found.features.keys():
                 sheets[f"features/{place + 1}"] = draw_features(found, sentence, side=SIDE)
         self._log.sheets(step, sheets)
         if self._gan.replicas == 1:

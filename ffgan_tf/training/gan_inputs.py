@@ -52,17 +52,13 @@ def gan_inputs(
     """What the step needs of this replica's share of a batch of `training_batches`; nothing here has a gradient."""
     model = config.model
     augmenting = 2 * numbers_for(config.losses.augmentations)
-    noise, epsilon, extra, fresh = tf.split(
-        batch["noise"], [model.z_dim, model.epsilon_dim, augmenting, -1], axis=1
-    )
+    noise, epsilon, extra, fresh = tf.split(batch["noise"], [model.z_dim, model.epsilon_dim, augmenting, -1], axis=1)
     uniform = 0.5 + 0.5 * tf.math.erf(extra / 2**0.5)  # the quantiles of normal draws
     real = to_unit(batch["image"])
     sentence, words, mask = read_captions(batch["tokens"], batch["lengths"], text_encoder)
     condition = discriminator_condition(model, sentence, epsilon, generator)
     wrong = mismatching(condition, batch["classes"])
-    return Inputs(
-        real, sentence, words, mask, noise, epsilon, condition, wrong, batch["classes"], uniform, fresh
-    )
+    return Inputs(real, sentence, words, mask, noise, epsilon, condition, wrong, batch["classes"], uniform, fresh)
 
 
 def read_captions(

@@ -18,6 +18,7 @@ from ffgan_tf.training.distribution import (
     output_folder,
     share_devices,
 )
+from ffgan_tf.training.first_stage import load_first_stage
 from ffgan_tf.training.gan_setup import (
     GanData,
     SampleGrid,
@@ -54,6 +55,8 @@ def train(config: TrainConfig, run: str | Path) -> int:
     with strategy.scope():
         gan = Gan(config, make_text_encoder(config, session.vocabulary), make_image_encoder(config))
     step = session.resume(gan.checkpoint(), schedule.total)
+    if config.init_from and session.resume_step is None:
+        say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}")
     share = schedule.halvings.share(step)
     gan.set_learning_rates(share)
     session.accept()

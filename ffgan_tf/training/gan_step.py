@@ -5,11 +5,12 @@ them.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from ffgan_tf.config import TrainConfig
+from ffgan_tf.config.families import FACTS
 from ffgan_tf.models import build
 from ffgan_tf.models.discriminator import Discriminator
 from ffgan_tf.models.generator import Generated, Generator
@@ -56,8 +57,8 @@ METRICS = metric_names()  # FF-GAN's
 
 
 class Gan:
-    """Everything a run's checkpoint holds: frozen text encoder, generator, a discriminator for each of its images (FF-GAN
-    has one), an Adam for each network, the generator's EMA, the step.
+    """Everything a run's checkpoint holds: frozen text encoder, generator, a discriminator for each of its images
+    (FF-GAN has one), an Adam for each network, the generator's EMA, the step.
 
     `image_encoder`: images in [−1, 1] → regions, codes (DAMSM's), where `--damsm_weight` is not 0. Make it inside the
     scope of the strategy that is to run it.
@@ -83,7 +84,7 @@ class Gan:
         self.parts = Parts(self.generate, self.d_gradients, self.g_loss)
         self._second_pass = second_pass(config)
         self._sides = (*map(str, config.model.sizes[:-1]), "")
-        terms, augments = terms_of(self.discriminator), self.generator.augment is not None
+        terms, augments = terms_of(self.discriminator), FACTS[config.model.family].augments
         self.metrics = metric_names(terms, self._sides, augments)
         self._g_metrics = len(g_metrics(terms, self._sides, augments))
         self._d_metrics = sum(len(d_metrics(terms, side)) for side in self._sides)
@@ -121,7 +122,7 @@ class Gan:
 
     def checkpoint(self) -> tf.train.Checkpoint:
         """What is saved and restored. Old runs know these names: they stay."""
-        of_d = {}
+        of_d: dict[str, Any] = {}
         for side, d, optimizer in zip(self._sides, self.discriminators, self.optimizers_d):
             of_d |= {f"discriminator{side and '_'}{side}": d, f"optimizer_d{side and '_'}{side}": optimizer}
         return tf.train.Checkpoint(
