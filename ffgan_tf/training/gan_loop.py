@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.config import TrainConfig
+from ffgan_tf.config.families import FACTS
 from ffgan_tf.run.signals import StopRequest
 from ffgan_tf.training.board import Board
 from ffgan_tf.training.diagnose import check_finite, first_non_finite
@@ -129,7 +130,7 @@ def first_line(config: TrainConfig, images: int, total: int, replicas: int, run:
     """What is trained, on what, and how to watch it."""
     device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     return (
-        f"{images:,} images, {total:,} steps of {config.schedule.batch}, {config.devices.precision} on {replicas} "
+        f"{FACTS[config.model.family].label}: {images:,} images, {total:,} steps of {config.schedule.batch}, {config.devices.precision} on {replicas} "
         f"{device}{'s' if replicas > 1 else ''}; TensorBoard: tensorboard --logdir={run}"
     )
 
