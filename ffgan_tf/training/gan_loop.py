@@ -130,8 +130,9 @@ def first_line(config: TrainConfig, images: int, total: int, replicas: int, run:
     """What is trained, on what, and how to watch it."""
     device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     return (
-        f"{FACTS[config.model.family].label}: {images:,} images, {total:,} steps of {config.schedule.batch}, {config.devices.precision} on {replicas} "
-        f"{device}{'s' if replicas > 1 else ''}; TensorBoard: tensorboard --logdir={run}"
+        f"{FACTS[config.model.family].label}: {images:,} images, {total:,} steps of {config.schedule.batch}, "
+        f"{config.devices.precision} on {replicas} {device}{'s' if replicas > 1 else ''}; TensorBoard: tensorboard "
+        f"--logdir={run}"
     )
 
 
