@@ -57,7 +57,8 @@ def train(config: TrainConfig, run: str | Path) -> int:
         gan = Gan(config, make_text_encoder(config, session.vocabulary), make_image_encoder(config))
     step = session.resume(gan.checkpoint(), schedule.total)
     if config.init_from and session.resume_step is None:
-        say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}")
+        with strategy.scope():
+            say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}")
     share = schedule.halvings.share(step)
     gan.set_learning_rates(share)
     session.accept()
