@@ -169,7 +169,7 @@ def random_batch(config: TrainConfig) -> dict[str, tf.Tensor]:
 def parts_of(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, Callable]:
     """The step and its parts, as functions without arguments that return their results."""
     inputs = gan.inputs(batch)
-    fake = gan.generate(inputs).image
+    fakes = gan.generate(inputs).images
     d_weights, g_weights = gan.discriminator.trainable_variables, gan.generator.trainable_variables
     d_gradients, g_gradients = (
         [tf.random.normal(weight.shape, stddev=1e-3) for weight in weights] for weights in (d_weights, g_weights)
@@ -182,7 +182,7 @@ def parts_of(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, Callable]:
 
     def optimise():
         norms = (
-            gan.apply_d(d_gradients),
+            gan.apply_d([d_gradients]),
             gan.apply_g(g_gradients),
         )
         gan.update_ema()
@@ -193,9 +193,9 @@ def parts_of(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, Callable]:
         "text encoder": lambda: gan.text_encoder(batch["tokens"], batch["lengths"]),
         "G forward": lambda: gan.generate(inputs),
         "D's trunk and heads forward, real and fake": lambda: [
-            gan.discriminator(images, inputs.condition, training=True) for images in (inputs.real, fake)
+            gan.discriminator(images, inputs.condition, training=True) for images in (inputs.real, fakes[-1])
         ],
-        "D forward and backward": lambda: gan.d_gradients(inputs, fake),
+        "D forward and backward": lambda: gan.d_gradients(inputs, fakes),
         "G and D forward, both backward to G": g_step,
         "optimisers and EMA": optimise,
     }
@@ -328,7 +328,7 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
         ),
         "D's step: trunk of real images once for the right and the wrong sentence": (
             three_trunks,
-            lambda: gan.d_gradients(inputs, fake)[0],
+            lambda: gan.d_gradients(inputs, (fake,))[0],
         ),
         "D's trunk of real and fake: small maps in one convolution": (
             trunk(lambda: [d.features(x, training=True) for x in (inputs.real, fake)]),

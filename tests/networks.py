@@ -71,7 +71,7 @@ def generator_inputs(config: ModelConfig, lengths=(4, 2, 6), padding: int = 0, s
     words = rng.normal(0, 0.5, (batch, longest, D))
     mask = np.arange(longest) < np.array(lengths)[:, None]
     sentence, noise = rng.normal(0, 0.5, (batch, D)), rng.normal(size=(batch, config.z_dim))
-    epsilon = rng.normal(size=(batch, config.c_dim))
+    epsilon = rng.normal(size=(batch, config.epsilon_dim))
     words = np.concatenate([words, rng.normal(0, 0.5, (batch, padding, D))], axis=1)
     mask = np.concatenate([mask, np.zeros((batch, padding), bool)], axis=1)
     return {"sentence": sentence, "words": words, "mask": mask, "noise": noise, "epsilon": epsilon}

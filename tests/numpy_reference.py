@@ -87,6 +87,16 @@ def dense_block(x, vector, layer, training=False):
     return conv(np.concatenate([x, tiled], -1), layer.join)
 
 
+def residual_stack(x, vector, layer, training=False):
+    """Residual blocks on [x, tiled vector]."""
+    x = np.concatenate([x, tile(vector, x)], -1)
+    for number, (norm, back, back_norm) in enumerate(zip(layer.wide_norms, layer.back, layer.back_norms)):
+        wide = layer.wide[number - 1] if number else layer.first
+        y = glu(batch_norm(conv(x, wide), norm, training))
+        x = x + batch_norm(conv(y, back), back_norm, training)
+    return x
+
+
 def attention(features, words, mask, kernel):
     """A_j, one pixel of one image at a time. Returns I_w (B, H, W, C) and the maps (B, H, W, T)."""
     context, maps = np.zeros(features.shape), np.zeros((*features.shape[:3], words.shape[1]))
@@ -195,9 +205,11 @@ def stage1(condition, noise, layer, kind, training=False):
 
 def stage(features, condition, context, layer, training=False):
     """Eq. 7, 8: H(H_dense(F_d) + F_d), F_d = [F, I_w, I_s]."""
-    f_d = np.concatenate([features, context, tile(condition, features)], -1)
-    dense = dense_block(np.concatenate([features, context], -1), condition, layer.dense, training)
-    return up(dense + f_d, layer.up, training)
+    maps = features if context is None else np.concatenate([features, context], -1)
+    if layer.dense is None:
+        return up(residual_stack(maps, condition, layer.residual, training), layer.up, training)
+    f_d = np.concatenate([maps, tile(condition, features)], -1)
+    return up(dense_block(maps, condition, layer.dense, training) + f_d, layer.up, training)
 
 
 def lateral(x, layer):
@@ -209,16 +221,25 @@ def generator(model, config, sentence, words, mask, noise, epsilon, training=Fal
     """The whole generator: a dictionary of everything it makes on the way."""
     condition, mu, log_var = augment(sentence, epsilon, model.augment)
     f1 = stage1(condition, noise, model.stage1, config.pyramid, training)
-    context1, maps1 = attention(f1, words, mask, array(model.attend1.project.kernel))
-    f2 = stage(f1, condition, context1, model.stage2, training)
-    f2f = f2 + lateral(f1, model.lateral1)
+    context1 = maps1 = context2 = maps2 = None
+    if config.word_attention:
+        context1, maps1 = attention(f1, words, mask, array(model.attend1.project.kernel))
+    f2 = f2f = stage(f1, condition, context1, model.stage2, training)
+    if config.fusion != "none":
+        f1_up = lateral(f1, model.lateral1)
+        f2f = np.concatenate([f2, f1_up], -1) if config.fusion == "concat" else f2 + f1_up
     query = f2f if config.attention_query == "f2f" else f2
-    context2, maps2 = attention(query, words, mask, array(model.attend2.project.kernel))
-    f3 = stage(f2f, condition, context2, model.stage3, training)
-    f3f = f3 + lateral(f2, model.lateral2) + lateral(lateral(f1, model.lateral1), model.lateral2)
-    image = np.tanh(conv(f3f, model.to_image))
+    if config.word_attention:
+        context2, maps2 = attention(query, words, mask, array(model.attend2.project.kernel))
+    f3 = f3f = stage(f2f, condition, context2, model.stage3, training)
+    if config.fusion != "none":
+        parts = [f3, lateral(f2, model.lateral2), lateral(f1_up, model.lateral2)]
+        f3f = np.concatenate(parts, -1) if config.fusion == "concat" else sum(parts)
+    heads = [*model.small_heads, model.to_image]
+    images = [np.tanh(conv(x, head)) for head, x in zip(heads, (f1, f2f, f3f)[-len(heads) :])]
     return {
-        "image": image,
+        "image": images[-1],
+        "images": images,
         "condition": condition,
         "mu": mu,
         "log_var": log_var,

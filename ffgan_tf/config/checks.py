@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from ffgan_tf.config.families import FACTS, reads
 from ffgan_tf.config.fields import Settings
 from ffgan_tf.config.model import ModelConfig
 from ffgan_tf.config.train import TextConfig, TrainConfig
@@ -14,6 +15,7 @@ def check(config: Settings) -> None:
     for field, value in zip((field for _, field in config.fields()), config.flat().values()):
         check_value(field, value)
     if isinstance(config, TrainConfig):
+        check_family(config.model)
         check_model(config.model)
         check_training(config)
 
@@ -29,6 +31,26 @@ def check_value(field: dataclasses.Field, value: object) -> None:
         raise UserError(f"--{field.name}={value}: must be at least {meta['low']}.")
     if meta["high"] is not None and value > meta["high"]:
         raise UserError(f"--{field.name}={value}: must be at most {meta['high']}.")
+
+
+def check_family(config: ModelConfig) -> None:
+    """Raises a UserError where a setting is not for this family of networks."""
+    facts, defaults = FACTS[config.family], ModelConfig.of_family(config.family)
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value != getattr(defaults, field.name) and not reads(config.family, field.name):
+            raise UserError(f"--{field.name}={value}: {facts.label} has no such part. Fix: leave it out.")
+    sides = facts.sides if config.family != "stackgan" else (facts.sides[config.stage - 1],)
+    if config.image_size not in sides:
+        raise UserError(
+            f"--image_size={config.image_size}: {facts.label}{f', stage {config.stage},' * (len(facts.sides) == 2)} "
+            f"draws images of {', '.join(map(str, sides))} pixels. Fix: --image_size={sides[-1]}."
+        )
+    if config.condition not in facts.conditions:
+        raise UserError(
+            f"--condition={config.condition}: {facts.label}'s discriminator has {', '.join(facts.conditions)}. Fix: "
+            f"--condition={defaults.condition}."
+        )
 
 
 def check_model(config: ModelConfig) -> None:
@@ -58,6 +80,38 @@ def check_model(config: ModelConfig) -> None:
         )
 
 
+def check_heads(config: TrainConfig) -> None:
+    """Raises a UserError where losses are asked for that this family's discriminators have no heads for, or samples
+    that they cannot judge."""
+    losses, facts = config.losses, FACTS[config.model.family]
+    if (losses.loss_weights == "gan_cls") == facts.unconditional:
+        fitting = "paper, attngan or stackgan_v2" if facts.unconditional else "gan_cls"
+        raise UserError(
+            f"--loss_weights={losses.loss_weights}: {facts.label}'s discriminator has "
+            f"{'an' if facts.unconditional else 'no'} unconditional head. Fix: --loss_weights={fitting}."
+        )
+    if losses.gradient_penalty == "r1" and not facts.unconditional:
+        raise UserError(
+            f"--gradient_penalty=r1: {facts.label}'s discriminator has no unconditional head. Fix: "
+            "--gradient_penalty=magp, or none."
+        )
+    if losses.interpolate and losses.adversarial == "relativistic":
+        raise UserError(
+            "--interpolate and --adversarial=relativistic exclude each other: a text between two has no real image. "
+            "Leave one of the two out."
+        )
+    if losses.damsm_weight and (losses.interpolate or config.text.captions_mean > 1):
+        raise UserError(
+            f"--damsm_weight={losses.damsm_weight:g} wants images of one caption each. Fix: leave it out, or "
+            "--captions_mean and --interpolate."
+        )
+    if (config.model.stage == 2) != bool(config.init_from):
+        raise UserError(
+            f"--stage={config.model.stage} and --init_from={config.init_from!r}: stage 2, and it alone, begins with "
+            "the generator of a stage 1. Fix: --stage=2 --init_from=RUN, the run of stage 1; or neither."
+        )
+
+
 def check_training(config: TrainConfig) -> None:
     """Raises a UserError where two settings of the training contradict each other."""
     if config.schedule.batch % config.devices.accumulate or config.schedule.batch == config.devices.accumulate > 1:
@@ -75,6 +129,7 @@ def check_training(config: TrainConfig) -> None:
             f"--d_blur={config.losses.d_blur:g} and --d_blur_steps={config.losses.d_blur_steps} need each other. Fix: "
             "give both, or neither."
         )
+    check_heads(config)
     if bool(config.losses.damsm_weight) != bool(config.losses.image_encoder):
         raise UserError(
             f"--damsm_weight={config.losses.damsm_weight:g} and --image_encoder={config.losses.image_encoder!r} need "

@@ -76,6 +76,11 @@ class Settings:
         """The settings with these values, by name, and the defaults of all others. TypeError for an unknown name."""
         return cls().replace(**values)
 
+    @classmethod
+    def of_given(cls: type[T], **values: Any) -> T:
+        """The settings of a new run for which these were given: `of`, unless some choose the defaults of others."""
+        return cls.of(**values)
+
     def flat(self) -> dict[str, Any]:
         """Every setting's value by its name."""
         return {

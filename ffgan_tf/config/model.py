@@ -1,17 +1,29 @@
 """Settings of the networks (docs/model.md sections 1 to 4)."""
 
 import dataclasses
+from typing import Any
 
+from ffgan_tf.config.families import FACTS, defaults_text
 from ffgan_tf.config.fields import setting
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """Architecture of the networks: image size, widths, noise, pyramid, dense blocks, attention, condition.
+    """Architecture of the networks: family, image size, widths, noise, pyramid, dense blocks, attention, condition.
 
-    Part of `TrainConfig`.
+    Part of `TrainConfig`. The defaults are FF-GAN's; `ModelConfig.of_family` gives another family's.
     """
 
+    family: str = setting(
+        "ffgan",
+        "Networks: the paper's FF-GAN, those it compares with (gan_int_cls, stackgan, stackgan_v2, resfpa: our reading "
+        "of ResFPA-GAN), AttnGAN (attngan) and its variant with one discriminator (attndcgan), or DF-GAN (dfgan). "
+        f"A family brings defaults of its own for flags that are not given: {defaults_text()}.",
+        choices=tuple(FACTS),
+    )
+    stage: int = setting(
+        1, "StackGAN's stage: 1 draws 64x64; 2 draws 256x256 from the images of a trained, frozen stage 1.", (1, 2)
+    )
     image_size: int = setting(256, "Side S of the generated image in pixels.", choices=(64, 128, 256))
     ngf: int = setting(32, "Generator's width: the number of channels of F1, F2 and F3.", low=4, high=1024)
     ndf: int = setting(64, "Discriminator's width: the number of channels of its first layer.", low=4, high=1024)
@@ -40,8 +52,20 @@ class ModelConfig:
     )
     fusion: str = setting(
         "fixed",
-        "Coefficients of the sums in Eq. 7 and 9: fixed at 1, or learned, starting from 1.",
-        choices=("fixed", "learned"),
+        "Fusion of the stages (Eq. 7 and 9): sums with coefficients fixed at 1, or learned, starting from 1; concat, "
+        "concatenation in their place; or none.",
+        choices=("fixed", "learned", "concat", "none"),
+    )
+    stage_block: str = setting(
+        "dense",
+        "Block of stages 2 and 3: the paper's dense block H_dense, or residual blocks of the same cost.",
+        choices=("dense", "residual"),
+    )
+    word_attention: bool = setting(True, "The word attention A_1 and A_2; without it stages 2 and 3 see I_s alone.")
+    discriminators: int = setting(
+        1,
+        "Discriminators, each with an image of its own: 1, at S (the paper), or 3, at S/4, S/2 and S (AttnGAN).",
+        choices=(1, 3),
     )
     condition: str = setting(
         "ca",
@@ -50,8 +74,8 @@ class ModelConfig:
     )
     normalise_sentence: bool = setting(
         True,
-        "Scale the sentence vector s to a root mean square of 1 before conditioning augmentation (ours: "
-        "without it, I_s did not learn the sentence in our runs).",
+        "Scale the sentence vector s to a root mean square of 1 before the networks read it (ours: without it, I_s did "
+        "not learn the sentence in our runs).",
         legacy_default=False,
     )
 
@@ -85,3 +109,26 @@ class ModelConfig:
     def kernels(self) -> tuple[int, ...]:
         """`pyramid_kernels` as integers."""
         return tuple(int(kernel) for kernel in self.pyramid_kernels.split(","))
+
+    @classmethod
+    def of_family(cls, family: str, **settings: Any) -> "ModelConfig":
+        """The family's defaults, with these settings over them."""
+        defaults = {name: value for name, value in FACTS[family].defaults.items() if name in FIELDS}
+        return cls(**{"family": family, **defaults, **settings})
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sides of the generator's images, small to large; each has a discriminator of its own."""
+        side = self.image_size
+        return (side // 4, side // 2, side) if self.discriminators == 3 else (side,)
+
+    @property
+    def epsilon_dim(self) -> int:
+        """Numbers of ε for an image: none without conditioning augmentation; in StackGAN's second stage those of its
+        own, then those of the first stage's."""
+        if not FACTS[self.family].augments:
+            return 0
+        return self.c_dim * (2 if self.family == "stackgan" and self.stage == 2 else 1)
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(ModelConfig))

@@ -1,8 +1,9 @@
 """Settings of the GAN's training (docs/model.md sections 1 to 6)."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from ffgan_tf.config.families import FACTS
 from ffgan_tf.config.fields import Settings, group, setting
 from ffgan_tf.config.model import ModelConfig
 from ffgan_tf.config.shared import INT32, LARGEST_RATE, AdamConfig, CaptionConfig, ScheduleConfig
@@ -11,6 +12,19 @@ from ffgan_tf.config.shared import INT32, LARGEST_RATE, AdamConfig, CaptionConfi
 @dataclasses.dataclass(frozen=True)
 class TextConfig(CaptionConfig):
     """The frozen text encoder and its captions."""
+
+    captions_mean: int = setting(
+        1,
+        "Captions of an image whose sentence vectors are averaged at each visit (4 in GAN-INT-CLS and StackGAN); "
+        "word features are the first one's.",
+        low=1,
+        high=100,
+    )
+    captions_repeat: bool = setting(
+        False,
+        "Draw the captions of --captions_mean with replacement, as GAN-INT-CLS does. Off: all different, as far as an "
+        "image has so many.",
+    )
 
     text_encoder: str = setting(
         "", "Folder of a trained text encoder; empty uses an untrained, frozen one, drawn from --seed."
@@ -43,6 +57,9 @@ class OptimiserConfig(AdamConfig):
     ema_decay: float = setting(
         0.999, "Decay of the generator's exponential moving average (EMA), which draws the samples.", low=0, high=1
     )
+    lr_halve_every: int = setting(
+        0, "Epochs after which both learning rates are halved, again and again; 0 never halves them.", low=0, high=INT32
+    )
     ema_warmup: bool = setting(
         True,
         "Cap the EMA's decay at (1+t)/(10+t) after t steps, so that a short run's average does "
@@ -56,8 +73,25 @@ class LossConfig:
 
     loss_weights: str = setting(
         "paper",
-        "Weights of the discriminator's five loss terms: Eq. 4's 1/2 and 1/3 (paper), or AttnGAN's.",
-        choices=("paper", "attngan"),
+        "Weights of the discriminator's loss terms: Eq. 4's 1/2 and 1/3 (paper), AttnGAN's, StackGAN-v2's, or those of "
+        "GAN-CLS (1, 1/2, 1/2), whose discriminator has no unconditional head.",
+        choices=("paper", "attngan", "gan_cls", "stackgan_v2"),
+    )
+    generator_weights: str = setting(
+        "halves",
+        "Weights of the generator's adversarial terms: Eq. 5's 1/2 each (halves), or 1 each (ones), as in all other "
+        "families.",
+        choices=("halves", "ones"),
+    )
+    fresh_noise: bool = setting(
+        False,
+        "Draw z and epsilon anew for the generator's step (as the code of GAN-INT-CLS and of StackGAN does), at the "
+        "cost of a second pass through the generator; otherwise both networks' steps see the same fakes.",
+    )
+    interpolate: bool = setting(
+        False,
+        "Give the generator's step half a batch more samples, of texts halfway between two of the batch's "
+        "(GAN-INT-CLS's interpolation). Implies a second pass, as --fresh_noise.",
     )
     kl_weight: float = setting(
         1.0, "Weight of the conditioning augmentation's KL term; 0 is the literal Eq. 5.", low=0, high=1e6
@@ -230,6 +264,12 @@ class TrainConfig(Settings):
     command: ClassVar[str] = "ffgan_tf.train"
 
     data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", resumable=True)
+    init_from: str = setting(
+        "",
+        "Run of StackGAN's stage 1 whose generator (its EMA, as it samples) stage 2 begins with and keeps. Read once: "
+        "from then on the run's own checkpoints hold it.",
+        resumable=True,
+    )
     model: ModelConfig = group(ModelConfig, "networks")
     text: TextConfig = group(TextConfig, "text encoder and captions")
     losses: LossConfig = group(LossConfig, "losses")
@@ -237,3 +277,9 @@ class TrainConfig(Settings):
     schedule: GanScheduleConfig = group(GanScheduleConfig, "schedule")
     devices: DeviceConfig = group(DeviceConfig, "devices and arithmetic")
     evaluation: PeriodicFidConfig = group(PeriodicFidConfig, "evaluation inside training")
+
+    @classmethod
+    def of_given(cls, **values: Any) -> "TrainConfig":
+        """A new run's settings: those given, else the family's own (`families.FACTS`), else the fields' defaults."""
+        facts = FACTS.get(values.get("family", ModelConfig().family))
+        return cls.of(**{**(facts.defaults if facts else {}), **values})

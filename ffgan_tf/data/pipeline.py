@@ -15,7 +15,7 @@ from ffgan_tf.data import records
 from ffgan_tf.utils.errors import UserError
 
 # Streams of randomness: the second word of the stateless seeds, so that no two uses share numbers.
-ORDER, AUGMENT, CAPTION, WORDS, NOISE, DROPOUT = range(6)
+ORDER, AUGMENT, CAPTION, WORDS, NOISE, DROPOUT, MORE_CAPTIONS, MORE_WORDS = range(8)
 
 
 class Split(NamedTuple):
@@ -125,6 +125,22 @@ def pick_words(tokens: tf.Tensor, length: tf.Tensor, limit: int, seed: tf.Tensor
     return tf.gather(tokens, chosen), tf.minimum(length, limit)
 
 
+def choose_captions(count: tf.Tensor, wanted: int, repeat: bool, seed: int, position: tf.Tensor) -> list[tf.Tensor]:
+    """Which of an image's `count` captions (int32 scalar) are read at a position: `wanted` int32 scalars.
+
+    All different as far as there are so many, then from the start again; with `repeat`, drawn one by one.
+    """
+    if wanted == 1:
+        return [tf.random.stateless_uniform([], seed_of(seed, CAPTION, position), 0, count, tf.int32)]
+    key = seed_of(seed, MORE_CAPTIONS, position)
+    if repeat:
+        return tf.unstack(tf.random.stateless_uniform([wanted], key, 0, count, tf.int32))
+    places = [
+        tf.random.experimental.index_shuffle(k % count, tf.cast(key, tf.uint32), count - 1) for k in range(wanted)
+    ]
+    return [tf.cast(place, tf.int32) for place in places]
+
+
 def size_ratio(max_size: int, size: int, data_dir: str) -> int:
     """The stored size over S: 1, 2 or 4. Raises UserError for any other S."""
     if max_size % size or max_size // size not in (1, 2, 4):
@@ -142,6 +158,8 @@ def training_batches(
     image_size: int,
     batch: int,
     max_words: int,
+    captions: int = 1,
+    captions_repeat: bool = False,
     noise_dim: int,
     seed: int,
     start_step: int = 0,
@@ -157,30 +175,38 @@ def training_batches(
     Each element is a dict: image (b, S, S, 3) uint8, tokens (b, max_words) int32, lengths (b,) int32, classes (b,)
     int32, index (b,) int32, noise (b, noise_dim) float32 ~ N(0, 1). `image_at(index, mirrored)` replaces the random
     crop, for example by cached features of the image.
+
+    With `captions` K > 1, tokens (b, K, max_words) and lengths (b, K) are of K captions of the image, all different as
+    far as it has so many, or with `captions_repeat` drawn one by one.
     """
     if batch % (replicas * split_by):
         raise UserError(f"--batch={batch} cannot be shared evenly by {replicas * split_by} replicas.")
     count, share = len(split.names), batch // replicas
     tokens, lengths = tf.constant(split.tokens), tf.constant(split.lengths)
     heights, widths = tf.constant(split.height), tf.constant(split.width)
-    captions, classes = tf.constant(split.caption_counts), tf.constant(split.classes)
+    caption_counts, classes = tf.constant(split.caption_counts), tf.constant(split.classes)
 
     def random_crop(index, draw):
         return crop_at(split.jpegs[index], heights[index], widths[index], image_size, max_size, draw[:2], draw[2] < 0.5)
+
+    def captions_of(index, position):
+        picked: list[tuple[tf.Tensor, tf.Tensor]] = []
+        for which in choose_captions(caption_counts[index], captions, captions_repeat, seed, position):
+            key = seed_of(seed, MORE_WORDS + len(picked) if picked else WORDS, position)
+            words, length = pick_words(tokens[index, which], lengths[index, which], max_words, key)
+            picked.append((tf.ensure_shape(words, [max_words]), length))
+        return picked[0] if captions == 1 else tuple(map(tf.stack, zip(*picked)))
 
     def sample(offset):
         position = (start_step + offset // share) * batch + replica * share + offset % share
         index = tf.cast(shuffled_index(position, count, seed), tf.int32)
         draw = tf.random.stateless_uniform([3], seed_of(seed, AUGMENT, position))
         image = image_at(index, draw[2] < 0.5) if image_at else random_crop(index, draw)
-        which = tf.random.stateless_uniform([], seed_of(seed, CAPTION, position), 0, captions[index], tf.int32)
-        words, length = pick_words(
-            tokens[index, which], lengths[index, which], max_words, seed_of(seed, WORDS, position)
-        )
+        words, length = captions_of(index, position)
         noise = tf.random.stateless_normal([noise_dim], seed_of(seed, NOISE, position))
         return {
             "image": image,
-            "tokens": tf.ensure_shape(words, [max_words]),
+            "tokens": words,
             "lengths": length,
             "classes": classes[index],
             "index": index,

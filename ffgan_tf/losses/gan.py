@@ -1,15 +1,17 @@
-"""Eq. 4 and Eq. 5 as pure functions of logits (docs/model.md section 5)."""
+"""Eq. 4 and Eq. 5 as pure functions of logits, and the weights of other published losses of the same terms
+(docs/model.md section 5)."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 
 class DiscriminatorLogits(NamedTuple):
-    """D's logits on its five inputs, each (B,)."""
+    """D's logits on its five inputs, each (B,); None where D has no unconditional head."""
 
-    real: tf.Tensor  # t
-    fake: tf.Tensor  # t̂
+    real: tf.Tensor | None  # t
+    fake: tf.Tensor | None  # t̂
     real_matching: tf.Tensor  # (t | I_s)
     fake_matching: tf.Tensor  # (t̂ | I_s)
     real_mismatching: tf.Tensor  # (t | Î_s)
@@ -31,41 +33,35 @@ def minus_margin(logits: tf.Tensor) -> tf.Tensor:
 
 
 def discriminator_terms(logits: DiscriminatorLogits, form: str = "log") -> dict[str, tf.Tensor]:
-    """The five unweighted terms of Eq. 4 (with the logarithms missing in print), by input.
+    """The five unweighted terms of Eq. 4 (with the logarithms missing in print), by input; three where D has no
+    unconditional head.
 
     `form` hinge: max(0, 1 − D) on real and matching, max(0, 1 + D) on the other inputs, D the logit. `relativistic`:
     softplus of a fake's or a wrong pair's logit minus that of its real counterpart (Jolicoeur-Martineau 2018; R3GAN's
     pairing); a real input's term is then its pairs', so that the weights of Eq. 4 add up as before.
     """
-    if form == "hinge":
-        return {
-            "real": minus_margin(logits.real),
-            "fake": minus_margin(-logits.fake),
-            "real_matching": minus_margin(logits.real_matching),
-            "fake_matching": minus_margin(-logits.fake_matching),
-            "real_mismatching": minus_margin(-logits.real_mismatching),
-        }
+    present = {name: value for name, value in logits._asdict().items() if value is not None}
     if form == "relativistic":
-        fake = minus_log_d(logits.real - logits.fake)
         fake_matching = minus_log_d(logits.real_matching - logits.fake_matching)
         mismatching = minus_log_d(logits.real_matching - logits.real_mismatching)
-        return {
-            "real": fake,
-            "fake": fake,
+        terms = {
             "real_matching": (fake_matching + mismatching) / 2,
             "fake_matching": fake_matching,
             "real_mismatching": mismatching,
         }
+        if logits.real is not None:
+            terms["real"] = terms["fake"] = minus_log_d(logits.real - logits.fake)
+        return {name: terms[name] for name in present}
+    as_real = ("real", "real_matching")
+    if form == "hinge":
+        return {name: minus_margin(value if name in as_real else -value) for name, value in present.items()}
     return {
-        "real": minus_log_d(logits.real),
-        "fake": minus_log_one_minus_d(logits.fake),
-        "real_matching": minus_log_d(logits.real_matching),
-        "fake_matching": minus_log_one_minus_d(logits.fake_matching),
-        "real_mismatching": minus_log_one_minus_d(logits.real_mismatching),
+        name: minus_log_d(value) if name in as_real else minus_log_one_minus_d(value) for name, value in present.items()
     }
 
 
-WEIGHTS = {
+# Of D's terms, by --loss_weights. A term that is left out has no head.
+WEIGHTS: dict[str, dict[str, float]] = {
     "paper": {"real": 1 / 2, "fake": 1 / 2, "real_matching": 1 / 3, "fake_matching": 1 / 3, "real_mismatching": 1 / 3},
     # AttnGAN: (real + real|I)/2 + (the three on fakes and wrong pairs)/3.
     "attngan": {
@@ -75,36 +71,55 @@ WEIGHTS = {
         "fake_matching": 1 / 3,
         "real_mismatching": 1 / 3,
     },
+    # Reed et al.'s GAN-CLS, and StackGAN, DF-GAN and AttnDCGAN after it: real + (fake + wrong)/2, all conditional.
+    "gan_cls": {"real_matching": 1, "fake_matching": 1 / 2, "real_mismatching": 1 / 2},
+    # StackGAN-v2 judges the images of the wrong pairs as well, unconditionally and as real. Rolled sentences have the
+    # real images themselves in those pairs: hence 2.
+    "stackgan_v2": {"real": 2, "fake": 1, "real_matching": 1, "fake_matching": 1, "real_mismatching": 1},
+}
+# Of G's terms, by --generator_weights: Eq. 5's, and everybody else's.
+GENERATOR_WEIGHTS: dict[str, dict[str, float]] = {
+    "halves": {"fake": 1 / 2, "fake_matching": 1 / 2},
+    "ones": {"fake": 1, "fake_matching": 1},
 }
 
 
 def discriminator_loss(terms: dict[str, tf.Tensor], loss_weights: str = "paper") -> tf.Tensor:
-    """L_D of Eq. 4 from `discriminator_terms`, grouped as `paper` or `attngan`."""
+    """L_D of Eq. 4 from `discriminator_terms`, weighted by an entry of WEIGHTS. KeyError where D lacks a term of it."""
     return tf.add_n([weight * terms[name] for name, weight in WEIGHTS[loss_weights].items()])
 
 
 def generator_terms(
-    fake: tf.Tensor,
+    fake: tf.Tensor | None,
     fake_matching: tf.Tensor,
     form: str = "log",
     real: tf.Tensor | None = None,
     real_matching: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
-    """The two unweighted terms of Eq. 5, non-saturating: −E[log D(t̂)] and −E[log D(t̂|I_s)].
+    """The two unweighted terms of Eq. 5, non-saturating: −E[log D(t̂)] and −E[log D(t̂|I_s)]; `fake` None: the second.
 
     `form` hinge: −E[D], D the logit. `relativistic`: softplus of the real images' logits `real` and `real_matching`
     minus the fakes'.
     """
+    present = {"fake": (fake, real), "fake_matching": (fake_matching, real_matching)}
+    present = {name: pair for name, pair in present.items() if pair[0] is not None}
     if form == "hinge":
-        return {"fake": -tf.reduce_mean(fake), "fake_matching": -tf.reduce_mean(fake_matching)}
+        return {name: -tf.reduce_mean(value) for name, (value, _) in present.items()}
     if form == "relativistic":
-        return {"fake": minus_log_d(fake - real), "fake_matching": minus_log_d(fake_matching - real_matching)}
-    return {"fake": minus_log_d(fake), "fake_matching": minus_log_d(fake_matching)}
+        return {name: minus_log_d(value - other) for name, (value, other) in present.items()}
+    return {name: minus_log_d(value) for name, (value, _) in present.items()}
 
 
-def generator_loss(terms: dict[str, tf.Tensor], kl: tf.Tensor, kl_weight: float) -> tf.Tensor:
-    """L_G = ½ + ½ of Eq. 5's terms + λ_KL · KL."""
-    return 0.5 * terms["fake"] + 0.5 * terms["fake_matching"] + kl_weight * kl
+def generator_loss(
+    terms: Sequence[Mapping[str, tf.Tensor]], kl: tf.Tensor | None, kl_weight: float, weights: str = "halves"
+) -> tf.Tensor:
+    """L_G: Eq. 5's terms of each discriminator, weighted by an entry of GENERATOR_WEIGHTS, + λ_KL · KL.
+
+    `kl` None: there is no conditioning augmentation.
+    """
+    of_each = GENERATOR_WEIGHTS[weights]
+    loss = tf.add_n([of_each[name] * value for of_one in terms for name, value in of_one.items()])
+    return loss if kl is None else loss + kl_weight * kl
 
 
 def kl_divergence(mu: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:

@@ -54,6 +54,16 @@ class UnitOrthogonal(tf.keras.initializers.Initializer):
         return tf.cast(matrix, dtype or tf.float32)
 
 
+class Blank(tf.keras.initializers.Initializer):
+    """Another initialiser; zeros inside `blank_weights`."""
+
+    def __init__(self, inner: tf.keras.initializers.Initializer):
+        self.inner = inner
+
+    def __call__(self, shape, dtype=None, **kwargs):
+        return tf.zeros(shape, dtype or tf.float32) if _blank.get() else self.inner(shape, dtype, **kwargs)
+
+
 class Conv(tf.keras.layers.Conv2D):
     """Keras's convolution, as a matrix product where that is faster: on a CPU, for maps of few pixels."""
 
@@ -66,20 +76,14 @@ class Conv(tf.keras.layers.Conv2D):
 
 def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False, **kwargs) -> Conv:
     """kernel×kernel convolution, zero padding such that stride s divides the map by s, no bias unless asked."""
-    return Conv(
-        filters,
-        kernel,
-        strides=stride,
-        padding="same",
-        use_bias=use_bias,
-        kernel_initializer=UnitOrthogonal(),
-        **kwargs,
-    )
+    kwargs.setdefault("kernel_initializer", UnitOrthogonal())
+    return Conv(filters, kernel, strides=stride, padding="same", use_bias=use_bias, **kwargs)
 
 
 def dense(units: int, use_bias: bool = True, **kwargs) -> tf.keras.layers.Dense:
-    """Fully connected layer with the paper's initialisation."""
-    return tf.keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=UnitOrthogonal(), **kwargs)
+    """Fully connected layer, orthogonal unless told."""
+    kwargs.setdefault("kernel_initializer", UnitOrthogonal())
+    return tf.keras.layers.Dense(units, use_bias=use_bias, **kwargs)
 
 
 def batch_norm(sync: bool = False, **kwargs) -> BatchNormalization:
@@ -145,15 +149,15 @@ class UpConv(tf.keras.layers.Layer):
     [x, tile(v)]·matrix.
     """
 
-    def __init__(self, filters: int, **kwargs):
+    def __init__(self, filters: int, kernel_initializer: tf.keras.initializers.Initializer | None = None, **kwargs):
         super().__init__(autocast=False, **kwargs)  # the kernels are multiplied before they are rounded
-        self.filters = filters
+        self.filters, self.initializer = filters, kernel_initializer or UnitOrthogonal()
 
     def build(self, input_shape):
         last = input_shape[-1]  # one shape: its channels; three shapes: the matrix's shape
         channels = last if isinstance(last, int) else last[-1]
         self.kernel = self.add_weight(
-            "kernel", (3, 3, channels, self.filters), initializer=UnitOrthogonal(), experimental_autocast=False
+            "kernel", (3, 3, channels, self.filters), initializer=self.initializer, experimental_autocast=False
         )
         super().build(input_shape)
 

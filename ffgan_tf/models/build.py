@@ -7,11 +7,8 @@ import tensorflow as tf
 
 from ffgan_tf.compat import all_layers
 from ffgan_tf.config import ModelConfig
-from ffgan_tf.models.discriminator import Discriminator
-from ffgan_tf.models.generator import Generator
-from ffgan_tf.models.text_encoder import TextEncoder
-
-TEXT_DIM = 256  # d: sentence and word features
+from ffgan_tf.models.families import FAMILIES
+from ffgan_tf.models.text_encoder import TEXT_DIM, TextEncoder
 
 
 @contextlib.contextmanager
@@ -25,27 +22,37 @@ def precision_scope(name: str) -> Iterator[None]:
         tf.keras.mixed_precision.set_global_policy(before)
 
 
-def build_generator(config: ModelConfig, precision: str = "float32", sync: bool = False) -> Generator:
-    """A generator with its variables; `sync`: batch norm over all replicas."""
+def build_generator(config: ModelConfig, precision: str = "float32", sync: bool = False) -> tf.keras.Model:
+    """The family's generator with its variables; `sync`: batch norm over all replicas."""
     with precision_scope(precision):
-        model = Generator(config, sync, name="generator")
+        model = FAMILIES[config.family].generator(config, sync)
         model(
             tf.zeros([2, TEXT_DIM]),
             tf.zeros([2, 3, TEXT_DIM]),
             tf.ones([2, 3], tf.bool),
             tf.zeros([2, config.z_dim]),
-            tf.zeros([2, config.c_dim]),
+            tf.zeros([2, config.epsilon_dim]),
         )
     return model
 
 
-def build_discriminator(config: ModelConfig, precision: str = "float32", sync: bool = False) -> Discriminator:
-    """A discriminator with its variables; `sync`: batch norm over all replicas."""
-    size = TEXT_DIM if config.condition == "sentence" else config.c_dim
+def build_discriminators(config: ModelConfig, precision: str = "float32", sync: bool = False) -> list[tf.keras.Model]:
+    """The family's discriminators with their variables, one for each of `config.sizes`, small to large."""
     with precision_scope(precision):
-        model = Discriminator(config, sync, name="discriminator")
-        model(tf.zeros([2, config.image_size, config.image_size, 3]), tf.zeros([2, size]))
-    return model
+        models = FAMILIES[config.family].discriminators(config, sync)
+        for model, size in zip(models, config.sizes):
+            model(tf.zeros([2, size, size, 3]), tf.zeros([2, condition_size(config)]))
+    return models
+
+
+def build_discriminator(config: ModelConfig, precision: str = "float32", sync: bool = False) -> tf.keras.Model:
+    """The largest image's discriminator, with its variables."""
+    return build_discriminators(config, precision, sync)[-1]
+
+
+def condition_size(config: ModelConfig) -> int:
+    """Width of what D is conditioned on (`--condition`)."""
+    return TEXT_DIM if config.condition == "sentence" else config.c_dim
 
 
 def build_text_encoder(

@@ -1,4 +1,4 @@
-"""The discriminator: one image trunk, two heads (docs/model.md section 4; AttnGAN's `D_NET256`)."""
+"""The discriminator: one image trunk, two heads (docs/model.md section 4; AttnGAN's `D_NET64` to `D_NET256`)."""
 
 import math
 
@@ -46,11 +46,14 @@ class ConvNormLeaky(tf.keras.layers.Layer):
 
 
 class Logit(tf.keras.layers.Layer):
-    """4×4 convolution of the whole 4×4 map, with bias, to one logit an image: (B, 4, 4, C) → (B,), float32 or wider."""
+    """4×4 convolution of the whole 4×4 map, with bias unless told, to one logit an image: (B, 4, 4, C) → (B,), float32
+    or wider."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, use_bias: bool = True, kernel_initializer=None, **kwargs):
         super().__init__(**kwargs)
-        self.dense = blocks.dense(1, name="dense", dtype="float64" if self.compute_dtype == "float64" else "float32")
+        dtype = "float64" if self.compute_dtype == "float64" else "float32"
+        initial = kernel_initializer or blocks.UnitOrthogonal()
+        self.dense = blocks.dense(1, use_bias, name="dense", dtype=dtype, kernel_initializer=initial)
 
     def call(self, x):
         return self.dense(tf.reshape(tf.cast(x, self.dense.compute_dtype), [-1, math.prod(x.shape[1:])]))[:, 0]
@@ -59,30 +62,41 @@ class Logit(tf.keras.layers.Layer):
 class Discriminator(tf.keras.Model):
     """`features` of images once, then either head on them: real images serve three of Eq. 4's five terms.
 
-    Trunk: 4×4 stride-2 convolutions ndf (no BN), 2ndf, 4ndf, … down to 4² (log2(S/4) of them: 32ndf at S = 256), then
+    Trunk: 4×4 stride-2 convolutions ndf (no BN), 2ndf, 4ndf, … down to 4² (log2(s/4) of them: 32ndf at s = 256), then
     conv3×3 to 16ndf and to 8ndf. Heads return logits, never probabilities. `sync`: see `blocks`.
+    `size` s of its images, S unless told. `tail`: the last so many of the two conv3×3; AttnGAN has 2, 1, 0 at 256, 128,
+    64. Below 64 the trunk begins wider, so that it ends at 8ndf. `unconditional` false: no such head.
     """
 
-    def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
+    def __init__(
+        self,
+        config: ModelConfig,
+        sync: bool = False,
+        size: int = 0,
+        tail: int = 2,
+        unconditional: bool = True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        ndf = config.ndf
-        downs = int(math.log2(config.image_size // 4))
+        self.size = size or config.image_size
+        downs = int(math.log2(self.size // 4))
+        first = config.ndf * 2 ** max(0, 4 - downs)
         norm, smooth = config.d_norm == "batch", config.d_filter == "blur"
         # No blur before the first: then nothing would see the images' own period two.
         self.trunk = [
-            ConvNormLeaky(ndf * 2**i, 4, 2, norm and i > 0, sync, smooth and i > 0, name=f"down{i + 1}")
+            ConvNormLeaky(first * 2**i, 4, 2, norm and i > 0, sync, smooth and i > 0, name=f"down{i + 1}")
             for i in range(downs)
         ]
-        self.trunk += [
-            ConvNormLeaky(16 * ndf, 3, norm=norm, sync=sync, name="conv1"),
-            ConvNormLeaky(8 * ndf, 3, norm=norm, sync=sync, name="conv2"),
-        ]
-        self.unconditional_logit = Logit(name="unconditional_logit")
-        self.joint = ConvNormLeaky(8 * ndf, 3, norm=norm, sync=sync, name="joint")
+        widths = (16 * config.ndf, 8 * config.ndf)[2 - tail :]
+        self.trunk += [ConvNormLeaky(n, 3, norm=norm, sync=sync, name=f"conv{i + 1}") for i, n in enumerate(widths)]
+        self.has_unconditional = unconditional
+        if unconditional:
+            self.unconditional_logit = Logit(name="unconditional_logit")
+        self.joint = ConvNormLeaky(8 * config.ndf, 3, norm=norm, sync=sync, name="joint")
         self.conditional_logit = Logit(name="conditional_logit")
 
     def features(self, images, training=False):
-        """Images (B, S, S, 3) in [−1, 1] → map (B, 4, 4, 8ndf)."""
+        """Images (B, s, s, 3) in [−1, 1] → map (B, 4, 4, 8ndf)."""
         x = tf.cast(images, self.compute_dtype)
         for layer in self.trunk:
             x = layer(x, training=training)
@@ -103,8 +117,8 @@ class Discriminator(tf.keras.Model):
         return x, y
 
     def unconditional(self, features):
-        """Map → logits (B,): is the image real?"""
-        return self.unconditional_logit(features)
+        """Map → logits (B,): is the image real? None without that head."""
+        return self.unconditional_logit(features) if self.has_unconditional else None
 
     def conditional(self, features, condition, training=False):
         """Map and condition (B, ·) → logits (B,): is the image real and does it match the sentence?"""

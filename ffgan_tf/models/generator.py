@@ -1,4 +1,4 @@
-"""The generator: three stages, fused into one image (Eq. 2, 3, 6–10; docs/model.md sections 2 and 3)."""
+"""FF-GAN's generator: three stages, fused into one image (Eq. 2, 3, 6–10; docs/model.md sections 2 and 3)."""
 
 from typing import NamedTuple
 
@@ -9,26 +9,42 @@ from ffgan_tf.models import blocks
 from ffgan_tf.models.attention import WordAttention
 from ffgan_tf.models.conditioning import ConditioningAugmentation
 from ffgan_tf.models.fpam import TextPyramid
+from ffgan_tf.models.residual_stack import ResidualStack
 
 
 class Generated(NamedTuple):
-    """Output of the generator. S is the image size, T the number of words."""
+    """Output of a generator. S is the image size, T the number of words.
 
-    image: tf.Tensor  # (B, S, S, 3) in [−1, 1], float32 or wider
-    condition: tf.Tensor  # I_s (B, c)
-    mu: tf.Tensor  # (B, c)
-    log_var: tf.Tensor  # log σ² (B, c)
-    attention: tuple[tf.Tensor, tf.Tensor]  # A_1 (B, S/4, S/4, T), A_2 (B, S/2, S/2, T)
-    features: dict[str, tf.Tensor]  # F1, F2f, F3f: the maps of the paper's Fig. 5
+    `condition`, `mu` and `log_var` are None in families without conditioning augmentation; `attention` and `features`
+    are empty where there are none.
+    """
+
+    images: tuple[tf.Tensor, ...]  # (B, s, s, 3) in [−1, 1], float32 or wider; small to large, the last with s = S
+    condition: tf.Tensor | None  # I_s (B, c)
+    mu: tf.Tensor | None  # (B, c)
+    log_var: tf.Tensor | None  # log σ² (B, c)
+    attention: tuple[tf.Tensor, ...]  # FF-GAN's A_1 (B, S/4, S/4, T), A_2 (B, S/2, S/2, T)
+    features: dict[str, tf.Tensor]  # FF-GAN's F1, F2f, F3f: the maps of the paper's Fig. 5
+
+    @property
+    def image(self) -> tf.Tensor:
+        """The largest image, (B, S, S, 3)."""
+        return self.images[-1]
+
+
+def painted(x: tf.Tensor) -> tf.Tensor:
+    """tanh, float32 or wider: a head's three channels → an image."""
+    return tf.tanh(blocks.at_least_float32(x))
 
 
 class Stage1(tf.keras.layers.Layer):
     """H1: [I_s, z] → dense, no bias, to 4²×32ngf → BN → GLU → two ups to 16²×4ngf → text pyramid → ups to F1.
 
     F1 is (S/4)² × ngf. Its last up goes to ngf; where S/4 = 16 leaves no up, a 1×1 convolution does so (ours).
+    Without `pyramid` it is AttnGAN's and StackGAN++'s first stage (at S = 256).
     """
 
-    def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
+    def __init__(self, config: ModelConfig, sync: bool = False, pyramid: bool = True, **kwargs):
         super().__init__(**kwargs)
         ngf = config.ngf
         self.width = 16 * ngf
@@ -36,7 +52,7 @@ class Stage1(tf.keras.layers.Layer):
         self.fc_norm = blocks.batch_norm(sync, name="fc_norm")
         smooth = config.up_filter != "none"
         self.ups = [blocks.Up(8 * ngf, sync, smooth, name="up1"), blocks.Up(4 * ngf, sync, smooth, name="up2")]
-        self.text = TextPyramid(4 * ngf, config, sync, name="text")
+        self.text = TextPyramid(4 * ngf, config, sync, name="text") if pyramid else None
         tail = {64: [], 128: [ngf], 256: [2 * ngf, ngf]}[config.image_size]
         self.tail = [blocks.Up(width, sync, smooth, name=f"up{i + 3}") for i, width in enumerate(tail)]
         self.narrow = None if tail else blocks.conv(ngf, 1, name="narrow")
@@ -47,24 +63,34 @@ class Stage1(tf.keras.layers.Layer):
         x = tf.reshape(x, [-1, 4, 4, self.width])
         for up in self.ups:
             x = up(x, training=training)
-        x = self.text(x, tf.cast(condition, x.dtype), training=training)
+        if self.text is not None:
+            x = self.text(x, tf.cast(condition, x.dtype), training=training)
         for up in self.tail:
             x = up(x, training=training)
         return x if self.narrow is None else self.narrow(x)
 
 
 class Stage(tf.keras.layers.Layer):
-    """Stages 2 and 3: F_d = [F, I_s, A(e, F)]; returns H(H_dense(F_d) + F_d), twice as large, ngf wide (Eq. 6–8)."""
+    """Stages 2 and 3: F_d = [F, I_s, A(e, F)]; returns H(H_dense(F_d) + F_d), twice as large, ngf wide (Eq. 6–8).
+
+    `context` None leaves out the word attention A. `--stage_block=residual`: residual blocks in place of the dense one.
+    """
 
     def __init__(self, config: ModelConfig, smooth: bool, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.dense = blocks.DenseBlock(config.dense_depth, config.dense_growth, sync, name="dense")
+        self.dense: blocks.DenseBlock | None = None
+        if config.stage_block == "dense":
+            self.dense = blocks.DenseBlock(config.dense_depth, config.dense_growth, sync, name="dense")
+        else:
+            self.residual = ResidualStack(config.dense_depth, config.dense_growth, sync, name="residual")
         self.up = blocks.Up(config.ngf, sync, smooth, name="up")
 
-    def call(self, features, condition, context, training=False):
+    def call(self, features, condition, context=None, training=False):
         condition = tf.cast(condition, features.dtype)
-        # The order of F_d's channels is free; I_s comes last because the dense block treats it separately.
-        maps = tf.concat([features, context], axis=-1)
+        # The order of F_d's channels is free; I_s comes last because the blocks treat it separately.
+        maps = features if context is None else tf.concat([features, context], axis=-1)
+        if self.dense is None:
+            return self.up(self.residual((maps, condition), training=training), training=training)
         # H_dense's last 1×1 convolution, the addition of F_d and H's first convolution form one linear map.
         grown = self.dense((maps, condition), training=training, join=False)
         return self.up((grown, condition, self.dense.residual_matrix()), training=training)
@@ -84,40 +110,65 @@ class Lateral(tf.keras.layers.Layer):
 
 
 class Generator(tf.keras.Model):
-    """s, e, z, ε → one image.
+    """s, e, z, ε → one image, or three (`--discriminators=3`).
 
     `sentence` s (B, d), `words` e (B, T, d), `mask` (B, T) bool, `noise` z (B, z_dim), `epsilon` ε (B, c).
     F_2f = F2 + F1′ (Eq. 7), F_3f = F3 + F2′ + F1″ (Eq. 9). H_L2 is one layer, hence F2′ + F1″ = H_L2(F2 + F1′)
     = H_L2(F_2f): computed once (Eq. 10). With learned coefficients a, b, c: F_2f = F2 + a·F1′ and
     F_3f = F3 + b·F2′ + c·F1″ = F3 + H_L2(b·F2 + c·F1′). `sync`: see `blocks`.
+    Ablations (docs/model.md section 3): `--fusion=concat`: F_2f = [F2, F1′], F_3f = [F3, F2′, F1″]; `none`: F_2f = F2,
+    F_3f = F3; `--noword_attention`; `--stage_block=residual`.
     """
 
     def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.query_fused = config.attention_query == "f2f"
-        self.learned = config.fusion == "learned"
+        self.fusion = config.fusion
         self.augment = ConditioningAugmentation(config.c_dim, config.normalise_sentence, name="augment")
         self.stage1 = Stage1(config, sync, name="stage1")
-        self.attend1, self.attend2 = WordAttention(name="attend1"), WordAttention(name="attend2")
+        self.attend1 = self.attend2 = None
+        if config.word_attention:
+            self.attend1, self.attend2 = WordAttention(name="attend1"), WordAttention(name="attend2")
         self.stage2 = Stage(config, config.up_filter != "none", sync, name="stage2")
         self.stage3 = Stage(config, config.up_filter == "blur", sync, name="stage3")
-        self.lateral1 = Lateral(config.ngf, config.lateral, name="lateral1")
-        self.lateral2 = Lateral(config.ngf, config.lateral, name="lateral2")
+        if self.fusion != "none":
+            self.lateral1 = Lateral(config.ngf, config.lateral, name="lateral1")
+            self.lateral2 = Lateral(config.ngf, config.lateral, name="lateral2")
         self.to_image = blocks.conv(3, 3, name="to_image")
-        if self.learned:
+        self.small_heads = [blocks.conv(3, 3, name=f"to_image{i + 1}") for i in range(config.discriminators - 1)]
+        if self.fusion == "learned":
             self.fuse = [self.add_weight(name, (), initializer="ones") for name in ("fuse_a", "fuse_b", "fuse_c")]
 
     def call(self, sentence, words, mask, noise, epsilon, training=False):
         condition, mu, log_var = self.augment(sentence, epsilon)
+        attention: list[tf.Tensor] = []
+
+        def attended(layer, query):
+            if layer is None:
+                return None
+            context, maps = layer(query, words, mask)
+            attention.append(maps)
+            return context
+
         f1 = self.stage1(condition, noise, training=training)
-        context1, attention1 = self.attend1(f1, words, mask)
-        f2 = self.stage2(f1, condition, context1, training=training)
+        f2 = self.stage2(f1, condition, attended(self.attend1, f1), training=training)
+        f2f, rest = self.fused(f1, f2)
+        context2 = attended(self.attend2, f2f if self.query_fused else f2)
+        f3f = rest(self.stage3(f2f, condition, context2, training=training))
+        heads = [*self.small_heads, self.to_image]
+        images = tuple(painted(head(x)) for head, x in zip(heads, (f1, f2f, f3f)[-len(heads) :]))
+        return Generated(images, condition, mu, log_var, tuple(attention), {"F1": f1, "F2f": f2f, "F3f": f3f})
+
+    def fused(self, f1, f2):
+        """F_2f (Eq. 7), and the function of F3 that gives F_3f (Eq. 9)."""
+        if self.fusion == "none":
+            return f2, lambda f3: f3
         f1_up = self.lateral1(f1)
-        a, b, c = (tf.cast(weight, f2.dtype) for weight in self.fuse) if self.learned else (None, None, None)
-        f2f = f2 + (a * f1_up if self.learned else f1_up)
-        context2, attention2 = self.attend2(f2f if self.query_fused else f2, words, mask)
-        f3 = self.stage3(f2f, condition, context2, training=training)
-        f3f = f3 + self.lateral2(b * f2 + c * f1_up if self.learned else f2f)
-        image = self.to_image(f3f)
-        image = tf.tanh(blocks.at_least_float32(image))
-        return Generated(image, condition, mu, log_var, (attention1, attention2), {"F1": f1, "F2f": f2f, "F3f": f3f})
+        if self.fusion == "concat":
+            maps = tf.concat([f2, f1_up], axis=-1)
+            return maps, lambda f3: tf.concat([f3, self.lateral2(f2), self.lateral2(f1_up)], axis=-1)
+        if self.fusion == "learned":
+            a, b, c = (tf.cast(weight, f2.dtype) for weight in self.fuse)
+            return f2 + a * f1_up, lambda f3: f3 + self.lateral2(b * f2 + c * f1_up)
+        f2f = f2 + f1_up
+        return f2f, lambda f3: f3 + self.lateral2(f2f)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from ffgan_tf.models.build import TEXT_DIM
+from ffgan_tf.models.text_encoder import TEXT_DIM
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file
 from ffgan_tf.utils.keras_files import load_weights, publication_note

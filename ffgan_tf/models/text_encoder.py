@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+TEXT_DIM = 256  # d: sentence and word features
 EMBEDDING = 300
 DROPOUT = 0.5
 
@@ -14,7 +15,7 @@ class TextEncoder(tf.keras.Model):
     for lower precision to save time.
     """
 
-    def __init__(self, n_words: int, d: int = 256, init_range: float = 0.1, seed: int | None = None, **kwargs):
+    def __init__(self, n_words: int, d: int = TEXT_DIM, init_range: float = 0.1, seed: int | None = None, **kwargs):
         kwargs.setdefault("dtype", "float64" if tf.keras.backend.floatx() == "float64" else "float32")
         super().__init__(**kwargs)
         self.n_words, self.d = n_words, d

@@ -13,20 +13,14 @@ from ffgan_tf import compat
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
 from ffgan_tf.models import blocks, build, cpu_convolutions
-from ffgan_tf.models.generator import Generated, Generator
+from ffgan_tf.models.conditioning import truncated
+from ffgan_tf.models.generator import Generated
 from ffgan_tf.models.text_encoder import TextEncoder
 from ffgan_tf.run import settings
 from ffgan_tf.run.checkpoints import CheckpointGone, Checkpoints
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.pixels import to_uint8
 from ffgan_tf.utils.seeds import check_seed
-
-
-def truncated(noise: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
-    """N(0, 1) draws → draws from the normal distribution truncated at ±`bound`, by its quantiles, without rejection."""
-    inside = tf.math.erf(bound / np.sqrt(2.0))  # the share of N(0, 1) within the bound
-    folded = tf.math.ndtri(0.5 + 0.5 * tf.math.erf(noise / np.sqrt(2.0)) * inside)
-    return tf.clip_by_value(folded, -bound, bound)  # rounding, and quantiles of 0 and 1
 
 
 def check_truncation(truncation: float) -> float:
@@ -43,9 +37,11 @@ class Sampler:
     batch size may change the order of summation, and so some pixels by one of 256 grey levels.
     """
 
-    def __init__(self, generator: Generator, text_encoder: TextEncoder, z_dim: int, c_dim: int, batch: int = 32):
+    def __init__(
+        self, generator: tf.keras.Model, text_encoder: TextEncoder, z_dim: int, epsilon_dim: int, batch: int = 32
+    ):
         self._generator, self._encoder = generator, text_encoder
-        self._z_dim, self._c_dim, self._batch = z_dim, c_dim, batch
+        self._z_dim, self._epsilon_dim, self._batch = z_dim, epsilon_dim, batch
         self._images = self._compiled(lambda *inputs: self._generate(*inputs).image, batch)
         self._everything: tf.types.experimental.GenericFunction | None = None
 
@@ -66,7 +62,7 @@ class Sampler:
 
     def _generate(self, tokens: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor, truncation: tf.Tensor) -> Generated:
         def draw(seed):
-            return tf.random.stateless_normal([self._z_dim + self._c_dim], seed)
+            return tf.random.stateless_normal([self._z_dim + self._epsilon_dim], seed)
 
         noise = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
         noise = tf.where(truncation > 0, truncated(noise, truncation), noise)
@@ -108,7 +104,8 @@ class Sampler:
         if self._everything is None:
             self._everything = self._compiled(self._generate, 1)
         seeds, bounds = self._numbers(1, seed, [number], truncation)
-        return tf.nest.map_structure(np.asarray, self._everything(*padded([tokens], seeds, bounds, 1)))
+        everything = self._everything(*padded([tokens], seeds, bounds, 1))
+        return tf.nest.map_structure(lambda value: None if value is None else np.asarray(value), everything)
 
     @staticmethod
     def _numbers(count: int, seed, ids, truncation) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +134,7 @@ class Run(NamedTuple):
     vocabulary: Vocabulary
     step: int
     sampler: Sampler
-    generator: Generator
+    generator: tf.keras.Model
     text_encoder: TextEncoder
 
 
@@ -201,5 +198,5 @@ def load_run(
         step = chosen.result()
         checkpoint = tf.train.Checkpoint(text_encoder=encoder, **{"ema" if ema else "generator": generator})
         step = restore_chosen(checkpoint, run, step, newest=wanted is None)
-    sampler = Sampler(generator, encoder, config.model.z_dim, config.model.c_dim, batch)
+    sampler = Sampler(generator, encoder, config.model.z_dim, config.model.epsilon_dim, batch)
     return Run(run, config, vocabulary, step, sampler, generator, encoder)

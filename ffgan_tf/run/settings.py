@@ -156,7 +156,7 @@ def resolve(
     names = [field.name for _, field in config_class.fields()]
     from_flags = {name: flag_values[name].value for name in names if flag_values[name].present}
     if not config_path(run).is_file():
-        config = config_class.of(**from_flags)
+        config = config_class.of_given(**from_flags)
         check(config)
         return config, {}
     old = load(config_class, run, accept_edits=allow_change)

@@ -11,12 +11,12 @@ from ffgan_tf.models.generator import Generator
 from ffgan_tf.run.log import Log
 from ffgan_tf.run.reading import read_sentence
 from ffgan_tf.run.text_to_image import Explanation
-from ffgan_tf.training.gan_losses import TERMS
+from ffgan_tf.training.gan_losses import TERMS, terms_of
 from ffgan_tf.training.gan_setup import GanData
 from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.utils.pixels import to_uint8
 from ffgan_tf.visuals.sentences import choose_captions
-from ffgan_tf.visuals.sheets import draw_attention, draw_features
+from ffgan_tf.visuals.sheets import STAGES, draw_attention, draw_features
 
 SIDE = 96  # pixels of a tile: a sheet of a 256×256 run stays below a megabyte
 SENTENCES = 2
@@ -37,7 +37,8 @@ def explain(gan: Gan, generator: Generator, sentence: str, vocabulary: Vocabular
 
 
 def discriminator_outputs(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, np.ndarray]:
-    """D's probabilities (b,) for each image of a batch on its five inputs (Eq. 4), by TERMS.
+    """The probabilities (b,) of the largest image's D for each image of a batch, on its five inputs (Eq. 4) or, without
+    an unconditional head, three: by `terms_of`.
 
     In inference mode, with batch norm's moving averages, so that the training's state does not change. Hence they
     differ slightly from the scalars `D/…`, the means of training batches. On one device only.
@@ -52,16 +53,18 @@ def discriminator_outputs(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, np
         d.conditional(fake_features, inputs.condition),
         d.conditional(real_features, inputs.wrong),
     )
-    return {term: tf.sigmoid(value).numpy() for term, value in zip(TERMS, logits)}
+    outputs = dict(zip(TERMS, logits))
+    return {term: tf.sigmoid(outputs[term]).numpy() for term in terms_of(d)}
 
 
 def hints(outputs: dict[str, np.ndarray]) -> list[str]:
     """Problems that D's outputs (`discriminator_outputs`) show, each with the scalars to look at."""
     means = {term: float(values.mean()) for term, values in outputs.items()}
     lines = []
-    if means["real"] > 1 - WON and means["fake"] < WON:
+    real, fake = (means.get(term, means[f"{term}_matching"]) for term in ("real", "fake"))
+    if real > 1 - WON and fake < WON:
         lines.append(
-            f"D tells all images apart: D(t) {means['real']:.2f}, D(t̂) {means['fake']:.2f}. G learns nothing from it "
+            f"D tells all images apart: D(t) {real:.2f}, D(t̂) {fake:.2f}. G learns nothing from it "
             "now. Look at grad_norm/g and loss_d/total; a smaller --lr_d or --gradient_penalty=magp keeps D back."
         )
     if abs(means["real_matching"] - means["real_mismatching"]) < APART:
@@ -101,13 +104,15 @@ class Board:
 
     def __call__(self, step: int) -> None:
         sheets = {}
-        size = self._config.model.z_dim + self._config.model.c_dim
+        size = self._config.model.z_dim + self._config.model.epsilon_dim
         for row, sentence in zip(self.rows, self.sentences):
             seed = tf.constant([self._config.schedule.seed, row], tf.int64)
             noise = tf.random.stateless_normal([size], seed)  # that of the grid's image
             explanation = explain(self._gan, self._generator, sentence, self._vocabulary, noise)
-            sheets[f"attention/{row + 1}"] = draw_attention(explanation, sentence, side=SIDE)
-            sheets[f"features/{row + 1}"] = draw_features(explanation, sentence, side=SIDE)
+            if explanation.attention:
+                sheets[f"attention/{row + 1}"] = draw_attention(explanation, sentence, side=SIDE)
+            if STAGES.keys() <= explanation.features.keys():
+                sheets[f"features/{row + 1}"] = draw_features(explanation, sentence, side=SIDE)
         self._log.sheets(step, sheets)
         if self._gan.replicas == 1:
             outputs = discriminator_outputs(self._gan, next(iter(self._data.batches(0))))

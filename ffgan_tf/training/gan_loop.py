@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.config import TrainConfig
+from ffgan_tf.config.families import FACTS
 from ffgan_tf.run.signals import StopRequest
 from ffgan_tf.training.board import Board
 from ffgan_tf.training.diagnose import check_finite, first_non_finite
@@ -18,6 +19,7 @@ from ffgan_tf.training.distribution import (
     output_folder,
     share_devices,
 )
+from ffgan_tf.training.first_stage import load_first_stage
 from ffgan_tf.training.gan_setup import (
     GanData,
     SampleGrid,
@@ -28,7 +30,7 @@ from ffgan_tf.training.gan_setup import (
     make_image_encoder,
     make_text_encoder,
 )
-from ffgan_tf.training.gan_step import METRICS, Gan
+from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.training.meter import Meter, status_line
 from ffgan_tf.training.periodic_fid import PeriodicFid, make_evaluator
 from ffgan_tf.training.precision import SLOW_BFLOAT16, imitates_bfloat16
@@ -55,7 +57,11 @@ def train(config: TrainConfig, run: str | Path) -> int:
     with strategy.scope():
         gan = Gan(config, make_text_encoder(config, session.vocabulary), make_image_encoder(config))
     step = session.resume(gan.checkpoint(), schedule.total)
-    gan.set_learning_rates()
+    if config.init_from and session.resume_step is None:
+        with strategy.scope():
+            say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}")
+    share = schedule.halvings.share(step)
+    gan.set_learning_rates(share)
     session.accept()
     batches = distributed(strategy, functools.partial(data.batches, step))
     train_steps = compiled_steps(gan, strategy)
@@ -81,14 +87,18 @@ def train(config: TrainConfig, run: str | Path) -> int:
     # ---------------------------------------------------------------- steps
     def check(values: np.ndarray, first_step: int) -> None:
         locate = functools.partial(locate_non_finite, gan, data) if replicas == 1 else lambda step: None
-        check_finite(values, METRICS, first_step, session.saved, FIX, locate, excused_non_finite(values, METRICS))
+        check_finite(values, names, first_step, session.saved, FIX, locate, excused_non_finite(values, names))
 
-    stop, meter = None, Meter(METRICS, schedule.total, check)
+    names = gan.metrics
+    stop, meter = None, Meter(names, schedule.total, check)
     with StopRequest() as request, as_user_errors(config):
         session.catch_up(schedule, duties)
         stopping = Stopping(request, config.schedule.max_minutes, config.schedule.log_every, agreement(strategy))
         meter.resume()
         while step < schedule.total and not stop:
+            if (now := schedule.halvings.share(step)) != share:
+                share = now
+                gan.set_learning_rates(share)
             count = schedule.count(step)
             meter.add(train_steps(batches, count))
             step += count
@@ -100,7 +110,10 @@ def train(config: TrainConfig, run: str | Path) -> int:
                     step * config.schedule.batch / data.images,
                     config.schedule.batch * reading.steps_per_second,
                 )
-                rates = {"learning_rate/g": config.optimisers.lr_g, "learning_rate/d": config.optimisers.lr_d}
+                rates = {
+                    "learning_rate/g": share * config.optimisers.lr_g,
+                    "learning_rate/d": share * config.optimisers.lr_d,
+                }
                 log.scalars(step, {**reading.means, "speed/images_per_second": speed, "epoch": epoch, **rates})
                 figures, warning = gan_figures(reading.means), collapse_warning(reading.means, config.model.condition)
                 say(status_line(step, schedule.total, epoch, figures, f"{speed:.1f} images/s", reading) + warning)
@@ -121,12 +134,13 @@ def first_line(config: TrainConfig, images: int, total: int, replicas: int, run:
     device = "GPU" if gpus else "CPU"
     note = f"{SLOW_BFLOAT16}\n" if imitates_bfloat16(config.devices.precision, gpus) else ""
     return (
-        f"{note}{images:,} images, {total:,} steps of {config.schedule.batch}, {config.devices.precision} on "
-        f"{replicas} {device}{'s' if replicas > 1 else ''}; TensorBoard: tensorboard --logdir={run}"
+        f"{note}{FACTS[config.model.family].label}: {images:,} images, {total:,} steps of {config.schedule.batch}, "
+        f"{config.devices.precision} on {replicas} {device}{'s' if replicas > 1 else ''}; TensorBoard: tensorboard "
+        f"--logdir={run}"
     )
 
 
 def locate_non_finite(gan: Gan, data: GanData, step: int) -> str | None:
     """The layer in which a step's first non-finite value arises, by doing it again; on one device."""
     batch = next(iter(data.batches(step - 1)))
-    return first_non_finite([gan.generator, gan.discriminator], lambda: gan.train_step(batch))
+    return first_non_finite([gan.generator, *gan.discriminators], lambda: gan.train_step(batch))

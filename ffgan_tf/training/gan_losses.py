@@ -1,6 +1,7 @@
 """Eq. 4 and Eq. 5 on a part of a batch, with what a step reports of them (docs/model.md section 5)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -13,8 +14,37 @@ from ffgan_tf.training.gan_inputs import Inputs
 
 # What a step reports, in this order. `D/…` are D's mean outputs, as probabilities, on its five inputs.
 TERMS = ("real", "fake", "real_matching", "fake_matching", "real_mismatching")
-D_METRICS = (*(f"loss_d/{term}" for term in TERMS), "loss_d/penalty", "loss_d/total", *(f"D/{term}" for term in TERMS))
-G_METRICS = ("loss_g/fake", "loss_g/fake_matching", "loss_g/kl", "loss_g/damsm", "loss_g/total", "text/mu_spread")
+CONDITIONAL = TERMS[2:]  # all there are where D has no unconditional head
+G_TERMS = ("fake", "fake_matching")
+
+
+def d_metrics(terms: tuple[str, ...] = TERMS, side: str = "") -> tuple[str, ...]:
+    """What a discriminator reports; `side` marks the one of a smaller image, as in `loss_d64/real`."""
+    losses_of = (f"loss_d{side}/{term}" for term in terms)
+    return (*losses_of, f"loss_d{side}/penalty", f"loss_d{side}/total", *(f"D{side}/{term}" for term in terms))
+
+
+def g_metrics(terms: tuple[str, ...] = TERMS, sides: tuple[str, ...] = ("",), augments: bool = True) -> tuple[str, ...]:
+    """What G reports, `sides` as in `d_metrics`; `augments`: it has conditioning augmentation."""
+    adversarial = (f"loss_g{side}/{term}" for side in sides for term in G_TERMS if term in terms)
+    kl, spread = (("loss_g/kl",), ("text/mu_spread",)) if augments else ((), ())
+    return (*adversarial, *kl, "loss_g/damsm", "loss_g/total", *spread)
+
+
+D_METRICS, G_METRICS = d_metrics(), g_metrics()
+
+
+class Judged(NamedTuple):
+    """What one discriminator is shown of a part, its images as `augment.shown_to_d` makes them."""
+
+    d: Discriminator
+    inputs: Inputs  # `real` of the side that D judges
+    fake: tf.Tensor  # as large
+
+
+def terms_of(d: Discriminator) -> tuple[str, ...]:
+    """The inputs that a discriminator has heads for."""
+    return TERMS if d.has_unconditional else CONDITIONAL
 
 
 def discriminator_part(
@@ -25,7 +55,7 @@ def discriminator_part(
     config: LossConfig,
     step: tf.Variable,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """L_D (Eq. 4) with `--gradient_penalty` of `penalised`, D or its float32 twin; scalar and D_METRICS, float32.
+    """L_D (Eq. 4) with `--gradient_penalty` of `penalised`, D or its float32 twin; scalar and `d_metrics`, float32.
 
     `inputs.real` and `fake` are images as D sees them (`augment.shown_to_d`).
     """
@@ -42,10 +72,10 @@ def discriminator_part(
     loss = losses.discriminator_loss(terms, config.loss_weights)
     loss += config.penalty_weight * tf.cast(penalty, loss.dtype)
     values = [
-        *(terms[term] for term in TERMS),
+        *(terms[term] for term in terms_of(d)),
         penalty,
         loss,
-        *(tf.reduce_mean(tf.sigmoid(getattr(logits, term))) for term in TERMS),
+        *(tf.reduce_mean(tf.sigmoid(getattr(logits, term))) for term in terms_of(d)),
     ]
     return loss, _report(values)
 
@@ -78,36 +108,44 @@ def gradient_penalty(kind: str, d: Discriminator, inputs: Inputs) -> tf.Tensor:
 
 
 def generator_part(
-    d: Discriminator,
+    judged: Sequence[Judged],
     inputs: Inputs,
     generated: Generated,
     config: LossConfig,
     step: tf.Variable,
     image_encoder: Callable | None,
-    fake: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """L_G (Eq. 5), with DAMSM's loss of the fakes where there is an image encoder; scalar and G_METRICS, float32.
+    """L_G (Eq. 5), with DAMSM's loss of the largest fakes where there is an image encoder; scalar and `g_metrics`,
+    float32.
 
-    `inputs.real` and `fake` (default `generated.image`, which DAMSM always sees) are images as D sees them. The
-    gradient by `inputs.condition` is G's wherever that comes from G.
+    `judged`: what each discriminator sees, small to large. The gradient by its `inputs.condition` is G's wherever that
+    comes from G.
     """
-    real, real_matching = None, None
-    if config.adversarial == "relativistic":
-        features, condition = d.features(inputs.real, training=True), tf.stop_gradient(inputs.condition)
-        real, real_matching = d.unconditional(features), d.conditional(features, condition, training=True)
-    features = d.features(generated.image if fake is None else fake, training=True)
-    logits = d.unconditional(features), d.conditional(features, inputs.condition, training=True)
-    terms = losses.generator_terms(*logits, config.adversarial, real, real_matching)
-    kl = losses.kl_divergence(generated.mu, generated.log_var)
-    loss = losses.generator_loss(terms, kl, kl_weight(config, step, kl.dtype))
+    terms = [_generator_terms(*one, config.adversarial) for one in judged]
+    kl = None if generated.mu is None else losses.kl_divergence(generated.mu, generated.log_var)
+    weight = 0.0 if kl is None else kl_weight(config, step, kl.dtype)
+    loss = losses.generator_loss(terms, kl, weight, config.generator_weights)
     matching = tf.zeros([], loss.dtype)
     if image_encoder:
         regions, codes = image_encoder(tf.cast(generated.image, tf.float32))
         four = damsm.damsm_losses(regions, codes, inputs.words, inputs.sentence, inputs.mask, inputs.classes)
         matching = tf.cast(tf.add_n(list(four.values())), loss.dtype)
         loss += config.damsm_weight * matching
-    spread = tf.reduce_mean(tf.math.reduce_std(generated.mu, axis=0))
-    return loss, _report([terms["fake"], terms["fake_matching"], kl, matching, loss, spread])
+    values = [*(of_one[name] for of_one in terms for name in of_one), kl, matching, loss]
+    if generated.mu is not None:
+        values.append(tf.reduce_mean(tf.math.reduce_std(generated.mu, axis=0)))
+    return loss, _report([value for value in values if value is not None])
+
+
+def _generator_terms(d: Discriminator, inputs: Inputs, fake: tf.Tensor, form: str) -> dict[str, tf.Tensor]:
+    """Eq. 5's terms of one discriminator."""
+    real, real_matching = None, None
+    if form == "relativistic":
+        features, condition = d.features(inputs.real, training=True), tf.stop_gradient(inputs.condition)
+        real, real_matching = d.unconditional(features), d.conditional(features, condition, training=True)
+    features = d.features(fake, training=True)
+    logits = d.unconditional(features), d.conditional(features, inputs.condition, training=True)
+    return losses.generator_terms(*logits, form, real, real_matching)
 
 
 def kl_weight(config: LossConfig, step: tf.Variable, dtype: tf.DType) -> tf.Tensor | float:

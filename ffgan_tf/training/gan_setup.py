@@ -18,8 +18,8 @@ from ffgan_tf.run.encoder_files import load_image_encoder, load_text_encoder, tr
 from ffgan_tf.run.log import Log
 from ffgan_tf.run.sampler import Sampler
 from ffgan_tf.run.vocabulary import check_same_vocabulary
-from ffgan_tf.training.augment import numbers_for
-from ffgan_tf.training.schedule import ALWAYS, Duty, Schedule, total_steps
+from ffgan_tf.training.gan_inputs import noise_numbers
+from ffgan_tf.training.schedule import ALWAYS, Duty, Halvings, Schedule, total_steps
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic
 
@@ -48,7 +48,9 @@ class GanData:
             image_size=config.model.image_size,
             batch=config.schedule.batch,
             max_words=config.text.max_words,
-            noise_dim=config.model.z_dim + config.model.c_dim + 2 * numbers_for(config.losses.augmentations),
+            captions=config.text.captions_mean,
+            captions_repeat=config.text.captions_repeat,
+            noise_dim=noise_numbers(config),
             seed=config.schedule.seed,
             start_step=start_step,
             **place,
@@ -92,7 +94,9 @@ def make_image_encoder(config: TrainConfig) -> ImageEncoder | None:
 def gan_schedule(config: TrainConfig, images: int) -> Schedule:
     """The schedule of a run on so many training images."""
     schedule = config.schedule
+    epochs = config.optimisers.lr_halve_every
     return Schedule(
+        halvings=Halvings(epochs * images, schedule.batch),
         total=total_steps(schedule.steps, schedule.epochs, images, schedule.batch),
         log_every=schedule.log_every,
         duties=(
@@ -123,7 +127,7 @@ class SampleGrid:
         chosen = np.linspace(0, len(test.names) - 1, min(config.schedule.grid_captions, len(test.names))).astype(int)
         self.sentences = [test.texts[i][0] for i in chosen]
         self._ids = [test.tokens[i, 0, : test.lengths[i, 0]] for i in chosen]
-        self._sampler = Sampler(generator, text_encoder, config.model.z_dim, config.model.c_dim, len(chosen))
+        self._sampler = Sampler(generator, text_encoder, config.model.z_dim, config.model.epsilon_dim, len(chosen))
         self._refresh = refresh
 
     def tell_sentences(self, step: int) -> None:
@@ -137,17 +141,22 @@ class SampleGrid:
 
 
 def gan_figures(means: dict[str, float]) -> str:
-    """The status line's figures: both losses, KL, and D's mean outputs on t, (t|I_s), (t|Î_s)."""
-    return (
-        f"D {means['loss_d/total']:.3f}  G {means['loss_g/total']:.3f}  KL {means['loss_g/kl']:.4f}  "
-        f"D(t) {means['D/real']:.2f}  D(t|I) {means['D/real_matching']:.2f}  "
-        f"D(t|wrong) {means['D/real_mismatching']:.2f}"
-    )
+    """The status line's figures: both losses, KL, and D's mean outputs on t, (t|I_s), (t|Î_s), of the largest image's
+    D; without what the family does not have."""
+    figures = {
+        "D": ("loss_d/total", ".3f"),
+        "G": ("loss_g/total", ".3f"),
+        "KL": ("loss_g/kl", ".4f"),
+        "D(t)": ("D/real", ".2f"),
+        "D(t|I)": ("D/real_matching", ".2f"),
+        "D(t|wrong)": ("D/real_mismatching", ".2f"),
+    }
+    return "  ".join(f"{label} {means[name]:{form}}" for label, (name, form) in figures.items() if name in means)
 
 
 def collapse_warning(means: dict[str, float], condition: str) -> str:
     """What the status line adds where I_s is the same for all sentences; it is not used where D sees the sentence."""
-    collapsed = means["text/mu_spread"] < COLLAPSED_SPREAD and condition != "sentence"
+    collapsed = condition != "sentence" and means["text/mu_spread"] < COLLAPSED_SPREAD
     return "  I_s has collapsed" if collapsed else ""
 
 
@@ -155,6 +164,7 @@ def excused_non_finite(metrics: np.ndarray, names: tuple[str, ...]) -> np.ndarra
     """Which of the metrics (steps, names) need not be finite, boolean: under a loss scale above 1, gradients too large
     for float16 are no divergence; the optimiser leaves the step out and lowers the scale."""
     excused = np.zeros(metrics.shape, bool)
-    for network in "dg":
-        excused[:, names.index(f"grad_norm/{network}")] = metrics[:, names.index(f"loss_scale/{network}")] > 1
+    for place, name in enumerate(names):
+        if name.startswith("grad_norm/"):
+            excused[:, place] = metrics[:, names.index(name.replace("grad_norm/", "loss_scale/"))] > 1
     return excused

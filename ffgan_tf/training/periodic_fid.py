@@ -40,7 +40,7 @@ class Evaluator:
             self._protocol.reference_crop,
             seed=SEED,
         )
-        sampler = Sampler(generator, text_encoder, config.model.z_dim, config.model.c_dim, BATCH)
+        sampler = Sampler(generator, text_encoder, config.model.z_dim, config.model.epsilon_dim, BATCH)
         self._run = Run(folder, config, vocabulary, 0, sampler, generator, text_encoder)
 
     def report(self, step: int) -> dict:

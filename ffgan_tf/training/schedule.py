@@ -22,6 +22,24 @@ class Duty(NamedTuple):
     saved: bool = False  # whether a checkpoint is saved before it, because its result belongs to one
 
 
+class Halvings(NamedTuple):
+    """Learning rates halved each time that so many images have been seen, whatever the batch; 0: never."""
+
+    images: int
+    batch: int
+
+    def share(self, step: int) -> float:
+        """The share of the first rates by which the step after `step` steps learns."""
+        return 0.5 ** (step * self.batch // self.images) if self.images else 1.0
+
+    def steps_left(self, step: int) -> int | None:
+        """Steps that learn by one rate from `step` on; None: all."""
+        if not self.images:
+            return None
+        done = step * self.batch // self.images
+        return -(-(done + 1) * self.images // self.batch) - step
+
+
 class Due(NamedTuple):
     """The work after a step, in this order."""
 
@@ -38,6 +56,7 @@ class Schedule(NamedTuple):
     duties: tuple[Duty, ...]
     checkpoint_every: int = 0
     steps_per_call: int = 1
+    halvings: Halvings = Halvings(0, 1)
 
     def at(self, step: int, stop: Stop | None = None) -> Due:
         """The work due after a step; `stop` if training stops there."""
@@ -56,9 +75,11 @@ class Schedule(NamedTuple):
         return Due(report, save, tuple(duty.name for duty in due))
 
     def count(self, step: int) -> int:
-        """The number of steps of the next call after `step`, which must not pass a step at which something is due."""
+        """The number of steps of the next call after `step`; no step at which something is due or the rates change lies
+        inside it."""
         intervals = [self.log_every, self.checkpoint_every, *(duty.every for duty in self.duties)]
-        return min(self.steps_per_call, self.total - step, *(every - step % every for every in intervals if every))
+        left = [every - step % every for every in intervals if every] + [self.halvings.steps_left(step)]
+        return min(self.steps_per_call, self.total - step, *(steps for steps in left if steps is not None))
 
 
 def total_steps(steps: int, epochs: int, images: int, batch: int) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.models import cpu_convolutions
-from ffgan_tf.run.sampler import truncated
+from ffgan_tf.models.conditioning import truncated
 from ffgan_tf.run.text_to_image import TextToImage
 from ffgan_tf.utils.pixels import to_uint8
 from ffgan_tf.visuals.sentences import Stop
@@ -27,7 +27,7 @@ class Between:
     def __init__(self, model: TextToImage):
         self._model = model
         settings, width = model.config.model, model.text_encoder.d
-        self._noise = settings.z_dim + settings.c_dim
+        self._noise = settings.z_dim + settings.epsilon_dim
         generator, z = model.generator, settings.z_dim
 
         def images(sentence, words, weights, noise):

@@ -212,3 +212,48 @@ def test_sizes_that_records_serve(max_size, size, ratio):
 def test_a_size_that_records_do_not_serve_is_refused(max_size, size):
     with pytest.raises(UserError, match=f"--image_size={size}: data was converted for at most {max_size}"):
         pipeline.size_ratio(max_size, size, "data")
+
+
+def captions_of(split, batch) -> list[list[int]]:
+    """Which captions of its image each sample of a batch of several has: by their tokens, all that fit."""
+    found = []
+    for place, rows, lengths in zip(batch["index"], batch["tokens"], batch["lengths"]):
+        kept = split.tokens[place][:, : rows.shape[1]]
+        found.append([int(np.argmax((kept == row).all(1))) for row in rows])
+        assert all(split.lengths[place, caption] == length for caption, length in zip(found[-1], lengths))
+    return found
+
+
+def test_several_captions_of_an_image_are_different_unless_repeats_are_wanted(split):
+    """Four of ten, of 31 words at most, all kept, at 120 positions. With repeats 1 − 10·9·8·7/10⁴ = 0.496 have one."""
+    wanted = dict(max_words=31, captions=4)
+    chosen, repeated = (
+        [row for batch in take(split, 20, captions_repeat=repeat, **wanted) for row in captions_of(split, batch)]
+        for repeat in (False, True)
+    )
+    assert all(len(set(row)) == 4 for row in chosen)
+    share = np.mean([len(set(row)) < 4 for row in repeated])
+    assert abs(share - 0.496) < 4 * np.sqrt(0.25 / len(repeated))
+    for rows in (chosen, repeated):
+        counts = Counter(itertools.chain.from_iterable(rows))
+        assert scipy.stats.chisquare([counts[i] for i in range(10)]).pvalue > 1e-4
+    # The rest of the sample is as with one caption.
+    one, four = take(split, 1)[0], take(split, 1, **wanted)[0]
+    for key in ("image", "classes", "index", "noise"):
+        np.testing.assert_array_equal(one[key], four[key])
+    assert four["tokens"].shape == (6, 4, 31) and four["lengths"].shape == (6, 4)
+
+
+def test_an_image_with_fewer_captions_gives_some_twice():
+    for count in (1, 3):
+        chosen = pipeline.choose_captions(tf.constant(count), 4, False, 1, tf.constant(5, tf.int64))
+        numbers = [int(number) for number in chosen]
+        assert set(numbers) == set(range(count)) and numbers[count:] == numbers[: 4 - count]
+
+
+def test_a_long_caption_of_several_keeps_words_of_its_own(split):
+    """Two captions of one image that are alike but for their colour, cut to 8 words: not at the same places."""
+    batch = joined(take(split, 20, max_words=8, captions=4))
+    tokens, full = batch["tokens"], batch["lengths"] == 8
+    pairs = [(row[0], row[1]) for row, cut in zip(tokens, full) if cut[0] and cut[1]]
+    assert len(pairs) > 20 and np.mean([np.array_equal(one, other) for one, other in pairs]) < 0.2

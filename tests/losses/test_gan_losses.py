@@ -61,9 +61,9 @@ def test_generator_loss_is_equation_5_with_the_kl_term():
     expected = -mean_log(probability(fake)) / 2 - mean_log(probability(fake_matching)) / 2
     terms = gan.generator_terms(fake, fake_matching)
     kl = tf.constant(0.7, tf.float64)
-    assert float(gan.generator_loss(terms, kl, 0.0)) == pytest.approx(expected, rel=1e-12)  # the literal Eq. 5
-    assert float(gan.generator_loss(terms, kl, 1.0)) == pytest.approx(expected + 0.7, rel=1e-12)
-    assert float(gan.generator_loss(terms, kl, 2.5)) == pytest.approx(expected + 1.75, rel=1e-12)
+    assert float(gan.generator_loss([terms], kl, 0.0)) == pytest.approx(expected, rel=1e-12)  # the literal Eq. 5
+    assert float(gan.generator_loss([terms], kl, 1.0)) == pytest.approx(expected + 0.7, rel=1e-12)
+    assert float(gan.generator_loss([terms], kl, 2.5)) == pytest.approx(expected + 1.75, rel=1e-12)
 
 
 @pytest.mark.parametrize("function,sign", [(gan.minus_log_d, 1), (gan.minus_log_one_minus_d, -1)])

@@ -40,16 +40,25 @@ def expected_count(config: ModelConfig) -> int:
     def spp(channels):
         return 4 * channels * (channels // 4) + 2 * channels * channels
 
-    def stage(channels):
-        layers = sum(9 * (channels + i * g) * 2 * g + bn(2 * g) for i in range(config.dense_depth))
-        return layers + (channels + config.dense_depth * g) * channels + up(channels, n)
+    def stage(maps):
+        channels = maps + (n if config.word_attention else 0) + c
+        multiplied = sum(9 * (channels + i * g) * 2 * g for i in range(config.dense_depth))
+        multiplied += (channels + config.dense_depth * g) * channels
+        if config.stage_block == "dense":
+            return multiplied + config.dense_depth * bn(2 * g) + up(channels, n)
+        hidden = round(multiplied / (2 * 27 * channels))  # two blocks of conv3×3 to 2·hidden and back
+        return 2 * (27 * channels * hidden + bn(2 * hidden) + bn(channels)) + up(channels, n)
 
     augment = D * 4 * c + 4 * c
     first = (c + config.z_dim) * 16 * 32 * n + bn(16 * 32 * n) + up(16 * n, 8 * n) + up(8 * n, 4 * n)
     text = (4 * n + c) * 4 * n + res(4 * n) + {"fpam": fpam, "spp": spp, "none": lambda _: 0}[config.pyramid](4 * n)
     tail = {64: 4 * n * n, 128: up(4 * n, n), 256: up(4 * n, 2 * n) + up(2 * n, n)}[config.image_size]
-    fusion = 2 * n * n + (3 if config.fusion == "learned" else 0)  # of F1′ in Eq. 7; F2′, F1″ in Eq. 9
-    return augment + first + text + tail + 2 * D * n + 2 * stage(2 * n + c) + fusion + 9 * n * 3
+    fusion = {"learned": 3, "none": -2 * n * n}.get(config.fusion, 0) + 2 * n * n  # F1′ in Eq. 7; F2′, F1″ in Eq. 9
+    wider = {"concat": (2 * n, 3 * n)}.get(config.fusion, (n, n))  # F_2f and F_3f
+    query = wider[0] if config.attention_query == "f2f" else n
+    attention = D * (n + query) if config.word_attention else 0
+    heads = [n, wider[0], wider[1]][-config.discriminators :]
+    return augment + first + text + tail + attention + stage(n) + stage(wider[0]) + fusion + 27 * sum(heads)
 
 
 @pytest.mark.parametrize("size", [64, 128, 256])
@@ -78,6 +87,11 @@ def test_shapes(size):
         {"pyramid": "none"},
         {"fusion": "learned"},
         {"ngf": 8, "dense_depth": 1},
+        {"fusion": "concat"},
+        {"fusion": "none"},
+        {"stage_block": "residual"},
+        {"word_attention": False},
+        {"discriminators": 3, "fusion": "concat"},
         pytest.param({"pyramid": "spp"}, marks=needs_addons),
     ],
 )
@@ -100,9 +114,12 @@ def test_parameter_count_of_the_papers_size():
         {},
         {"pyramid": "none", "attention_query": "f2f"},
         {"fusion": "learned"},
+        {"fusion": "concat", "discriminators": 3},
+        {"fusion": "none", "stage_block": "residual"},
+        {"word_attention": False, "discriminators": 3},
         pytest.param({"pyramid": "spp"}, marks=needs_addons),
     ],
-    ids=lambda settings: "-".join(settings.values()) or "paper",
+    ids=lambda settings: "-".join(map(str, settings.values())) or "paper",
 )
 def test_whole_forward_equals_numpy(settings, training):
     config = tiny(**settings)
@@ -114,10 +131,13 @@ def test_whole_forward_equals_numpy(settings, training):
         "condition": out.condition,
         "mu": out.mu,
         "log_var": out.log_var,
-        "A_1": out.attention[0],
-        "A_2": out.attention[1],
+        **dict(zip(("A_1", "A_2"), out.attention)),
         **out.features,
     }
+    assert len(out.attention) == (2 if config.word_attention else 0)
+    assert [image.shape[1] for image in out.images] == list(config.sizes)
+    for small, wanted in zip(out.images, expected["images"], strict=True):
+        np.testing.assert_allclose(small, wanted, rtol=0, atol=1e-5 if config.pyramid == "spp" else 1e-9)
     for name, value in found.items():
         tolerance = 1e-5 if config.pyramid == "spp" else 1e-9  # tf.image.resize computes in float32
         np.testing.assert_allclose(value, expected[name], rtol=0, atol=tolerance, err_msg=name)
@@ -131,6 +151,24 @@ def test_larger_sizes_equal_numpy(size):
     model, inputs = generator(config), generator_inputs(config, lengths=(2,))
     expected = ref.generator(model, config, **inputs)
     np.testing.assert_allclose(model(**inputs).image, expected["image"], rtol=0, atol=1e-9)
+
+
+def test_residual_blocks_cost_as_much_as_the_dense_block():
+    """Multiplications a pixel at the paper's size, counted on the kernels: within one channel of the hidden width."""
+    costs = {}
+    for block in ("dense", "residual"):
+        with tf.Graph().as_default():
+            stage = build.build_generator(ModelConfig(stage_block=block)).stage2
+            layers = stage.dense or stage.residual
+            costs[block] = sum(int(np.prod(w.shape)) for w in layers.trainable_weights if w.shape.rank == 4)
+    assert 0 < abs(costs["residual"] - costs["dense"]) <= 2 * 27 * 164 / 2
+
+
+def test_without_word_attention_no_word_reaches_the_image():
+    config = tiny(word_attention=False)
+    model, inputs = generator(config), generator_inputs(config)
+    changed = {**inputs, "words": inputs["words"] + 1, "mask": inputs["mask"][:, ::-1].copy()}
+    np.testing.assert_array_equal(model(**changed).image, model(**inputs).image)
 
 
 def test_two_forms_of_the_last_sum():
@@ -189,7 +227,7 @@ def test_learned_fusion_starts_at_the_fixed_one_and_weighs_the_lateral_paths():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("fusion,query,size", [("fixed", "f2", 64), ("learned", "f2f", 128)])
+@pytest.mark.parametrize("fusion,query,size", [("fixed", "f2", 64), ("learned", "f2f", 128), ("concat", "f2f", 64)])
 def test_gradients_reach_every_weight(kind, fusion, query, size):
     config = tiny(pyramid=kind, fusion=fusion, attention_query=query, image_size=size)
     model, inputs = generator(config), generator_inputs(config)

@@ -8,7 +8,7 @@ from ffgan_tf.config.train import LossConfig
 from ffgan_tf.losses import damsm
 from ffgan_tf.models.generator import Generated
 from ffgan_tf.training.gan_inputs import Inputs
-from ffgan_tf.training.gan_losses import G_METRICS, generator_part, gradient_penalty
+from ffgan_tf.training.gan_losses import G_METRICS, Judged, generator_part, gradient_penalty
 from ffgan_tf.training.gan_setup import collapse_warning
 
 B, SIDE, C, D, WORDS = 4, 3, 5, 6, 2
@@ -52,6 +52,7 @@ def inputs() -> Inputs:
         wrong=normal(B, C, seed=5),
         classes=tf.constant([1, 1, 2, 3]),
         uniform=tf.zeros([B, 0]),
+        fresh=tf.zeros([B, 0]),
     )
 
 
@@ -80,8 +81,10 @@ def test_damsms_losses_are_part_of_what_the_generator_follows(weight):
     losses, gradients = {}, {}
     for encoder in (None, encode):
         with tf.GradientTape() as tape:
-            generated = Generated(tf.identity(image), None, normal(B, C), normal(B, C), None, None)
-            losses[encoder], values = generator_part(d, given, generated, config, step, encoder)
+            generated = Generated((tf.identity(image),), None, normal(B, C), normal(B, C), None, None)
+            losses[encoder], values = generator_part(
+                [Judged(d, given, generated.image)], given, generated, config, step, encoder
+            )
         gradients[encoder] = tape.gradient(losses[encoder], image)
     with tf.GradientTape() as tape:
         four = damsm.damsm_losses(*encode(image), given.words, given.sentence, given.mask, given.classes)

@@ -40,4 +40,4 @@ def test_training_says_so_first(tmp_path, precision):
     lines = first_line(TrainConfig.of(precision=precision), 1800, 100, 1, tmp_path).splitlines()
     slow = imitates_bfloat16(precision, len(tf.config.list_logical_devices("GPU")))
     assert lines[:-1] == [SLOW_BFLOAT16] * slow
-    assert lines[-1].startswith(f"1,800 images, 100 steps of 20, {precision} on 1 ")
+    assert lines[-1].startswith(f"FF-GAN: 1,800 images, 100 steps of 20, {precision} on 1 ")

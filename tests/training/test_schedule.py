@@ -91,3 +91,16 @@ def test_steps_beat_epochs():
     assert total_steps(7, 600, 8855, 20) == 7
     assert gan(steps=0, epochs=2, batch=5).total == 10  # 48 images
     assert damsm(steps=0, epochs=2, batch=7).total == 7
+
+
+def test_rates_are_halved_after_so_many_epochs_and_never_within_a_call():
+    """24 images in batches of 5, halved every 2 epochs: 48 images are seen after 9.6 steps, 96 after 19.2."""
+    schedule = gan(lr_halve_every=2, batch=5, steps_per_call=1000, log_every=100, eval_every=0, checkpoint_every=100)
+    share = schedule.halvings.share
+    assert [share(step) for step in (0, 9, 10, 19, 20, 28, 29)] == [1, 1, 0.5, 0.5, 0.25, 0.25, 0.125]
+    assert schedule._replace(duties=()).count(0) == 10 and schedule._replace(duties=()).count(10) == 10
+    assert schedule._replace(duties=()).count(13) == 7 and schedule._replace(duties=()).count(20) == 9
+    # Whole epochs: the first step of the third is the first at the second rate, as in StackGAN's code.
+    even = gan(lr_halve_every=2, batch=8).halvings
+    assert [even.share(step) for step in (5, 6, 11, 12)] == [1, 0.5, 0.5, 0.25] and even.steps_left(0) == 6
+    assert gan(batch=5).halvings.share(10**6) == 1 and gan(batch=5).halvings.steps_left(7) is None

@@ -1,6 +1,6 @@
 """Not a test: twenty training steps on the devices given, for test_replicas.py, in a process of their own.
 
-python twenty_steps.py one|mirrored|multi_worker RECORDS OUT.npz [STEPS]
+python twenty_steps.py one|mirrored|multi_worker RECORDS OUT.npz [STEPS [FAMILY]]
 """
 
 import sys
@@ -16,6 +16,7 @@ from ffgan_tf.config import TrainConfig
 from ffgan_tf.data.pipeline import load_split, training_batches
 from ffgan_tf.models import build
 from ffgan_tf.training.distribution import compiled_steps, make_strategy
+from ffgan_tf.training.gan_inputs import noise_numbers
 from ffgan_tf.training.gan_step import Gan
 
 CONFIG = TrainConfig.of(
@@ -35,7 +36,14 @@ CONFIG = TrainConfig.of(
 )
 
 
-def main(kind: str, records: str, out: str, steps: str = "20") -> None:
+OF_FAMILIES = {
+    **{name: getattr(CONFIG.model, name) for name in ("image_size", "ngf", "ndf", "z_dim", "c_dim")},
+    **dict(batch=12, max_words=5, sync_batch_norm=True, precision="float64"),
+}
+
+
+def main(kind: str, records: str, out: str, steps: str = "20", family: str = "") -> None:
+    config = CONFIG if not family else TrainConfig.of_given(family=family, **OF_FAMILIES)
     if kind == "mirrored":
         device = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -43,16 +51,18 @@ def main(kind: str, records: str, out: str, steps: str = "20") -> None:
     tf.keras.backend.set_floatx("float64")
     split = load_split(records, "train")
     with strategy.scope():
-        gan = Gan(CONFIG, build.build_text_encoder(60, 1.0, CONFIG.schedule.seed))
+        gan = Gan(config, build.build_text_encoder(60, 1.0, config.schedule.seed))
     batches = iter(
         strategy.distribute_datasets_from_function(
             lambda place: training_batches(
                 split,
                 max_size=64,
                 image_size=64,
-                batch=CONFIG.schedule.batch,
+                batch=config.schedule.batch,
                 max_words=5,
-                noise_dim=11,
+                captions=config.text.captions_mean,
+                captions_repeat=config.text.captions_repeat,
+                noise_dim=noise_numbers(config),
                 seed=3,
                 replica=place.input_pipeline_id,
                 replicas=place.num_input_pipelines,
@@ -65,8 +75,10 @@ def main(kind: str, records: str, out: str, steps: str = "20") -> None:
     with strategy.scope():
         values = [
             variable.read_value().numpy()
-            for variable in (*gan.generator.variables, *gan.discriminator.variables, *gan.ema.variables)
+            for network in (gan.generator, *gan.discriminators, gan.ema)
+            for variable in network.variables
         ]
+    metrics = np.delete(metrics, gan.metrics.index("text/mu_spread"), 1)  # within a replica's share: another number
     np.savez(out, metrics, *values, replicas=strategy.num_replicas_in_sync)
 
 

@@ -1,0 +1,15 @@
+"""Real images at the sizes of a generator's images."""
+
+import tensorflow as tf
+
+
+def at_sizes(images: tf.Tensor, sizes: tuple[int, ...]) -> tuple[tf.Tensor, ...]:
+    """Images (B, S, S, 3) as (B, s, s, 3) for each s of `sizes`, which divide S: means of squares of S/s pixels a side.
+
+    The same crop at every size, as in StackGAN-v2 and AttnGAN. They resize by Pillow's antialiased bilinear filter;
+    means of squares are antialiased too, and exact for halves.
+    """
+    side = images.shape[1]
+    return tuple(
+        images if size == side else tf.nn.avg_pool2d(images, side // size, side // size, "VALID") for size in sizes
+    )
