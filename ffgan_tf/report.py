@@ -40,6 +40,9 @@ def main(argv: list[str]) -> int:
     folders = [folder for folder in given.run if folder]
     if not folders:
         raise UserError("--run is missing: the folder of a run; again for more.")
+    for folder in folders:  # before the page's place is tried, which makes a folder
+        if not Path(folder).is_dir():
+            raise UserError(f"--run={folder}: no such folder. Fix: the folder of a run.")
     seeds = parse_seeds(given.seeds)
     if len(seeds) > 8:
         raise UserError(f"--seeds={given.seeds}: {len(seeds)} seeds. Fix: at most 8.")

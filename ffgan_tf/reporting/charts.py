@@ -9,8 +9,8 @@ import numpy as np
 from ffgan_tf.reporting.curves import D_OUTPUTS, SCORES, Series, logged, logged_names, scored, thin
 from ffgan_tf.reporting.runs import RunRecord
 
-WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 34  # room for the axes' numbers
+WIDTH, HEIGHT = 480, 220
+LEFT, RIGHT, TOP, BOTTOM = 56, 24, 10, 28  # room for the axes' numbers
 COLOURS = 8  # of curves in the style sheet; more curves take them again
 STEEP = 50  # a chart whose greatest value is so many times its median has a logarithmic axis
 GROUPS = {  # of a single run's log, by the part of the name before "/"
@@ -112,7 +112,7 @@ def chart(key: str, title: str, note: str, found: Sequence[Series], first: bool 
     logarithmic = values.min() > 0 and values.max() > STEEP * np.median(values)
     scaled = [np.log10(one.values) if logarithmic else one.values for one in found]
     x_low, x_high = _widened(min(float(one.steps[0]) for one in found), max(float(one.steps[-1]) for one in found))
-    if key == "D":
+    if key.split("/")[0] == "D":  # probabilities
         y_low, y_high = 0.0, 1.0
     else:
         y_low, y_high = _widened(min(float(one.min()) for one in scaled), max(float(one.max()) for one in scaled))
@@ -133,7 +133,7 @@ def chart(key: str, title: str, note: str, found: Sequence[Series], first: bool 
         title=title,
         note=note + ("; logarithmic axis" if logarithmic and note else "logarithmic axis" if logarithmic else ""),
         curves=curves,
-        x_ticks=[Tick(round(x(tick), 1), f"{tick:,.0f}") for tick in nice_ticks(x_low, x_high, 6) if tick % 1 == 0],
+        x_ticks=[Tick(round(x(tick), 1), f"{tick:,.0f}") for tick in nice_ticks(x_low, x_high, 5) if tick % 1 == 0],
         y_ticks=[
             Tick(round(y(tick), 1), number(10**tick if logarithmic else tick))
             for tick in nice_ticks(y_low, y_high, 5)

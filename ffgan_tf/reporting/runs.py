@@ -94,8 +94,9 @@ def read_run(folder: str | Path, name: str = "", data: str = "") -> RunRecord:
     config = tried(lambda: _read_config(folder), None)
     log = _read_lines(folder / "log.jsonl", missing, "no curves of the training")
     log = _in_order([line for line in log if _is_step(line)])
-    evaluations = _read_lines(folder / "metrics.jsonl", missing, "it was not evaluated (python -m ffgan_tf.evaluate)")
     scores = _read_lines(folder / "scores.jsonl", missing, "")
+    unscored = "" if scores else "it was not evaluated (python -m ffgan_tf.evaluate)"
+    evaluations = _read_lines(folder / "metrics.jsonl", missing, unscored)
     steps = _numbered(folder / "checkpoints", r"step-(\d+)")
     samples = _numbered(folder / "samples", r"step-(\d+)\.png")
     if config is None and not (log or steps or samples):

@@ -25,8 +25,8 @@ def pixels(uri):
 
 
 def close(uri, image):
-    """WebP at quality 85 moves a pixel a little; another image is far away."""
-    return np.abs(pixels(uri).astype(int) - image).mean() < 6
+    """WebP at quality 85 halves colour's resolution: these images move by 7 to 9 of 255, another one is 87 away."""
+    return np.abs(pixels(uri).astype(int) - image).mean() < 12
 
 
 @pytest.mark.parametrize("size, count, columns", [(64, 5, None), (32, 16, 4), (256, 3, 2), (128, 1, None)])
@@ -76,37 +76,41 @@ def test_data_uri_is_the_image():
     assert close(data_uri(image), image)
 
 
+def nearest(uri, others):
+    """The number of the image that a data URI is closest to."""
+    return int(np.argmin([np.abs(pixels(uri).astype(int) - other).mean() for other in others]))
+
+
 @pytest.mark.slow
 def test_what_is_drawn_is_what_the_runs_sample(tmp_path, tiny_records):
-    folders = [tmp_path / "one", tmp_path / "other"]
+    """Two runs and a third whose checkpoint is damaged, on the same records."""
+    folders = [tmp_path / name for name in ("one", "other", "broken")]
     for seed, folder in enumerate(folders):
         make_run(folder, tiny_records, seed)
+    damaged = folders[2] / "checkpoints" / f"step-{STEP:08d}" / "state.index"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
     runs = [read_run(folder) for folder in folders]
     [found] = draw(runs, count=2, seeds=[3, 4], looked_at=1)
     split = load_split(tiny_records, "test")
-    assert [row.sentence for row in found.rows] == [split.texts[0][0], split.texts[-1][0]]
+    sentences = [row.sentence for row in found.rows]
+    assert sentences == [split.texts[0][0], split.texts[-1][0]]
     assert found.runs == [f"one, step {STEP}", f"other, step {STEP}"]
+    assert any("no images by its weights" in told for told in runs[2].missing)
     photographs = list(RecordImages(tiny_records, "test", 64).read(0, 8))
-    assert close(found.rows[0].photograph.uri, photographs[0]) and close(found.rows[1].photograph.uri, photographs[7])
-    for place, folder in enumerate(folders):
-        made = ffgan_tf.load(folder).generate([row.sentence for row in found.rows], seeds=[3, 4])
-        shown = [picture.uri for row in found.rows for picture in row.images[place]]
-        assert all(close(uri, image) for uri, image in zip(shown, made))
+    assert [nearest(row.photograph.uri, photographs) for row in found.rows] == [0, 7]
+    made = np.concatenate([ffgan_tf.load(folder).generate(sentences, seeds=[3, 4]) for folder in folders[:2]])
+    shown = [picture.uri for place in range(2) for row in found.rows for picture in row.images[place]]
+    assert [nearest(uri, made) for uri in shown] == list(range(8))
     assert [one.run for one in found.attention] == ["one", "other"]
-    assert [word.word for word in found.attention[0].words] == found.rows[0].sentence.lower().split()[:25]
+    assert [word.word for word in found.attention[0].words] == sentences[0].lower().split()[:25]
 
 
 @pytest.mark.slow
-def test_without_records_the_grid_s_sentences_are_drawn_and_a_broken_run_is_left_out(tmp_path, tiny_records):
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    for folder in (whole, broken):
-        make_run(folder, tiny_records)
-        (folder / "samples").mkdir()
-        (folder / "samples" / "sentences.txt").write_text("a red bird\nzeppelin\na blue bird\n", encoding="utf-8")
-    state = broken / "checkpoints" / f"step-{STEP:08d}" / "state.index"
-    state.write_bytes(state.read_bytes()[:-9])
-    runs = [read_run(folder, data=str(tmp_path / "none")) for folder in (whole, broken)]
-    [found] = draw(runs, count=3, seeds=[1], looked_at=0, data=str(tmp_path / "none"))
-    assert [row.sentence for row in found.rows] == ["a red bird", "a blue bird"]  # no word of the other is known
-    assert found.rows[0].photograph is None and found.runs == [f"whole, step {STEP}"]
-    assert any("no images by its weights" in told for told in runs[1].missing)
+def test_without_records_the_grid_s_sentences_are_drawn(tmp_path, tiny_records):
+    folder, gone = tmp_path / "run", str(tmp_path / "none")
+    make_run(folder, tiny_records)
+    (folder / "samples").mkdir()
+    (folder / "samples" / "sentences.txt").write_text("a red bird\nzeppelin\na blue bird\n", encoding="utf-8")
+    [found] = draw([read_run(folder, data=gone)], count=3, seeds=[1], looked_at=0, data=gone)
+    assert [row.sentence for row in found.rows] == ["a red bird", "a blue bird"]  # the vocabulary lacks the other
+    assert found.rows[0].photograph is None and found.runs == [f"run, step {STEP}"]

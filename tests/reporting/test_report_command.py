@@ -55,16 +55,17 @@ def test_one_run_has_its_page_beside_it(make):
     [
         ([], "--run is missing"),
         (["--run=none"], "--run=none: no such folder"),
-        (["--run=none", "--seeds=1-9"], "--seeds=1-9: 9 seeds. Fix"),
-        (["--run=none", "--seeds=x"], "--seeds=x"),
+        (["--run=.", "--seeds=1-9"], "--seeds=1-9: 9 seeds. Fix"),
+        (["--run=.", "--seeds=x"], "--seeds=x"),
         (["--run=none", "--captions=65"], "captions"),
         (["--run=none", "extra"], "'extra' is no flag"),
-        (["--run=none", "--out=/proc/none/x.html"], "--out=/proc/none/x.html"),
+        (["--run=.", "--out=/proc/none/x.html"], "--out=/proc/none/x.html"),
     ],
 )
 def test_mistakes(arguments, message, tmp_path):
     code, stdout, stderr = call("-m", "ffgan_tf.report", *arguments, folder=tmp_path)
     assert (code, stdout) == (2, "") and stderr.startswith("error: ") and message in stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_comparison_tool(make, tmp_path):
