@@ -87,16 +87,16 @@ def main(argv: list[str]) -> int:
         worker = Worker(models, values.batch, values.queue)
         worker.start()
         app = create_app(Service(models, worker, THREADS - SPARE), Guard(values.host, values.allow_host))
-        with StopRequest("stopping") as request, serving(app, bound):
+        with StopRequest("stopping") as request, serving(app, bound) as thread:
             print(f"{url_of(bound)}   (Ctrl-C stops)", flush=True)
             if not is_loopback(values.host):
                 print("Other machines can reach this server; it asks for no password.", file=sys.stderr, flush=True)
             if values.open:
                 webbrowser.open(url_of(bound))
-            while not request.asked:
+            while thread.is_alive() and not request.asked:
                 time.sleep(0.1)
             worker.stop()
-    return 0
+    return 0 if request.asked else 1
 
 
 def cli() -> None:

@@ -46,7 +46,7 @@ def url_of(bound: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def serving(app: Flask, bound: socket.socket) -> Iterator[None]:
+def serving(app: Flask, bound: socket.socket) -> Iterator[threading.Thread]:
     """Serves in a thread of its own while inside; on leaving, replies under way get STOP_SECONDS to be sent."""
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns when all threads wait, as they may
     server = waitress.create_server(
@@ -65,7 +65,7 @@ def serving(app: Flask, bound: socket.socket) -> Iterator[None]:
     thread = threading.Thread(target=server.run, name="waitress", daemon=True)
     thread.start()
     try:
-        yield
+        yield thread
     finally:
         dispatcher, until = server.task_dispatcher, time.monotonic() + STOP_SECONDS
         server.accepting = False

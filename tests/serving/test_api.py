@@ -53,7 +53,7 @@ def test_images_are_those_of_generate(client, model, texts, count, seed, truncat
     assert status == 200
     want = model.generate(texts, count, seed, truncation)
     np.testing.assert_array_equal(images_of(reply), want)
-    assert want.std(axis=0).mean() > 1  # they differ among themselves
+    assert len(want) == 1 or want.std(axis=0).mean() > 1  # they differ among themselves
     settings = {"run": "tiny", "step": 30, "ema": True, "text": texts[0], "seed": seed, "number": 0}
     settings = {"Software": f"ffgan_tf {ffgan_tf.__version__}", **settings, "truncation": truncation}
     assert base64.b64decode(reply["results"][0]["images"][0]["png"]) == png_bytes(want[0], settings)
@@ -289,11 +289,16 @@ def test_replies_are_as_described(client, document, method, path, fields, status
     assert not complaints(response.json, schema, document)
 
 
-@pytest.mark.parametrize("body, status, _", WRONG, ids=range(len(WRONG)))
-def test_the_description_refuses_what_the_server_refuses(document, body, status, _):
-    """But for what JSON Schema does not say here: the product of texts and count, half surrogates, names of runs."""
-    if isinstance(body, bytes) or status == 404 and isinstance(body["run"], str) or len(body.get("texts", ())) == 2:
-        pytest.skip("nothing that a schema says")
-    assert complaints(body, document["components"]["schemas"]["GenerateRequest"], document)
-    fine = {"texts": ["bird"], "count": 2, "seed": 7, "truncation": 0.5}
-    assert not complaints(fine, document["components"]["schemas"]["GenerateRequest"], document)
+# But for what JSON Schema does not say here: the product of texts and count, half surrogates, the names of runs.
+DESCRIBED = [
+    body
+    for body, status, message in WRONG
+    if isinstance(body, dict) and "images a request" not in message and body.get("run") != "other"
+]
+
+
+@pytest.mark.parametrize("body", DESCRIBED, ids=range(len(DESCRIBED)))
+def test_the_description_refuses_what_the_server_refuses(document, body):
+    schema = document["components"]["schemas"]["GenerateRequest"]
+    assert len(DESCRIBED) > 15 and complaints(body, schema, document)
+    assert not complaints({"texts": ["bird"], "count": 2, "seed": 7, "truncation": 0.5}, schema, document)

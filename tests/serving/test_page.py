@@ -99,9 +99,9 @@ class TestInChromium:
     def test_a_sentence_in_images_out_words_lit_and_an_address_that_holds_it_all(self, page, server, model):
         page.goto(server.url)
         page.get_by_label("Describe an image").fill(SENTENCE)
-        page.get_by_label("Seed", exact=True).fill("7")
-        page.get_by_label("Images", exact=True).select_option("2")
-        page.get_by_label("Truncation").select_option("0.7")
+        page.get_by_role("spinbutton", name="Seed").fill("7")
+        page.get_by_role("combobox", name="Images").select_option("2")
+        page.get_by_role("combobox", name="Truncation").select_option("0.7")
         page.keyboard.press("Tab")
         page.get_by_role("button", name="Generate").press("Enter")
         page.wait_for_selector("figure img")
