@@ -12,7 +12,7 @@ ARGS :=
 JOBS := 2
 PARALLEL := -n $(JOBS) --dist loadfile
 
-.PHONY: help venv venv-new venv-lint lint format test test-fast test-new workers demo pins clean-venv parity
+.PHONY: help venv venv-new venv-lint lint format test test-fast test-new workers demo page pins clean-venv parity
 
 help:
 	@echo 'make lint        set up .venv-lint; ruff check, ruff format --check, mypy'
@@ -22,6 +22,7 @@ help:
 	@echo 'make test-new    set up .venv-new (TensorFlow 2.21 on any Python from 3.11), run the fast tests'
 	@echo 'make workers     set up .venv, train on two and on three worker processes and compare with one device'
 	@echo 'make demo        set up .venv, then the whole chain on rendered birds: data, training, samples'
+	@echo 'make page        set up .venv, open the page on the demo (RUN=runs/demo), or on another trained run'
 	@echo 'make parity      set up .venv-parity (PyTorch, torch-fidelity, prdc), compare networks and scores with them'
 	@echo 'make pins        dry runs: do the pins resolve on each Python found (PYTHONS=... names them instead)'
 	@echo 'make clean-venv  remove the virtual environments'
@@ -67,6 +68,16 @@ workers: venv
 
 demo: venv
 	@PYTHON="$(CURDIR)/.venv/bin/python" bash tools/demo.sh
+
+# What the page draws with: a trained run.
+RUN ?= runs/demo
+
+page:
+	@if [ "$(RUN)" = runs/demo ] && [ ! -e runs/demo/checkpoints ]; then \
+	    echo 'runs/demo: no trained run there yet. Fix: make demo (20 minutes), or make page RUN=DIR of another' >&2; \
+	    exit 2; fi
+	@$(MAKE) --no-print-directory venv
+	@.venv/bin/python -m ffgan_tf.serve --run="$(RUN)" --open $(ARGS)
 
 pins:
 	@"$(PYTHON)" tools/check_pins.py $(PYTHONS)

@@ -15,6 +15,7 @@ COMMANDS = (
     "train_damsm",
     "sample",
     "visualize",
+    "serve",
     "evaluate",
     "report",
     "colour_agreement",
@@ -40,6 +41,7 @@ setup(
     package_data={
         "ffgan_tf": ["py.typed"],
         "ffgan_tf.reporting": ["templates/*"],
+        "ffgan_tf.serving": ["static/*"],  # the page
         "ffgan_tf.experiments": ["*.cfg", "README.md"],
     },
     zip_safe=False,

@@ -24,6 +24,7 @@ ROOMS = {
     "evaluation": {"run", "metrics", "models", "data", "config", "utils", "compat"},
     "visuals": {"evaluation", "run", "models", "data", "config", "utils"},
     "reporting": {"visuals", "evaluation", "run", "data", "config", "utils"},
+    "serving": {"visuals", "run", "data", "utils"},
     "training": {"visuals", "evaluation", "run", "metrics", "models", "losses", "data", "config", "utils", "compat"},
 }
 ROOT_NAMES = {"__version__"}  # what a room may take from ffgan_tf itself

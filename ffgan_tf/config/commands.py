@@ -48,7 +48,7 @@ def run_command(
             problem = "" if arguments else f"{argv[1]!r} is no flag. "
             raise UserError(f"{problem}{wanted and wanted + ' '}{hint}")
         for name in required:
-            if flags.FLAGS[name].value in (None, ""):
+            if flags.FLAGS[name].value in (None, "", []):
                 raise UserError(f"--{name} is missing: {flags.FLAGS[name].help} {hint}")
         return main(argv)
 

@@ -17,7 +17,9 @@ class StopRequest:
     the checkpoint is saved after the status line.
     """
 
-    def __init__(self):
+    def __init__(self, intention: str = "saving after this step"):
+        """`intention` is what the answer to the signal says on stderr."""
+        self._intention = intention
         self.asked: str | None = None
         self._before: dict[int, Any] = {}
         self._terminals: list[int] = []
@@ -40,7 +42,7 @@ class StopRequest:
         self._leave_closed_terminals()
         with contextlib.suppress(OSError):
             # os.write, because print is not reentrant.
-            os.write(2, f"{self.asked}: saving after this step\n".encode())
+            os.write(2, f"{self.asked}: {self._intention}\n".encode())
 
     def _leave_closed_terminals(self) -> None:
         closed = [descriptor for descriptor in self._terminals if not os.isatty(descriptor)]

@@ -27,16 +27,21 @@ def upsample(values: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
-def overlay(image: np.ndarray, attention: np.ndarray, peak: float | None = None) -> np.ndarray:
-    """An image (S, S, 3) uint8 lit where one word's attention (h, w) is high, dark elsewhere; uint8 of its shape.
+def light(attention: np.ndarray, peak: float | None = None) -> np.ndarray:
+    """What to multiply an image by, so that it is lit where a word's attention (h, w) is high: (h, w), DARK to 1.
 
     Brightness is attention / `peak` (default: the map's own maximum). A word with the same attention everywhere leaves
     the image unchanged; zero attention leaves DARK of its brightness.
     """
     peak = float(np.max(attention)) if peak is None else peak
-    share = upsample(np.asarray(attention, np.float32) / max(peak, 1e-12), *image.shape[:2])
-    light = DARK + (1 - DARK) * np.clip(share, 0, 1)
-    return np.rint(image * light[:, :, None]).astype(np.uint8)
+    return DARK + (1 - DARK) * np.clip(np.asarray(attention, np.float32) / max(peak, 1e-12), 0, 1)
+
+
+def overlay(image: np.ndarray, attention: np.ndarray, peak: float | None = None) -> np.ndarray:
+    """An image (S, S, 3) uint8 lit where one word's attention (h, w) is high, dark elsewhere (`light`); its shape."""
+    peak = float(np.max(attention)) if peak is None else peak
+    lit = light(upsample(attention, *image.shape[:2]), peak)
+    return np.rint(image * lit[:, :, None]).astype(np.uint8)
 
 
 def energy(features: np.ndarray) -> np.ndarray:
