@@ -60,6 +60,7 @@ FACTS: dict[str, FamilyFacts] = {
             "attention_query",
             "fusion",
             "lateral",
+            "edges",
             "stage_block",
             "word_attention",
             "discriminators",

@@ -95,6 +95,12 @@ class ModelConfig:
         "makes it bilinear and leaves no grid; or in all but stage 3's (inner).",
         choices=("none", "inner", "blur"),
     )
+    edges: str = setting(
+        "zero",
+        "Padding in stages 2 and 3 and before the image: zeros (zero, AttnGAN), or the maps' edge pixels (repeat), which "
+        "leaves no rim around the image.",
+        choices=("zero", "repeat"),
+    )
     d_filter: str = setting(
         "none",
         "Filter before the discriminator's stride-2 convolutions from the second on: none (AttnGAN), or a blur with "

@@ -69,15 +69,16 @@ class Conv(tf.keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         kernel = tf.convert_to_tensor(kernel)
-        if cpu_convolutions.better_as_product(inputs, kernel, self.strides[0]):
+        if self.padding == "same" and cpu_convolutions.better_as_product(inputs, kernel, self.strides[0]):
             return cpu_convolutions.product_conv(inputs, kernel, self.strides[0])
         return super().convolution_op(inputs, kernel)
 
 
-def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False, **kwargs) -> Conv:
-    """kernel×kernel convolution, zero padding such that stride s divides the map by s, no bias unless asked."""
+def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False, padding: str = "same", **kwargs) -> Conv:
+    """kernel×kernel convolution, zero padding such that stride s divides the map by s (or `valid`: none), no bias unless
+    asked."""
     kwargs.setdefault("kernel_initializer", UnitOrthogonal())
-    return Conv(filters, kernel, strides=stride, padding="same", use_bias=use_bias, **kwargs)
+    return Conv(filters, kernel, strides=stride, padding=padding, use_bias=use_bias, **kwargs)
 
 
 def dense(units: int, use_bias: bool = True, **kwargs) -> tf.keras.layers.Dense:
@@ -146,12 +147,18 @@ class UpConv(tf.keras.layers.Layer):
     """Nearest ×2 → conv3×3 without bias: (B, H, W, C) → (B, 2H, 2W, filters).
 
     With three inputs x (B, H, W, N), v (B, V) and a matrix (N + V, C): applied to the 1×1 convolution
-    [x, tile(v)]·matrix.
+    [x, tile(v)]·matrix. Zero-padded; with `edges`, the edge pixels are repeated instead.
     """
 
-    def __init__(self, filters: int, kernel_initializer: tf.keras.initializers.Initializer | None = None, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_initializer: tf.keras.initializers.Initializer | None = None,
+        edges: bool = False,
+        **kwargs,
+    ):
         super().__init__(autocast=False, **kwargs)  # the kernels are multiplied before they are rounded
-        self.filters, self.initializer = filters, kernel_initializer or UnitOrthogonal()
+        self.filters, self.edges, self.initializer = filters, edges, kernel_initializer or UnitOrthogonal()
 
     def build(self, input_shape):
         last = input_shape[-1]  # one shape: its channels; three shapes: the matrix's shape
@@ -164,8 +171,8 @@ class UpConv(tf.keras.layers.Layer):
     def call(self, inputs):
         if isinstance(inputs, (tuple, list)):
             x, vector, matrix = inputs
-            return fast_ops.up_conv_of_joined(x, vector, matrix, self.kernel)
-        return fast_ops.up_conv(inputs, self.kernel)
+            return fast_ops.up_conv_of_joined(x, vector, matrix, self.kernel, self.edges)
+        return (fast_ops.up_conv_with_edges if self.edges else fast_ops.up_conv)(inputs, self.kernel)
 
 
 class Up(tf.keras.layers.Layer):
@@ -175,9 +182,9 @@ class Up(tf.keras.layers.Layer):
     pixels, and the difference is a grid; with the blur they are one, that of bilinear ×2 → conv3×3 (but at the border).
     """
 
-    def __init__(self, filters: int, sync: bool = False, smooth: bool = False, **kwargs):
+    def __init__(self, filters: int, sync: bool = False, smooth: bool = False, edges: bool = False, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        self.conv = UpConv(2 * filters, name="conv")
+        self.conv = UpConv(2 * filters, edges=edges, name="conv")
         self.norm = batch_norm(sync, name="norm")
         self.smooth = smooth
 
@@ -205,9 +212,9 @@ class VectorConv(tf.keras.layers.Layer):
     x (B, H, W, C) and v (B, V) → (B, H, W, filters), equal to conv([x, tile(v)]).
     """
 
-    def __init__(self, filters: int, kernel_size: int, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, edges: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.filters, self.kernel_size = filters, kernel_size
+        self.filters, self.kernel_size, self.edges = filters, kernel_size, edges
 
     def build(self, input_shape):
         map_shape, vector_shape = input_shape
@@ -217,7 +224,7 @@ class VectorConv(tf.keras.layers.Layer):
 
     def call(self, inputs):
         x, vector = inputs
-        return fast_ops.conv_beside_vector(x, vector, tf.cast(self.kernel, x.dtype))
+        return fast_ops.conv_beside_vector(x, vector, tf.cast(self.kernel, x.dtype), self.edges)
 
 
 class DenseBlock(tf.keras.layers.Layer):
@@ -228,9 +235,9 @@ class DenseBlock(tf.keras.layers.Layer):
     `join` false, the concatenation (B, H, W, C + depth·growth), the input of `residual_matrix`.
     """
 
-    def __init__(self, depth: int, growth: int, sync: bool = False, **kwargs):
+    def __init__(self, depth: int, growth: int, sync: bool = False, edges: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.convs = [VectorConv(2 * growth, 3, name=f"conv{i + 1}") for i in range(depth)]
+        self.convs = [VectorConv(2 * growth, 3, edges, name=f"conv{i + 1}") for i in range(depth)]
         self.norms = [batch_norm(sync, name=f"norm{i + 1}") for i in range(depth)]
         self.added = depth * growth
 

@@ -48,9 +48,27 @@ def up_conv(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return y
 
 
-def up_conv_of_joined(x: tf.Tensor, vector: tf.Tensor, matrix: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """`up_conv` by `kernel` of the 1×1 convolution [x, tile(v)]·matrix: x (B, H, W, N), v (B, V), `matrix` (N + V, C),
-    `kernel` (3, 3, C, O) → (B, 2H, 2W, O).
+def repeat_edges(x: tf.Tensor) -> tf.Tensor:
+    """(B, H, W, C) → (B, H + 2, W + 2, C), the map's outermost pixels repeated once around it."""
+    for axis in (1, 2):
+        first, last = (tf.gather(x, [at], axis=axis) for at in (0, x.shape[axis] - 1))
+        x = tf.concat([first, x, last], axis)
+    return x
+
+
+def up_conv_with_edges(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Nearest ×2 → 3×3 convolution, the upsampled map's edge pixels repeated where `up_conv` has zeros.
+
+    One repeated pixel of the small map is two of the upsampled one; the outermost two rows and columns are cut off.
+    """
+    return up_conv(repeat_edges(x), kernel)[:, 2:-2, 2:-2]
+
+
+def up_conv_of_joined(
+    x: tf.Tensor, vector: tf.Tensor, matrix: tf.Tensor, kernel: tf.Tensor, edges: bool = False
+) -> tf.Tensor:
+    """`up_conv` (with `edges`, `up_conv_with_edges`) by `kernel` of the 1×1 convolution [x, tile(v)]·matrix: x (B, H, W,
+    N), v (B, V), `matrix` (N + V, C), `kernel` (3, 3, C, O) → (B, 2H, 2W, O).
 
     Two linear maps make one: only the small kernels are multiplied, and neither the tiled vector nor the C-channel map
     is ever built.
@@ -58,6 +76,8 @@ def up_conv_of_joined(x: tf.Tensor, vector: tf.Tensor, matrix: tf.Tensor, kernel
     channels, (height, width) = x.shape[-1], x.shape[1:3]
     own = tf.transpose(tf.tensordot(matrix[:channels], kernel, [[1], [2]]), [1, 2, 0, 3])
     tiled = tf.cast(tf.matmul(tf.cast(vector, matrix.dtype), matrix[channels:]), x.dtype)
+    if edges:
+        return up_conv_with_edges(x, own) + conv_of_constant(tiled, tf.cast(kernel, x.dtype))
     return up_conv(x, own) + conv_of_tiled(tiled, tf.cast(kernel, x.dtype), 2 * height, 2 * width)
 
 
@@ -90,10 +110,19 @@ def conv_of_tiled(vector: tf.Tensor, kernel: tf.Tensor, height: int, width: int)
     return tf.reshape(tf.matmul(tf.constant(rows, dtype), values), [-1, height, width, filters])
 
 
-def conv_beside_vector(x: tf.Tensor, vector: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Zero-padded convolution of [x, tile(v)] without tiling: x (B, H, W, C), v (B, V), `kernel` (k, k, C + V, O) in
-    x's type → (B, H, W, O)."""
+def conv_of_constant(vector: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """k×k convolution of a vector tiled over space with repeated edges, the same everywhere: (B, V), (k, k, V, O) →
+    (B, 1, 1, O)."""
+    return tf.matmul(vector, tf.reduce_sum(kernel, [0, 1]))[:, None, None, :]
+
+
+def conv_beside_vector(x: tf.Tensor, vector: tf.Tensor, kernel: tf.Tensor, edges: bool = False) -> tf.Tensor:
+    """Convolution of [x, tile(v)] without tiling: x (B, H, W, C), v (B, V), `kernel` (k, k, C + V, O) in x's type → (B,
+    H, W, O). Zero-padded; with `edges`, k ≤ 3 and the edge pixels are repeated instead."""
     own, of_vector = kernel[:, :, : x.shape[-1]], kernel[:, :, x.shape[-1] :]
+    if edges:
+        x = repeat_edges(x) if kernel.shape[0] == 3 else x
+        return tf.nn.conv2d(x, own, 1, "VALID") + conv_of_constant(vector, of_vector)
     return tf.nn.conv2d(x, own, 1, "SAME") + conv_of_tiled(vector, of_vector, *x.shape[1:3])
 
 

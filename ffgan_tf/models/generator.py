@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ffgan_tf.config import ModelConfig
-from ffgan_tf.models import blocks
+from ffgan_tf.models import blocks, fast_ops
 from ffgan_tf.models.attention import WordAttention
 from ffgan_tf.models.conditioning import ConditioningAugmentation
 from ffgan_tf.models.fpam import TextPyramid
@@ -78,12 +78,13 @@ class Stage(tf.keras.layers.Layer):
 
     def __init__(self, config: ModelConfig, smooth: bool, sync: bool = False, **kwargs):
         super().__init__(**kwargs)
+        edges = config.edges == "repeat"
         self.dense: blocks.DenseBlock | None = None
         if config.stage_block == "dense":
-            self.dense = blocks.DenseBlock(config.dense_depth, config.dense_growth, sync, name="dense")
+            self.dense = blocks.DenseBlock(config.dense_depth, config.dense_growth, sync, edges, name="dense")
         else:
             self.residual = ResidualStack(config.dense_depth, config.dense_growth, sync, name="residual")
-        self.up = blocks.Up(config.ngf, sync, smooth, name="up")
+        self.up = blocks.Up(config.ngf, sync, smooth, edges, name="up")
 
     def call(self, features, condition, context=None, training=False):
         condition = tf.cast(condition, features.dtype)
@@ -134,8 +135,12 @@ class Generator(tf.keras.Model):
         if self.fusion != "none":
             self.lateral1 = Lateral(config.ngf, config.lateral, name="lateral1")
             self.lateral2 = Lateral(config.ngf, config.lateral, name="lateral2")
-        self.to_image = blocks.conv(3, 3, name="to_image")
-        self.small_heads = [blocks.conv(3, 3, name=f"to_image{i + 1}") for i in range(config.discriminators - 1)]
+        self.repeats_edges = config.edges == "repeat"
+        padding = "valid" if self.repeats_edges else "same"
+        self.to_image = blocks.conv(3, 3, padding=padding, name="to_image")
+        self.small_heads = [
+            blocks.conv(3, 3, padding=padding, name=f"to_image{i + 1}") for i in range(config.discriminators - 1)
+        ]
         if self.fusion == "learned":
             self.fuse = [self.add_weight(name, (), initializer="ones") for name in ("fuse_a", "fuse_b", "fuse_c")]
 
@@ -156,7 +161,9 @@ class Generator(tf.keras.Model):
         context2 = attended(self.attend2, f2f if self.query_fused else f2)
         f3f = rest(self.stage3(f2f, condition, context2, training=training))
         heads = [*self.small_heads, self.to_image]
-        images = tuple(painted(head(x)) for head, x in zip(heads, (f1, f2f, f3f)[-len(heads) :]))
+        maps = (f1, f2f, f3f)[-len(heads) :]
+        padded = [fast_ops.repeat_edges(x) if self.repeats_edges else x for x in maps]
+        images = tuple(painted(head(x)) for head, x in zip(heads, padded))
         return Generated(images, condition, mu, log_var, tuple(attention), {"F1": f1, "F2f": f2f, "F3f": f3f})
 
     def fused(self, f1, f2):
