@@ -97,8 +97,8 @@ class ModelConfig:
     )
     edges: str = setting(
         "zero",
-        "Padding in stages 2 and 3 and before the image: zeros (zero, AttnGAN), or the maps' edge pixels (repeat), which "
-        "leaves no rim around the image.",
+        "Padding in stages 2 and 3 and before the image: zeros (zero, AttnGAN), or the maps' edge pixels (repeat), "
+        "which leaves no rim around the image.",
         choices=("zero", "repeat"),
     )
     d_filter: str = setting(

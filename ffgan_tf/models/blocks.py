@@ -75,7 +75,7 @@ class Conv(tf.keras.layers.Conv2D):
 
 
 def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False, padding: str = "same", **kwargs) -> Conv:
-    """kernel×kernel convolution, zero padding such that stride s divides the map by s (or `valid`: none), no bias unless
+    """kernel×kernel convolution, zero padding such that stride s divides the map by s (`valid`: none), no bias unless
     asked."""
     kwargs.setdefault("kernel_initializer", UnitOrthogonal())
     return Conv(filters, kernel, strides=stride, padding=padding, use_bias=use_bias, **kwargs)

@@ -67,8 +67,9 @@ def up_conv_with_edges(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 def up_conv_of_joined(
     x: tf.Tensor, vector: tf.Tensor, matrix: tf.Tensor, kernel: tf.Tensor, edges: bool = False
 ) -> tf.Tensor:
-    """`up_conv` (with `edges`, `up_conv_with_edges`) by `kernel` of the 1×1 convolution [x, tile(v)]·matrix: x (B, H, W,
-    N), v (B, V), `matrix` (N + V, C), `kernel` (3, 3, C, O) → (B, 2H, 2W, O).
+    """`up_conv` (with `edges`, `up_conv_with_edges`) by `kernel` of the 1×1 convolution [x, tile(v)]·matrix.
+
+    x (B, H, W, N), v (B, V), `matrix` (N + V, C), `kernel` (3, 3, C, O) → (B, 2H, 2W, O).
 
     Two linear maps make one: only the small kernels are multiplied, and neither the tiled vector nor the C-channel map
     is ever built.
