@@ -104,10 +104,10 @@ def _row(
     images: Sequence[np.ndarray],
     seeds: Sequence[int],
 ) -> Row:
-    text, place = captions[number].text, captions[number].place
+    text, position = captions[number].text, captions[number].position
     return Row(
         text,
-        Picture(data_uri(photographs[place]), f"Photograph: {text}") if place in photographs else None,
+        Picture(data_uri(photographs[position]), f"Photograph: {text}") if position in photographs else None,
         [
             [Picture(data_uri(image), f"{run.name}, seed {seed}: {text}") for seed, image in zip(seeds, made[number])]
             for run, made in zip(runs, images)
@@ -154,7 +154,7 @@ def _of_records(folder: str, run: RunRecord, count: int) -> tuple[list[Caption],
     split = load_split(folder, "test")
     captions = choose_captions(split.names, split.texts, count)
     photographs = RecordImages(folder, "test", run.setting("image_size", 64))
-    return captions, {c.place: next(iter(photographs.read(c.place, c.place + 1))) for c in captions}
+    return captions, {c.position: next(iter(photographs.read(c.position, c.position + 1))) for c in captions}
 
 
 def _attention(name: str, model, sentence: str, seed: int) -> Attention:
