@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 
 class UserError(Exception):
-    """Something the user can put right. The message names the file or flag, what is wrong, and the fix."""
+    """An error that the user can fix. The message names the file or flag, the problem, and the fix."""
 
 
 _WRITE_FIXES = (
@@ -43,7 +43,7 @@ def cannot_write(path: str | os.PathLike, error: Exception, besides: str = "") -
 
 @contextlib.contextmanager
 def report_write_errors(path: str | os.PathLike) -> Iterator[None]:
-    """What goes wrong inside while `path` is written, as a UserError that names it: a full disk, say."""
+    """Turns errors while `path` is written, such as a full disk, into a UserError that names it."""
     tensorflow = sys.modules.get("tensorflow")  # not imported for this: commands check their flags before
     faults: tuple[type[Exception], ...] = (OSError, tensorflow.errors.OpError) if tensorflow else (OSError,)
     try:

@@ -80,7 +80,7 @@ def check_writable(path: str | os.PathLike, flag: str = "", folder: bool = False
 def write_atomic(path: str | os.PathLike, content: bytes | str) -> None:
     """Writes `content` (text as UTF-8) to `path`: readers see the old file or the whole new one, never a part.
 
-    The file's mode is what the process's umask gives any new file.
+    The file's mode follows the process's umask, as for any new file.
     """
     path = Path(path)
     if isinstance(content, str):
@@ -110,7 +110,7 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 def directory_atomic(path: str | os.PathLike, replace: bool = False, exclusive: bool = False) -> Iterator[Path]:
     """Yields a new directory beside `path`; on success its files are flushed and it is renamed to `path`.
 
-    On an exception it is removed and `path` is as before; what a killed process left is removed by the next one.
+    On an exception it is removed and `path` is unchanged; the next process removes the leftovers of a killed one.
     `exclusive`: UserError where another process is at the same. `replace=True` swaps an existing `path` out: a crash of
     the machine between the two renames leaves the old one beside it, named `.NAME.….old`.
     Raises FileExistsError where `path` exists and `replace` is false.
@@ -136,7 +136,7 @@ def directory_atomic(path: str | os.PathLike, replace: bool = False, exclusive: 
 
 
 def _swap_in(new: Path, path: Path, replace: bool) -> None:
-    """Renames the directory `new` to `path`; what stood there is put back if that fails, removed if it succeeds."""
+    """Renames the directory `new` to `path`; an existing one is put back on failure and removed on success."""
     if not os.path.lexists(path):
         os.rename(new, path)
         fsync_dir(path.parent)

@@ -54,7 +54,7 @@ def webp_animation(
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """What `png_bytes` or `webp_animation` wrote into a file; {} where there is nothing."""
+    """The settings that `png_bytes` or `webp_animation` wrote into a file; {} if there are none."""
     with Image.open(path) as image:
         if image.format == "PNG":
             image.load()  # text may stand after the pixels

@@ -54,7 +54,7 @@ def publication_note(path: str | os.PathLike) -> str | None:
 def check_weights_file(path: str | os.PathLike, what: str, fix: str, flag: str = "") -> list[str]:
     """The layers' names in a weights file of Keras, once all that they hold is known to be plain and within bounds.
 
-    `what` and `fix` are for the message. Raises UserError where it is no such file.
+    `what` and `fix` are for the message. Raises UserError for any other file.
     """
     check_file(path, LIMITS["arrays"], flag, fix)
     package = str(Path(__file__).resolve().parents[2])
@@ -76,7 +76,7 @@ def check_weights_file(path: str | os.PathLike, what: str, fix: str, flag: str =
 
 
 def read_through(path: str | os.PathLike) -> list[str]:
-    """Reads all that Keras would of a weights file; the layers' names. Raises ValueError and whatever h5py does; may
+    """Reads all that Keras would of a weights file; the layers' names. Raises ValueError and h5py's errors; may
     never end."""
     import h5py
 
@@ -116,7 +116,7 @@ def _texts(values) -> list[str]:
 
 
 def _member(group, name: str):
-    """What `name` (`a/b/c`) leads to in a group, by members of this file alone. Raises ValueError for other links."""
+    """The member `name` (`a/b/c`) of a group, in this file only. Raises ValueError for links to other files."""
     import h5py
 
     for part in name.split("/"):

@@ -31,7 +31,7 @@ _COMMENT = 64  # characters of the digest behind an .npz
 
 
 def user_path(path: str | os.PathLike) -> str:
-    """A path that can be printed and written as UTF-8, whatever bytes its name has (`\\xff` for a stray one)."""
+    """A path that can be printed and written as UTF-8, for any bytes in its name (`\\xff` for an invalid one)."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -179,7 +179,7 @@ def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
 
 
-# What damaged bytes make zipfile, pickle, json and NumPy raise (a RuntimeError: "encrypted"; an OSError: a wild seek).
+# Errors of zipfile, pickle, json and NumPy on damaged bytes (RuntimeError: "encrypted"; OSError: a wild seek).
 BROKEN = (
     EOFError,
     zipfile.BadZipFile,

@@ -1,4 +1,4 @@
-"""PyTorch's `.pth` files as NumPy arrays, without PyTorch and without running what is in them.
+"""PyTorch's `.pth` files as NumPy arrays, without PyTorch and without executing their content.
 
 Two forms exist: the zip archive that `torch.save` writes since 1.6, and the run of pickles before it (the files of
 2018). Both hold one pickle in which tensors refer to storages by a persistent id, and the storages' raw bytes.
@@ -165,7 +165,7 @@ def _read_legacy(file, path: str) -> Any:
 
 
 def load_torch_file(path: str) -> Any:
-    """Returns what `torch.save` wrote to `path`, with NumPy arrays for tensors and dicts for mappings.
+    """Returns the content of a file of `torch.save`, with NumPy arrays for tensors and dicts for mappings.
 
     Raises UserError where the file is missing, cut short, not PyTorch's, or names anything beyond tensors.
     """

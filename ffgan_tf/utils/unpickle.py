@@ -38,7 +38,7 @@ class AllowListUnpickler(pickle.Unpickler):
         self._file, self._path, self._allowed = file, path, allowed
 
     def find_class(self, module: str, name: str) -> Any:
-        """Returns what stands for the global; UserError where it is not on the list."""
+        """Returns the stand-in for a global. Raises UserError if it is not on the list."""
         try:
             return self._allowed[f"{module}.{name}"]
         except KeyError:
