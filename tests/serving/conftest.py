@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from runs import ROOT, command, untrained
+from runs import ROOT, command
+from tiny_run import make_run
 
 import ffgan_tf
 from ffgan_tf.run.text_to_image import BATCH
@@ -20,7 +21,9 @@ from ffgan_tf.serving.worker import Worker
 @pytest.fixture(scope="session")
 def run(tmp_path_factory, tiny_records) -> Path:
     """The run's folder, called `tiny`."""
-    return untrained(tmp_path_factory.mktemp("served") / "tiny", tiny_records)
+    folder = tmp_path_factory.mktemp("served") / "tiny"
+    make_run(folder, tiny_records)
+    return folder
 
 
 @pytest.fixture(scope="session")

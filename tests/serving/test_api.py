@@ -8,8 +8,8 @@ import warnings
 
 import numpy as np
 import pytest
+from api_schema import complaints
 from PIL import Image
-from schema import complaints
 
 import ffgan_tf
 from ffgan_tf.run.text_to_image import BATCH

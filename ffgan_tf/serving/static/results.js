@@ -71,7 +71,7 @@ class Result {
     const picture = make("img", { src: dataUrl(image.png), alt: `${result.text} (${settings})`, width: reply.image_size, height: reply.image_size });
     const file = `${slug(result.text)}-${reply.seed}-${image.number + 1}.png`;
     return make("figure", {},
-      make("div", { class: reply.image_size < 128 ? "frame small" : "frame" }, picture, make("img", { class: "light", alt: "", "aria-hidden": "true" })),
+      make("div", { class: "frame" }, picture, make("img", { class: "light", alt: "", "aria-hidden": "true" })),
       make("figcaption", {}, make("span", {}, settings),
         make("a", { href: dataUrl(image.png), download: file, "aria-label": `Download ${file}` }, "PNG")));
   }
