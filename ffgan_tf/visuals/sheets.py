@@ -22,12 +22,17 @@ STAGES = {"F1": "F1", "F2f": "F2f = F2 + F1'", "F3f": "F3f = F3 + F2' + F1''"}  
 
 
 def attention_sheet(model: TextToImage, sentence: str, seed: int = 1, truncation: float = 0.0) -> np.ndarray:
-    """Where A_1 and A_2 look for each word, as light on the image: two rows, a column a word, eight words a line."""
+    """Where A_1 and A_2 look for each word, as light on the image: two rows, a column a word, eight words a line.
+
+    UserError where the run's networks have no word attention.
+    """
     return draw_attention(model.explain(sentence, seed, truncation=truncation), sentence, seed)
 
 
 def draw_attention(found: Explanation, sentence: str, seed: int | None = None, side: int = 0) -> np.ndarray:
     """The sheet of `attention_sheet` for what is known already; `side`: of its tiles, pixels."""
+    if not found.attention:
+        raise UserError("this run's networks have no word attention. Fix: another kind of sheet.")
     size = found.image.shape[0]
     sheets = []
     for start in range(0, len(found.reading.words), WORDS_A_LINE):
@@ -67,7 +72,8 @@ def _seed(seed: int | None) -> str:
 def features_sheet(
     model: TextToImage, sentence: str, seed: int = 1, truncation: float = 0.0, channels: int = 6
 ) -> np.ndarray:
-    """The paper's Fig. 5: F1, F_2f, F_3f beside the image, each as its energy and its `channels` liveliest channels."""
+    """The paper's Fig. 5: F1, F_2f, F_3f beside the image, each as its energy and its `channels` liveliest channels; of
+    another family its own maps, small to large."""
     return draw_features(model.explain(sentence, seed, truncation=truncation), sentence, seed, channels)
 
 
@@ -77,8 +83,7 @@ def draw_features(
     """The sheet of `features_sheet` for what is known already; `side`: of its tiles, pixels."""
     size = found.image.shape[0]
     tiles, labels, names = [], [], []
-    for number, (name, formula) in enumerate(STAGES.items()):
-        maps = found.features[name]
+    for number, (name, maps) in enumerate(found.features.items()):
         chosen = liveliest(maps, channels)
         heat = energy(maps)
         tiles.append(
@@ -88,7 +93,7 @@ def draw_features(
             ["", f"0 to {heat.max():.3g}"]
             + [f"channel {c}: {maps[..., c].min():.2g} to {maps[..., c].max():.2g}" for c in chosen]
         )
-        names.append(f"{formula} {maps.shape[0]} x {maps.shape[1]}")
+        names.append(f"{STAGES.get(name, name)} {maps.shape[0]} x {maps.shape[1]}")
     return table(
         tiles,
         side=side or tile_side(size, 128),

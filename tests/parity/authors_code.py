@@ -1,7 +1,7 @@
 """The authors' PyTorch networks, from a folder that the user names: their code is no part of this project.
 
-`FFGAN_AUTHORS_CODE` names a folder with clones of taoxugit/AttnGAN, hanzhanggit/StackGAN-v2 and tobran/DF-GAN, in folders
-of those names (`AttnGAN`, `StackGAN-v2`, `DF-GAN`). Tests whose folder is not there are skipped.
+`FFGAN_AUTHORS_CODE` names a folder with clones of taoxugit/AttnGAN, hanzhanggit/StackGAN-v2 and tobran/DF-GAN in
+`AttnGAN`, `StackGAN-v2` and `DF-GAN`. Tests whose folder is not there are skipped.
 """
 
 import importlib.util
