@@ -21,13 +21,17 @@ STAGES = {"F1": "F1", "F2f": "F2f = F2 + F1'", "F3f": "F3f = F3 + F2' + F1''"}  
 
 
 def attention_sheet(model: TextToImage, sentence: str, seed: int = 1, truncation: float = 0.0) -> np.ndarray:
-    """The attention of A_1 and A_2 to each word as light on the image: two rows, a column a word, eight words a
-    line."""
+    """The attention of A_1 and A_2 to each word as light on the image: two rows, a column a word, eight words a line.
+
+    UserError where the run's networks have no word attention.
+    """
     return draw_attention(model.explain(sentence, seed, truncation=truncation), sentence, seed)
 
 
 def draw_attention(explanation: Explanation, sentence: str, seed: int | None = None, side: int = 0) -> np.ndarray:
     """The sheet of `attention_sheet` from an `Explanation`; `side`: the tiles' height in pixels (0: by the image)."""
+    if not explanation.attention:
+        raise UserError("this run's networks have no word attention. Fix: another kind of sheet.")
     size = explanation.image.shape[0]
     sheets = []
     for start in range(0, len(explanation.reading.words), WORDS_A_LINE):
@@ -70,7 +74,8 @@ def _seed(seed: int | None) -> str:
 def features_sheet(
     model: TextToImage, sentence: str, seed: int = 1, truncation: float = 0.0, channels: int = 6
 ) -> np.ndarray:
-    """The paper's Fig. 5: F1, F_2f, F_3f beside the image, each as its energy and the `channels` that vary most."""
+    """The paper's Fig. 5: F1, F_2f, F_3f beside the image, each as its energy and the `channels` that vary most; of
+    another family its own maps, small to large."""
     return draw_features(model.explain(sentence, seed, truncation=truncation), sentence, seed, channels)
 
 
@@ -80,8 +85,7 @@ def draw_features(
     """The sheet of `features_sheet` from an `Explanation`; `side`: the tiles' height in pixels (0: by the image)."""
     size = explanation.image.shape[0]
     tiles, labels, names = [], [], []
-    for number, (name, formula) in enumerate(STAGES.items()):
-        maps = explanation.features[name]
+    for number, (name, maps) in enumerate(explanation.features.items()):
         chosen = liveliest(maps, channels)
         heat = energy(maps)
         tiles.append(
@@ -91,7 +95,7 @@ def draw_features(
             ["", f"0 to {heat.max():.3g}"]
             + [f"channel {c}: {maps[..., c].min():.2g} to {maps[..., c].max():.2g}" for c in chosen]
         )
-        names.append(f"{formula} {maps.shape[0]} x {maps.shape[1]}")
+        names.append(f"{STAGES.get(name, name)} {maps.shape[0]} x {maps.shape[1]}")
     return table(
         tiles,
         side=side or tile_side(size, 128),

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from ffgan_tf.config import DamsmConfig, ModelConfig, TrainConfig, checks
+from ffgan_tf.config.families import FACTS, reads
 from ffgan_tf.utils.errors import UserError
 
 
@@ -34,6 +35,36 @@ def test_check_names_the_setting(settings, named):
     with pytest.raises(UserError) as error:
         checks.check(TrainConfig.of(**settings))
     assert named in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "family,settings,named",
+    [
+        ("attngan", {"pyramid": "none"}, "--pyramid=none: AttnGAN has no such part"),
+        ("dfgan", {"c_dim": 50}, "--c_dim=50: DF-GAN has no such part"),
+        ("ffgan", {"stage": 2}, "--stage=2: FF-GAN has no such part"),
+        ("resfpa", {"word_attention": False}, "--word_attention=False: our reading of ResFPA-GAN has no such part"),
+        ("gan_int_cls", {"image_size": 256}, "GAN-INT-CLS draws images of 64 pixels. Fix: --image_size=64"),
+        ("stackgan", {"image_size": 256}, "StackGAN, stage 1, draws images of 64 pixels"),
+        ("stackgan", {"stage": 2}, "StackGAN, stage 2, draws images of 256 pixels"),
+        ("dfgan", {"condition": "mu"}, "--condition=mu: DF-GAN's discriminator has sentence"),
+    ],
+)
+def test_settings_that_a_family_does_not_have(family, settings, named):
+    with pytest.raises(UserError) as error:
+        checks.check_family(ModelConfig.of_family(family, **settings))
+    assert named in str(error.value)
+
+
+@pytest.mark.parametrize("family", FACTS)
+def test_defaults_of_every_family_are_allowed(family):
+    """And are defaults of settings that there are, each of them another than the field's own."""
+    plain = TrainConfig().flat()
+    for name, value in FACTS[family].defaults.items():
+        assert type(value) is type(plain[name]) and value != plain[name]
+    checks.check_family(ModelConfig.of_family(family))
+    checks.check_model(ModelConfig.of_family(family))
+    assert all(reads(family, name) for name in FACTS[family].defaults if hasattr(ModelConfig(), name))
 
 
 def test_kernels_are_read():

@@ -1,7 +1,7 @@
 """The authors' PyTorch networks, from a folder that the user names: their code is no part of this project.
 
-`FFGAN_AUTHORS_CODE` names a folder with clones of taoxugit/AttnGAN, hanzhanggit/StackGAN-v2 and tobran/DF-GAN, in
-folders of those names (`AttnGAN`, `StackGAN-v2`, `DF-GAN`). Tests whose folder is not there are skipped.
+`FFGAN_AUTHORS_CODE` names a folder with clones of taoxugit/AttnGAN, hanzhanggit/StackGAN-v2 and tobran/DF-GAN in
+`AttnGAN`, `StackGAN-v2` and `DF-GAN`. Tests whose folder is not there are skipped.
 """
 
 import importlib.util
@@ -157,12 +157,16 @@ def logits(ours, theirs) -> list[Pair]:
 
 
 def exchange(pairs: list[Pair], *networks: torch.nn.Module, unused: tuple = ()) -> None:
-    """Gives their float64 `networks` our weights. Every one of theirs must be among the pairs, or `unused`."""
+    """Gives their float64 `networks` our weights, and our slope of LeakyReLU, which MA-GP's sixth power of a deep
+    network's gradient would show. Every weight of theirs must be among the pairs, or `unused`."""
     for ours, theirs, change in pairs:
         assert theirs.dtype == torch.float64
         value = np.ascontiguousarray(change(ours.numpy()))
         assert value.shape == tuple(theirs.shape), (ours.name, value.shape, tuple(theirs.shape))
         theirs.data.copy_(torch.from_numpy(value))
+    for layer in (layer for network in networks for layer in network.modules()):
+        if isinstance(layer, torch.nn.LeakyReLU):  # TensorFlow keeps the slope in float32, 3e-9 off
+            layer.negative_slope = float(np.float32(layer.negative_slope))
     known = {theirs.data_ptr() for _, theirs, _ in pairs} | {parameter.data_ptr() for parameter in unused}
     for network in networks:
         left = [name for name, value in network.named_parameters() if value.data_ptr() not in known]

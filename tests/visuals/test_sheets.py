@@ -44,6 +44,17 @@ def test_features(model):
             assert shown(sheet, maps.coloured(features[..., channel]), times) == 1
 
 
+def test_networks_without_attention_or_with_maps_of_their_own(model):
+    found = model.explain(SENTENCE, 4)._replace(attention=(), features={"16": np.ones((16, 16, 3), np.float32)})
+    with pytest.raises(UserError, match="no word attention"):
+        sheets.draw_attention(found, SENTENCE)
+    sheet = sheets.draw_features(found, SENTENCE, channels=2)
+    assert (
+        shown(sheet, found.image) == 1
+        and sheet.shape[0] < sheets.draw_features(model.explain(SENTENCE, 4), SENTENCE).shape[0]
+    )
+
+
 def test_edits(model):
     sheet = sheets.edits_sheet(model, SENTENCE, [("red", ["blue", "green"]), ("bird", ["wing"])], seeds=[2, 5])
     for text in (SENTENCE, "a blue bird number 3", "a green bird number 3", "a red wing number 3"):
