@@ -16,6 +16,7 @@ COMMANDS = (
     "sample",
     "visualize",
     "serve",
+    "export",
     "evaluate",
     "report",
     "colour_agreement",
@@ -39,7 +40,8 @@ setup(
     packages=[*find_packages(include=["ffgan_tf", "ffgan_tf.*"]), "ffgan_tf.experiments"],
     package_dir={"ffgan_tf.experiments": "experiments"},  # the recipes: --flagfile=experiments/cub.cfg from anywhere
     package_data={
-        "ffgan_tf": ["py.typed"],
+        "ffgan_tf": ["py.typed", "pretrained/*"],
+        "ffgan_tf.exporting": ["*.jinja"],
         "ffgan_tf.reporting": ["templates/*"],
         "ffgan_tf.serving": ["static/*"],  # the page
         "ffgan_tf.experiments": ["*.cfg", "README.md"],

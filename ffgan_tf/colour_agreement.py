@@ -20,7 +20,7 @@ from ffgan_tf.config.shared import INT32
 
 def define_flags() -> None:
     """The command's flags: not at import, because several commands share names."""
-    flags.DEFINE_string("run", "", "Folder of a trained run.")
+    flags.DEFINE_string("run", "", "Folder of a trained run, a model file, or a shipped model's name.")
     flags.DEFINE_string("labels", "", "CSV with the columns image and colour.")
     flags.DEFINE_string("data", "", "Folder of the converted data set; default: the run's own.")
     flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
@@ -79,21 +79,22 @@ def main(argv: list[str]) -> int:
     from ffgan_tf.evaluation.colour_agreement import evaluate_colours
     from ffgan_tf.evaluation.report import append_json_line
     from ffgan_tf.run.sampler import load_run
+    from ffgan_tf.run.source import find
     from ffgan_tf.run.vocabulary import check_same_vocabulary
     from ffgan_tf.utils.files import check_writable, write_atomic
     from ffgan_tf.utils.grid import png
 
-    if Path(args.run).is_dir():  # before the work, not after
-        check_writable(Path(args.run) / "metrics.jsonl")
-        check_writable(args.sheet or Path(args.run) / "samples" / "colours.png", "--sheet" if args.sheet else "")
-    run = load_run(args.run, step=args.step, batch=args.batch)
-    data = args.data or run.config.data
+    source = find(args.run)
+    data, sheet = source.data(args.data), Path(args.sheet or source.samples / "colours.png")
+    check_writable(source.home / "metrics.jsonl")  # before the work, not after
+    check_writable(sheet, "--sheet" if args.sheet else "")
+    run = load_run(source.path, step=args.step, batch=args.batch)
     records.read_manifest(data)
     check_same_vocabulary(
         Vocabulary.load(Path(data) / records.VOCABULARY),
         f"--data={data}",
         run.vocabulary,
-        f"the run in {run.folder}",
+        f"the run in {run.path}",
         "name the data set that the run was trained on.",
     )
 
@@ -107,14 +108,13 @@ def main(argv: list[str]) -> int:
         run.config.model.image_size,
         args.num_samples,
         args.seed,
-        run.folder / "colour_probe.npz",
+        source.home / "colour_probe.npz",
     )
-    report = {**result.report, "run": str(run.folder), "step": run.step, "data": str(data), "labels": args.labels}
-    append_json_line(run.folder / "metrics.jsonl", report)
-    sheet = Path(args.sheet or run.folder / "samples" / "colours.png")
+    report = {**result.report, "run": str(run.path), "step": run.step, "data": str(data), "labels": args.labels}
+    append_json_line(source.home / "metrics.jsonl", report)
     write_atomic(sheet, png(colour_sheet(result.images, result.expected, result.predicted)))
     print(tables(report))
-    print(f"\nstep {run.step:,}; images by colour in {sheet}; one line in {run.folder / 'metrics.jsonl'}")
+    print(f"\nstep {run.step:,}; images by colour in {sheet}; one line in {source.home / 'metrics.jsonl'}")
     return 0
 
 

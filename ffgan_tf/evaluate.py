@@ -28,13 +28,14 @@ from ffgan_tf.evaluation.images import FolderImages, Images, RecordImages
 from ffgan_tf.evaluation.paper_table import DATASETS, table
 from ffgan_tf.evaluation.protocols import NETWORKS, OLD_NAMES, PROTOCOLS, Protocol, get_protocol
 from ffgan_tf.metrics.seeds import SEED
+from ffgan_tf.run.source import RUN_HELP, Source, find
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import check_writable
 
 
 def define_flags() -> None:
     """The command's flags: not at import, because several commands share names."""
-    flags.DEFINE_string("run", "", "Folder of a trained run.")
+    flags.DEFINE_string("run", "", RUN_HELP)
     flags.DEFINE_integer("step", None, "Checkpoint of --run: its step; -1 the best by FID; default the newest.")
     flags.DEFINE_list("steps", [], "Several checkpoints of --run, for its curve: 250,500,1000, or all that are kept.")
     flags.DEFINE_string("images", "", "Folder of images (subfolders too), taken as they are.")
@@ -98,23 +99,24 @@ def main(argv: list[str]) -> int:
     del argv
     protocol = get_protocol(args.protocol)
     _check(args, protocol)
-    _check_places(args)
-    steps = _steps(args)
+    source = find(args.run) if args.run else None
+    _check_places(args, source)
+    steps = _steps(args, source)
     evaluated = []
-    for report, dataset in _evaluate(args, protocol, steps):
-        _write(args, report)
+    for report, dataset in _evaluate(args, protocol, source, steps):
+        _write(args, source, report)
         evaluated.append((report, dataset))
     _print(args, [report for report, _ in evaluated], evaluated[-1][1])
     return 0
 
 
-def _steps(args: flags.FlagValues) -> Sequence[int | None]:
+def _steps(args: flags.FlagValues, source: Source | None) -> Sequence[int | None]:
     """The checkpoints to evaluate, ascending; [None] is the newest of --run, or --images."""
-    if not args.steps:
+    if not args.steps or source is None:
         return [args.step]
     from ffgan_tf.run.checkpoints import Checkpoints
 
-    kept = Checkpoints(Path(args.run) / "checkpoints").steps()
+    kept = Checkpoints(source.needs_folder("checkpoints") / "checkpoints").steps()
     if args.steps == ["all"]:
         if not kept:
             raise UserError(f"--steps=all: {args.run} has no checkpoint. Fix: train first.")
@@ -130,15 +132,15 @@ def _steps(args: flags.FlagValues) -> Sequence[int | None]:
     return steps
 
 
-def _check_places(args: flags.FlagValues) -> None:
+def _check_places(args: flags.FlagValues, source: Source | None) -> None:
     """Raises UserError if a result could not be written, before hours of work instead of after."""
     check_writable(Path(args.cache_dir).expanduser(), "--cache_dir", folder=True)
     if args.output:
         check_writable(args.output, "--output")
-    if args.run and Path(args.run).is_dir():
-        check_writable(Path(args.run) / "tensorboard", folder=True)
+    if source:
+        check_writable(source.home / "tensorboard", folder=True)
         if not args.output:
-            check_writable(Path(args.run) / "metrics.jsonl")
+            check_writable(source.home / "metrics.jsonl")
 
 
 def _check(args: flags.FlagValues, protocol: Protocol) -> None:
@@ -169,22 +171,25 @@ def _check(args: flags.FlagValues, protocol: Protocol) -> None:
         raise UserError("--is_weights without --is_inception: name the network that they are of.")
 
 
-def _evaluate(args: flags.FlagValues, protocol: Protocol, steps: Sequence[int | None]) -> Iterator[tuple[dict, str]]:
+def _evaluate(
+    args: flags.FlagValues, protocol: Protocol, source: Source | None, steps: Sequence[int | None]
+) -> Iterator[tuple[dict, str]]:
     """Yields the report of each step with the data set's name."""
     from ffgan_tf.evaluation.inception.networks import load_network
 
     notes: list[str] = []
     data, image_size, dataset, batch = args.data, args.image_size, args.dataset or "", args.batch
 
-    def run_at(step):
+    def run_at(source, step):
         from ffgan_tf.run.sampler import load_run
 
-        return load_run(args.run, step=step, ema=protocol.weights == "ema", batch=batch)
+        return load_run(source.path, step=step, ema=protocol.weights == "ema", batch=batch)
 
     images: Images
-    run = run_at(steps[0]) if args.run else None
+    data = source.data(data) if source else data
+    run = run_at(source, steps[0]) if source else None
     if run:
-        data, image_size = data or run.config.data, image_size or run.config.model.image_size
+        image_size = image_size or run.config.model.image_size
         if image_size != run.config.model.image_size:
             raise UserError(f"--image_size={image_size}: the run makes images of {run.config.model.image_size}.")
     else:
@@ -236,7 +241,7 @@ def _evaluate(args: flags.FlagValues, protocol: Protocol, steps: Sequence[int | 
         notes.append("features in bfloat16: FID moves a little, by how much stands in docs/evaluation.md.")
     for step in steps:
         if run:
-            run = run if step == steps[0] else run_at(step)
+            run = run if step == steps[0] else run_at(source, step)
             images = run_images(run, data, protocol, args.num_samples, args.seed, batch)
         variety = None
         if args.variety and isinstance(reference, RecordImages):
@@ -279,14 +284,14 @@ def _only_size(images: FolderImages) -> int:
     )
 
 
-def _write(args: flags.FlagValues, report: dict) -> None:
+def _write(args: flags.FlagValues, source: Source | None, report: dict) -> None:
     from ffgan_tf.evaluation.report import append_json_line, write_tensorboard
 
-    output = args.output or (Path(args.run) / "metrics.jsonl" if args.run else "")
+    output = args.output or (source.home / "metrics.jsonl" if source else "")
     if output:
         append_json_line(output, report)
-    if args.run:
-        write_tensorboard(Path(args.run) / "tensorboard", report)
+    if source:
+        write_tensorboard(source.home / "tensorboard", report)
 
 
 def _print(args: flags.FlagValues, reports: list[dict], dataset: str) -> None:

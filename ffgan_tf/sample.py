@@ -3,7 +3,8 @@
 Give --text again for more sentences, or --text_file with a sentence a line. Writes single PNGs, and grid.png with the
 sentences below, into --out (default RUN/samples/own). The same run, sentence and seed give the same image, also by
 `ffgan_tf.load(RUN).generate` in Python. A warning names words outside the run's vocabulary, which are left out; a
-sentence without any known word is an error.
+sentence without any known word is an error. Model files (python -m ffgan_tf.export) and the names of models that come
+with the package (--run=birds-demo) serve as well as a run's folder; their images go to samples/NAME.
 """
 
 import re
@@ -12,12 +13,10 @@ from pathlib import Path
 
 from absl import flags
 
-from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.commands import run_command
-from ffgan_tf.data.captions import Vocabulary
-from ffgan_tf.run import settings
 from ffgan_tf.run.reading import UnknownWords
 from ffgan_tf.run.sentence_flags import check_words, define_sentence_flags, read_lines
+from ffgan_tf.run.source import RUN_HELP, find
 from ffgan_tf.run.text_to_image import load
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.seeds import LIMIT, parse_seeds
@@ -25,12 +24,12 @@ from ffgan_tf.utils.seeds import LIMIT, parse_seeds
 
 def define_flags() -> None:
     """The command's flags: not at import, because several commands share names."""
-    flags.DEFINE_string("run", "", "Folder of a trained run.")
+    flags.DEFINE_string("run", "", RUN_HELP)
     define_sentence_flags()
     flags.DEFINE_integer("count", 4, "Images of each sentence.", lower_bound=1)
     flags.DEFINE_integer("seed", 1, "Seed of the noise.", lower_bound=0, upper_bound=LIMIT - 1)
     flags.DEFINE_string("seeds", "", "One image of each sentence for each of these seeds: 0-29,40. Instead of --count.")
-    flags.DEFINE_string("out", "", "Folder for the images; default RUN/samples/own.")
+    flags.DEFINE_string("out", "", "Folder for the images; default RUN/samples/own, or samples/NAME.")
     flags.DEFINE_boolean("ema", True, "Use the generator's moving average (EMA); --noema its last weights.")
     flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
     flags.DEFINE_float(
@@ -61,14 +60,14 @@ def main(argv: list[str]) -> int:
     values = flags.FLAGS
     seeds = check_flags(values)
     lines = read_lines(values.text, values.text_file)
-    settings.load(TrainConfig, values.run)
-    check_words(lines, Vocabulary.load(Path(values.run) / "vocabulary.json"))
-    model = load(values.run, values.step, values.ema)
+    source = find(values.run)
+    check_words(lines, source.vocabulary)
+    model = load(source.path, values.step, values.ema)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnknownWords)  # check_words has named them
         sentences = [line.sentence for line in lines]
         images = model.generate(sentences, values.count, values.seed, values.truncation, seeds=seeds)
-    out = Path(values.out or Path(values.run) / "samples" / "own")
+    out = Path(values.out or (source.samples / "own" if source.folder else source.samples))
     write_images(images, sentences, out)
     ema = " (EMA)" if values.ema else ""
     print(f"{len(images)} images of step {model.step:,}{ema} in {out}; all in {out / 'grid.png'}")

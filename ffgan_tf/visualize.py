@@ -16,13 +16,11 @@ from pathlib import Path
 
 from absl import flags
 
-from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.commands import run_command
 from ffgan_tf.data import records
-from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.evaluation.protocols import NETWORKS
-from ffgan_tf.run import settings
 from ffgan_tf.run.sentence_flags import check_words, define_sentence_flags, read_lines
+from ffgan_tf.run.source import RUN_HELP, Source, find
 from ffgan_tf.utils.errors import UserError, report_write_errors
 from ffgan_tf.utils.files import write_atomic
 from ffgan_tf.utils.image_files import png_bytes, webp_animation
@@ -45,14 +43,14 @@ KINDS: dict[str, tuple[str, ...]] = {
 
 def define_flags() -> None:
     """The command's flags: not at import, because several commands share names."""
-    flags.DEFINE_string("run", "", "Folder of a trained run.")
+    flags.DEFINE_string("run", "", RUN_HELP)
     define_sentence_flags()
     flags.DEFINE_string("captions", "", "Captions of the run's data set: test:16 spreads 16 over its test split.")
     flags.DEFINE_string("seeds", "1", "Seeds of the noise: 7, 0-29, or 1,4,7-9.")
     flags.DEFINE_float("truncation", 0.0, "Cut the noise's normal distribution off at this; 0: not cut.", lower_bound=0)
     flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
     flags.DEFINE_boolean("ema", True, "Use the generator's moving average (EMA); --noema its last weights.")
-    flags.DEFINE_string("out", "", "Folder for the sheets; default RUN/samples/KIND.")
+    flags.DEFINE_string("out", "", "Folder for the sheets; default RUN/samples/KIND, or samples/NAME/KIND.")
     flags.DEFINE_integer("channels", 6, "features: channels to show of each map.", lower_bound=1, upper_bound=16)
     flags.DEFINE_multi_string(
         "swap", [], "edits: red=blue,yellow puts blue, then yellow, for red; again for more words."
@@ -80,27 +78,28 @@ def make_task(kind: str, args: flags.FlagValues) -> Task:
         raise UserError(f"--truncation={args.truncation}: not a finite number. Fix: 0, or between 0.5 and 2.")
     if not args.run and kind != "compare":
         raise UserError("--run is missing: the folder of a trained run.")
-    models, lists = _models(args) if kind == "compare" else ([], {})
-    runs = [Path(args.run)] if args.run else []
-    runs += [path for _, path in models if compare.is_run(path) and path not in runs]
-    configs = [settings.load(TrainConfig, path) for path in runs]
+    own = find(args.run) if args.run else None
+    models, lists = _models(args, own) if kind == "compare" else ([], {})
+    sources = [own] if own else []
+    sources += [find(path) for _, path in models if compare.is_run(path) and not (own and path == own.path)]
     lines = read_lines(args.text, args.text_file) if args.text or args.text_file else []
-    for run in runs:
-        check_words(lines, Vocabulary.load(run / "vocabulary.json"))
+    for source in sources:
+        check_words(lines, source.vocabulary)
     captions = parse_captions(args.captions) if args.captions else None
     if not lines and not captions:
         raise UserError(
             'no sentence given. Fix: --text="a small yellow bird", --text_file=FILE with one a line, or '
             "--captions=test:8."
         )
-    data = args.data or (configs[0].data if configs else "")
+    data = args.data
     if captions or kind == "neighbours":
+        data = sources[0].data(data) if sources else data
         if not data:
             raise UserError("--captions needs the data set. Fix: --data=RECORDS, the folder it was converted to.")
         records.read_manifest(data)
     task = Task(
         kind=kind,
-        run=Path(args.run) if args.run else None,
+        run=own,
         texts=[line.sentence for line in lines],
         captions=captions,
         data=data,
@@ -125,18 +124,17 @@ def _check_kind(task: Task) -> None:
             for word, others in task.swaps:
                 swapped(text, word, others[0])
         assert task.run is not None  # edits needs --run, which is checked before
-        vocabulary = Vocabulary.load(task.run / "vocabulary.json")
         for word, others in task.swaps:
-            check_swap(vocabulary, word, others)
+            check_swap(task.run.vocabulary, word, others)
     if task.kind == "interpolate" and not task.captions:
         stops_of(task.texts, task.seeds)
     if task.kind == "neighbours" and task.options["by"] == "pixels" and task.options["inception_weights"]:
         raise UserError("--inception_weights without --by=inception. Fix: --by=inception.")
 
 
-def _models(args: flags.FlagValues) -> tuple[list[tuple[str, Path]], dict[str, Path]]:
+def _models(args: flags.FlagValues, own: Source | None) -> tuple[list[tuple[str, Path]], dict[str, Path]]:
     """The models of compare, --run first, and the lists of those that have one."""
-    models = [(Path(args.run).name, Path(args.run))] if args.run else []
+    models = [(own.name, own.path)] if own else []
     models += [compare.parse_model(text) for text in args.model]
     if not models:
         raise UserError("compare needs models. Fix: --model=runs/a --model=DF-GAN=FOLDER_OF_IMAGES")
@@ -156,7 +154,7 @@ def main(argv: list[str]) -> int:
     """Checks the flags before TensorFlow is loaded, then draws and writes."""
     args = flags.FLAGS
     task = make_task(argv[1], args)
-    out = Path(args.out) if args.out else (task.run or Path(".")) / "samples" / task.kind
+    out = Path(args.out) if args.out else (task.run.samples if task.run else Path("samples")) / task.kind
     for name, described, drawn in task.draw():
         path = out / f"{name}.png"
         sheet = getattr(drawn, "sheet", drawn)

@@ -66,6 +66,16 @@ def tiny_records(tmp_path_factory) -> Path:
     return make_records(tmp_path_factory.mktemp("tiny"))
 
 
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory, tiny_records) -> Path:
+    """The folder of a run of tiny networks at step 30 on the tiny data set; not to be written to."""
+    from tiny_run import make_run
+
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    make_run(folder, tiny_records)
+    return folder
+
+
 @pytest.fixture
 def small_disk() -> Callable[[Path, str, list], subprocess.CompletedProcess]:
     """Runs a command that sees a file system of its own, so large (as in `512k`) and empty, at a folder."""

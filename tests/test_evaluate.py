@@ -9,7 +9,10 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from ffgan_tf import evaluate
+from ffgan_tf.config import TrainConfig
+from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.evaluation import protocols
+from ffgan_tf.run import settings
 from ffgan_tf.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,9 +51,7 @@ def folders(tmp_path_factory):
         (["--images=i", "--step=3"], "--step and --steps name checkpoints of --run"),
         (["--images=i", "--steps=all"], "--step and --steps name checkpoints of --run"),
         (["--run=r", "--steps=all", "--step=3"], "--step or --steps, not both"),
-        (["--run=r", "--steps=all"], "r has no checkpoint"),
-        (["--run=r", "--steps=1,x"], "not numbers"),
-        (["--run=r", "--steps=1,2"], r"no checkpoint of 1, 2 \(it has none\)"),
+        (["--run=r", "--steps=all"], "r is not the folder of a run"),
         (["--images=i", "--damsm=d"], "--damsm needs --run"),
         (["--run=r", "--damsm_trunk_weights=w"], "without --damsm"),
         (["--images=i", "--protocol=stackgan_is"], "--inception=stackgan_birds"),
@@ -60,6 +61,18 @@ def folders(tmp_path_factory):
 def test_flags_that_contradict_are_refused(arguments, message):
     with pytest.raises(UserError, match=message):
         call(*arguments)
+
+
+def test_checkpoints_that_are_not_there(tmp_path):
+    settings.save(TrainConfig(), tmp_path)
+    Vocabulary(["<end>", "bird"]).save(tmp_path / "vocabulary.json")
+    for steps, message in (
+        ("all", "has no checkpoint"),
+        ("1,x", "not numbers"),
+        ("1,2", r"no checkpoint of 1, 2 \(it has none\)"),
+    ):
+        with pytest.raises(UserError, match=message):
+            call(f"--run={tmp_path}", f"--steps={steps}")
 
 
 def test_missing_weights_are_named_with_their_origin(folders):

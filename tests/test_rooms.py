@@ -25,6 +25,7 @@ ROOMS = {
     "visuals": {"evaluation", "run", "models", "data", "config", "utils"},
     "reporting": {"visuals", "evaluation", "run", "data", "config", "utils"},
     "serving": {"visuals", "run", "data", "utils"},
+    "exporting": {"visuals", "evaluation", "run", "models", "data", "config", "utils", "compat"},
     "training": {"visuals", "evaluation", "run", "metrics", "models", "losses", "data", "config", "utils", "compat"},
 }
 ROOT_NAMES = {"__version__"}  # what a room may take from ffgan_tf itself

@@ -185,6 +185,9 @@ class GanScheduleConfig(ScheduleConfig):
     )
 
 
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+
+
 @dataclasses.dataclass(frozen=True)
 class DeviceConfig:
     """Devices and arithmetic."""
@@ -193,7 +196,7 @@ class DeviceConfig:
         "float32",
         "Arithmetic of the networks; variables, losses, softmax, batch-norm statistics "
         "and logits stay float32. mixed_float16 scales its losses dynamically.",
-        choices=("float32", "mixed_float16", "mixed_bfloat16"),
+        choices=PRECISIONS,
     )
     accumulate: int = setting(
         1,

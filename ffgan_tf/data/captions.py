@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ffgan_tf.data.problems import Unusable
 from ffgan_tf.utils.errors import UserError
@@ -133,7 +134,22 @@ class Vocabulary:
 
     def save(self, path: str | Path) -> None:
         """Writes the vocabulary as JSON, atomically."""
-        write_json(path, {"format": 1, "source": self.source, "hash": self.hash, "words": self.words})
+        write_json(path, self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """The vocabulary as JSON values: the content of vocabulary.json."""
+        return {"format": 1, "source": self.source, "hash": self.hash, "words": self.words}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Vocabulary":
+        """The vocabulary in what `to_json` made. Raises ValueError, TypeError or KeyError where it is none, or its
+        hash is not its words'."""
+        vocabulary = cls(content["words"], content["source"])
+        if not all(isinstance(word, str) for word in (*vocabulary.words, vocabulary.source)):
+            raise TypeError("a word that is no text")
+        if content.get("hash") != vocabulary.hash:
+            raise ValueError("its words do not match its hash; the file was changed")
+        return vocabulary
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
@@ -143,11 +159,6 @@ class Vocabulary:
             raise UserError(f"{path}: the vocabulary is missing. {fix}")
         content = read_json(path, fix=fix, what="a vocabulary")
         try:
-            vocabulary = cls(content["words"], content["source"])
-            if not all(isinstance(word, str) for word in (*vocabulary.words, vocabulary.source)):
-                raise TypeError("a word that is no text")
+            return cls.from_json(content)
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(f"{path}: not a vocabulary ({error}). {fix}") from None
-        if content.get("hash") != vocabulary.hash:
-            raise UserError(f"{path}: its words do not match its hash; the file was changed. {fix}")
-        return vocabulary

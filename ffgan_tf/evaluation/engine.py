@@ -103,7 +103,7 @@ def run_images(
         Vocabulary.load(os.path.join(data_dir, records.VOCABULARY)),
         f"--data={data_dir}",
         run.vocabulary,
-        f"the run in {run.folder}",
+        f"the run in {run.path}",
         "name the data set that the run was trained on.",
     )
     split = pipeline.load_split(data_dir, "test")
@@ -123,4 +123,4 @@ def run_images(
         "truncation": protocol.truncation,
         "size": run.config.model.image_size,
     }
-    return GeneratedImages(generate, len(plan), source, f"{run.folder} at step {run.step}", batch)
+    return GeneratedImages(generate, len(plan), source, f"{run.path} at step {run.step}", batch)

@@ -41,5 +41,5 @@ def variety_images(
         "seed": seed,
         "truncation": truncation,
     }
-    what = f"{copies} images a sentence of {run.folder} at step {run.step}"
+    what = f"{copies} images a sentence of {run.path} at step {run.step}"
     return SentenceVariety(GeneratedImages(generate, len(captions) * copies, source, what, batch), copies)

@@ -5,6 +5,7 @@ statistics come from the samples of all replicas instead of each replica's own.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 from contextvars import ContextVar
 
@@ -19,16 +20,34 @@ BN_EPSILON = 1e-5
 BN_MOMENTUM = 0.9  # Keras's sense: the share of the old moving value that is kept
 LEAKY_SLOPE = 0.2
 _blank = ContextVar("blank", default=False)  # see blank_weights
+_left: ContextVar[list[int] | None] = ContextVar("left", default=None)  # weights that may still be made
+
+
+class TooManyWeights(Exception):
+    """Networks larger than `blank_weights(most=…)` allows."""
 
 
 @contextlib.contextmanager
-def blank_weights(on: bool = True) -> Iterator[None]:
-    """Networks built inside start with zero kernels: drawing weights that a checkpoint replaces would be wasted."""
-    token = _blank.set(on)
+def blank_weights(on: bool = True, most: int | None = None) -> Iterator[None]:
+    """Networks built inside start with zero kernels: drawing weights that a checkpoint replaces would be wasted.
+
+    `most`: raises TooManyWeights before kernels of more numbers in all are made, for settings that are not trusted.
+    """
+    tokens = _blank.set(on), _left.set(None if most is None else [most])
     try:
         yield
     finally:
-        _blank.reset(token)
+        _blank.reset(tokens[0])
+        _left.reset(tokens[1])
+
+
+def _zeros(shape, dtype) -> tf.Tensor:
+    """A blank kernel."""
+    if (left := _left.get()) is not None:
+        left[0] -= math.prod(shape)
+        if left[0] < 0:
+            raise TooManyWeights("its settings describe larger networks than it holds")
+    return tf.zeros(shape, dtype or tf.float32)
 
 
 class UnitOrthogonal(tf.keras.initializers.Initializer):
@@ -41,7 +60,7 @@ class UnitOrthogonal(tf.keras.initializers.Initializer):
 
     def __call__(self, shape, dtype=None, **kwargs):
         if _blank.get():
-            return tf.zeros(shape, dtype or tf.float32)
+            return _zeros(shape, dtype)
         rows, columns = int(np.prod(shape[:-1])), shape[-1]
         if max(rows, columns) < 4 * min(rows, columns):
             matrix = tf.keras.initializers.Orthogonal(gain=1.0)(shape, dtype=tf.float32)
@@ -61,7 +80,7 @@ class Blank(tf.keras.initializers.Initializer):
         self.inner = inner
 
     def __call__(self, shape, dtype=None, **kwargs):
-        return tf.zeros(shape, dtype or tf.float32) if _blank.get() else self.inner(shape, dtype, **kwargs)
+        return _zeros(shape, dtype) if _blank.get() else self.inner(shape, dtype, **kwargs)
 
 
 class Conv(tf.keras.layers.Conv2D):

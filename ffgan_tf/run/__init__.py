@@ -1,3 +1,13 @@
 """A run's folder: its checkpoints, lock, log and encoder files, and the sampler that reads them."""
 
-__all__ = ["checkpoints", "encoder_files", "log", "reading", "sampler", "settings", "text_to_image"]
+__all__ = [
+    "checkpoints",
+    "encoder_files",
+    "log",
+    "model_file",
+    "reading",
+    "sampler",
+    "settings",
+    "source",
+    "text_to_image",
+]

@@ -16,7 +16,7 @@ from ffgan_tf.models import blocks, build, cpu_convolutions
 from ffgan_tf.models.conditioning import truncated
 from ffgan_tf.models.generator import Generated
 from ffgan_tf.models.text_encoder import TextEncoder
-from ffgan_tf.run import settings
+from ffgan_tf.run import model_file, model_weights, source
 from ffgan_tf.run.checkpoints import CheckpointGone, Checkpoints
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.pixels import to_uint8
@@ -42,7 +42,7 @@ class Sampler:
     ):
         self._generator, self._encoder = generator, text_encoder
         self._z_dim, self._epsilon_dim, self._batch = z_dim, epsilon_dim, batch
-        self._images = self._compiled(lambda *inputs: self._generate(*inputs).image, batch)
+        self._images = self._compiled(lambda *inputs: self.graph(*inputs).image, batch)
         self._everything: tf.types.experimental.GenericFunction | None = None
 
     @staticmethod
@@ -60,7 +60,10 @@ class Sampler:
             ],
         )
 
-    def _generate(self, tokens: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor, truncation: tf.Tensor) -> Generated:
+    def graph(self, tokens: tf.Tensor, lengths: tf.Tensor, seeds: tf.Tensor, truncation: tf.Tensor) -> Generated:
+        """`tokens` (B, 25) int, padded with 0, `lengths` (B,) from 1 to 25, `seeds` (B, 2) int64, the seed and the
+        number, and `truncation` (B, 1) float32 → all that the generator makes of them, as tensors."""
+
         def draw(seed):
             return tf.random.stateless_normal([self._z_dim + self._epsilon_dim], seed)
 
@@ -102,7 +105,7 @@ class Sampler:
     def explain(self, tokens: Sequence[int], seed: int, number: int = 0, truncation: float = 0.0) -> Generated:
         """All that the generator returns (`Generated`) for one token list, as arrays of a batch of one, T = 25."""
         if self._everything is None:
-            self._everything = self._compiled(self._generate, 1)
+            self._everything = self._compiled(self.graph, 1)
         seeds, bounds = self._numbers(1, seed, [number], truncation)
         everything = self._everything(*padded([tokens], seeds, bounds, 1))
         return tf.nest.map_structure(lambda value: None if value is None else np.asarray(value), everything)
@@ -127,15 +130,26 @@ def padded(tokens: Sequence[Sequence[int]], seeds: np.ndarray, bounds: np.ndarra
 
 
 class Run(NamedTuple):
-    """A trained run, loaded."""
+    """A trained model, loaded: a run (`folder`), or a model file (`file`; `folder` is None)."""
 
-    folder: Path
+    folder: Path | None
     config: TrainConfig
     vocabulary: Vocabulary
     step: int
     sampler: Sampler
     generator: tf.keras.Model
     text_encoder: TextEncoder
+    file: model_file.ModelFile | None = None
+
+    @property
+    def path(self) -> Path:
+        """The run's folder or the model file."""
+        return self.file.path if self.file else self.folder or Path()
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder, or what the model file calls itself."""
+        return self.file.name if self.file else self.path.resolve().name
 
 
 def choose_step(run: str | Path, step: int | None = None) -> int:
@@ -183,20 +197,48 @@ def load_run(
 ) -> Run:
     """Loads a run's generator (its EMA by default) at its newest whole checkpoint, or at `step`; -1 is the best.
 
-    Raises UserError where the folder is no run, or has no checkpoint (of that step).
+    A model file, a shipped model's name and a URL serve as well (`source.find`): they hold one step and compute in
+    float32. `precision` is the Keras policy to compute in; None is the run's own. Raises UserError where the folder is
+    no run, or has no checkpoint (of that step).
     """
-    run, wanted = Path(run), step
-    config = settings.load(TrainConfig, run)
-    vocabulary = Vocabulary.load(run / "vocabulary.json")
+    found, wanted = source.find(run), step
+    if found.file:
+        return _load_file(found.file, step, ema, batch, precision or "float32")
+    folder, config, vocabulary = found.path, found.config, found.vocabulary
     # In a thread: the checksum (the file also holds the discriminator and Adam's moments) takes a while, without the
     # GIL.
     with ThreadPoolExecutor(1) as pool:
-        chosen = pool.submit(choose_step, run, step)
+        chosen = pool.submit(choose_step, folder, step)
         with blocks.blank_weights():
             generator = build.build_generator(config.model, precision or config.devices.precision)
             encoder = build.build_text_encoder(len(vocabulary))
         step = chosen.result()
         checkpoint = tf.train.Checkpoint(text_encoder=encoder, **{"ema" if ema else "generator": generator})
-        step = restore_chosen(checkpoint, run, step, newest=wanted is None)
+        step = restore_chosen(checkpoint, folder, step, newest=wanted is None)
     sampler = Sampler(generator, encoder, config.model.z_dim, config.model.epsilon_dim, batch)
-    return Run(run, config, vocabulary, step, sampler, generator, encoder)
+    return Run(folder, config, vocabulary, step, sampler, generator, encoder)
+
+
+def _load_file(model: model_file.ModelFile, step: int | None, ema: bool, batch: int, precision: str) -> Run:
+    """A model file as `load_run` returns it. Raises UserError where it is damaged, or another step or weights are asked
+    for."""
+    if step not in (None, model.step):
+        raise UserError(f"--step={step}: {model.path} holds step {model.step} alone. Fix: leave --step out.")
+    if ema != (model.weights == "ema"):
+        held = "the moving average (EMA)" if model.weights == "ema" else "the last weights"
+        raise UserError(
+            f"{model.path} holds {held} alone. Fix: {'leave --noema out' if not ema else '--noema, or ema=False'}."
+        )
+    model, tensors = model_file.read(model.path)
+    settings = model.config.model
+    try:
+        with blocks.blank_weights(most=sum(value.size for value in tensors.values())):
+            generator = build.build_generator(settings, precision)
+            encoder = build.build_text_encoder(len(model.vocabulary))
+    except blocks.TooManyWeights:
+        raise UserError(
+            f"{model.path}: its settings describe larger networks than it holds. {model_file.FIX}"
+        ) from None
+    model_weights.fill(generator, encoder, tensors, model.path)
+    sampler = Sampler(generator, encoder, settings.z_dim, settings.epsilon_dim, batch)
+    return Run(None, model.config, model.vocabulary, model.step, sampler, generator, encoder, model)

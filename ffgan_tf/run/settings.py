@@ -34,8 +34,28 @@ def config_path(run: str | Path) -> Path:
 
 def save(config: Settings, run: str | Path) -> None:
     """Writes the full resolved settings into the run's folder, with their kind and digests."""
+    write_json(config_path(run), to_json(config))
+
+
+def to_json(config: Settings) -> dict[str, Any]:
+    """The full settings as JSON values, with their kind and digests: the content of config.json."""
     values = {KIND: config.kind, **config.flat()}
-    write_json(config_path(run), {**values, **digests(values)})
+    return {**values, **digests(values)}
+
+
+def from_json(config_class: type[T], kept: dict[str, Any]) -> T:
+    """The checked settings in what `to_json` made, which came from elsewhere than a run's folder.
+
+    Raises ValueError, TypeError or UserError: of another kind, changed since, by an unknown name, out of bounds.
+    """
+    if kept.get(KIND) != config_class.kind:
+        raise ValueError(f"settings of kind {kept.get(KIND)!r}, not {config_class.kind!r}")
+    values = {name: value for name, value in kept.items() if name not in (DIGEST, MARKS)}
+    if digests(values)[DIGEST] != kept.get(DIGEST):
+        raise ValueError("its settings are not as they were written")
+    config = _from_json(config_class, kept)
+    check(config)
+    return config
 
 
 def digests(values: dict[str, Any]) -> dict[str, str]:

@@ -2,14 +2,16 @@
 
 import warnings
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ffgan_tf.config import TrainConfig
+from ffgan_tf.config.train import PRECISIONS
 from ffgan_tf.data.captions import Vocabulary
-from ffgan_tf.run import settings
+from ffgan_tf.run import source
 from ffgan_tf.run.reading import Reading, UnknownWords, read_sentence
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.garbage import paused_garbage_collection
@@ -42,7 +44,8 @@ class TextToImage:
     count=4)`.
 
     `config` its settings (`TrainConfig`), `step` of its weights, `ema` whether they are the moving average,
-    `vocabulary`, `image_size` S in pixels, `folder`; `generator` and `text_encoder`, the networks; `sampler`, from
+    `vocabulary`, `image_size` S in pixels, `name`, `path` (the run's folder or the model file), `folder` (None for a
+    file), `provenance`; `generator` and `text_encoder`, the networks; `sampler`, from
     token ids to images.
     The first image takes a second longer than later ones (TensorFlow prepares its graph). For one thread at a time.
     """
@@ -52,12 +55,27 @@ class TextToImage:
         self._run, self.ema = run, ema
 
     def __repr__(self) -> str:
-        return f"TextToImage({str(self.folder)!r}, step={self.step}, ema={self.ema}, image_size={self.image_size})"
+        return f"TextToImage({str(self.path)!r}, step={self.step}, ema={self.ema}, image_size={self.image_size})"
 
     @property
-    def folder(self) -> Path:
-        """The run's folder."""
+    def name(self) -> str:
+        """The name of the run's folder, or what the model file calls itself."""
+        return self._run.name
+
+    @property
+    def path(self) -> Path:
+        """The run's folder, or the model file."""
+        return self._run.path
+
+    @property
+    def folder(self) -> Path | None:
+        """The run's folder; None for a model file."""
         return self._run.folder
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What a model file says of where its weights come from (docs/export.md); empty for a run's folder."""
+        return dict(self._run.file.provenance) if self._run.file else {}
 
     @property
     def config(self) -> TrainConfig:
@@ -159,21 +177,36 @@ def _warn(reading: Reading) -> None:
         warnings.warn(reading.warning, UnknownWords, stacklevel=3)  # the caller of generate or explain
 
 
-def load(run: str | Path, step: int | None = None, ema: bool = True, *, batch: int = BATCH) -> TextToImage:
-    """The trained run in a folder, ready to turn sentences into images: `ffgan_tf.load("runs/cub")` → `TextToImage`.
+def load(
+    run: str | PathLike,
+    step: int | None = None,
+    ema: bool = True,
+    *,
+    batch: int = BATCH,
+    precision: str | None = None,
+    sha256: str | None = None,
+) -> TextToImage:
+    """A trained model, ready to turn sentences into images: `ffgan_tf.load("runs/cub")` → `TextToImage`.
 
+    `run`: a run's folder; a model file (`python -m ffgan_tf.export --format=safetensors`); the name of a model that
+    comes with the package, such as "birds-demo", unless a file or folder here has that name; or an https URL of a model
+    file, with its `sha256` (64 hex digits), which is downloaded once into `~/.cache/ffgan_tf` or `FFGAN_TF_CACHE`.
     `step`: the checkpoint of that training step; None the newest whole one, -1 the one on record as the best. `ema`:
     the generator's moving average, or its last weights. `batch` images are computed at once; more is faster on a GPU,
-    and another batch size may change some pixels by one of 256 grey levels.
+    and another batch size may change some pixels by one of 256 grey levels. `precision`: the Keras policy to compute
+    in, `float32` or `mixed_bfloat16`; None is the run's own, and float32 for a file.
 
-    Raises UserError where the folder is no run, has no checkpoint, not that step's, or a damaged one.
+    Raises UserError where there is no such run or model, no checkpoint, not that step's, or a damaged one.
     """
     if batch < 1:
         raise UserError(f"batch {batch}: at least 1 image at once.")
-    settings.load(TrainConfig, run)  # reports a folder that is no run before TensorFlow loads
+    if precision not in (None, *PRECISIONS):
+        raise UserError(f"precision {precision!r}: must be one of {', '.join(PRECISIONS)}.")
+    path = source.locate(run, sha256)
+    source.find(path)  # reports a folder that is no run before TensorFlow loads
     with paused_garbage_collection():
         from ffgan_tf.run.sampler import load_run
 
-        loaded = load_run(run, step=step, ema=ema, batch=batch)
+        loaded = load_run(path, step=step, ema=ema, batch=batch, precision=precision)
         loaded.sampler.trace()
     return TextToImage(loaded, ema)

@@ -41,6 +41,7 @@ class Evaluator:
             seed=SEED,
         )
         sampler = Sampler(generator, text_encoder, config.model.z_dim, config.model.epsilon_dim, BATCH)
+        self._folder = folder
         self._run = Run(folder, config, vocabulary, 0, sampler, generator, text_encoder)
 
     def report(self, step: int) -> dict:
@@ -50,8 +51,8 @@ class Evaluator:
         report = evaluate_images(
             images, self._reference, self._network, self._protocol, batch=BATCH, seed=SEED, step=step
         )
-        append_json_line(run.folder / "metrics.jsonl", report)
-        write_tensorboard(run.folder / "tensorboard", report)
+        append_json_line(self._folder / "metrics.jsonl", report)
+        write_tensorboard(self._folder / "tensorboard", report)
         return report
 
 

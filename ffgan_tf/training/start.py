@@ -1,6 +1,7 @@
 """The start of every training command: its flags, the run's settings and lock."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -45,6 +46,11 @@ def opened_run(config_class: type[T], example: str, recipe: str) -> Iterator[tup
         raise UserError(
             f"--run is missing: the folder to train in, such as --run={example}. The recipes in experiments/ "
             f"name one: --flagfile={recipe}"
+        )
+    if os.path.lexists(run) and not os.path.isdir(run):
+        raise UserError(
+            f"--run={run}: a file, not the folder of a run. A model file cannot be trained on: it has no discriminator "
+            "and no optimisers. Fix: the folder of the run that it was made from, or a new one."
         )
     config, changed = settings.resolve(config_class, run, flags.FLAGS.allow_config_change)
     if not config.data:

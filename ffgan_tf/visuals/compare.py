@@ -10,6 +10,8 @@ from PIL import Image
 
 from ffgan_tf.data.images import to_rgb
 from ffgan_tf.evaluation.images import EXTENSIONS, read_image
+from ffgan_tf.run.model_file import ENDING
+from ffgan_tf.run.source import MODEL, is_shipped
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.visuals.canvas import table, tile_side
 from ffgan_tf.visuals.sentences import Caption
@@ -26,16 +28,17 @@ def parse_model(text: str) -> tuple[str, Path]:
     """`DF-GAN=results/dfgan` → ("DF-GAN", path); without a name, the folder's own. UserError names --model."""
     name, equals, folder = text.partition("=")
     path = Path(folder if equals else name).expanduser()
-    if not (folder if equals else name) or not path.is_dir():
+    if not (folder if equals else name) or not (path.is_dir() or is_run(path)):
         raise UserError(
             f"--model={text}: no such folder. Fix: --model=DIR or --model=NAME=DIR, DIR a run, or a folder of images."
         )
-    return (name if equals else path.name), path
+    return (name if equals else path.stem if path.suffix == ENDING else path.name), path
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is a run of ours (it has settings), not a folder of images."""
-    return (path / "config.json").is_file()
+    """Whether a path is a run of ours (it has settings), a model file or a shipped model's name, not a folder of
+    images."""
+    return (path / "config.json").is_file() or path.is_file() or (path / MODEL).is_file() or is_shipped(path)
 
 
 def slug(text: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from ffgan_tf import __version__
 from ffgan_tf.data import records
 from ffgan_tf.run.reading import UnknownWords
+from ffgan_tf.run.source import Source
 from ffgan_tf.visuals import compare
 from ffgan_tf.visuals.sentences import Caption, choose_captions
 
@@ -24,7 +25,7 @@ class Task:
     """The settings of a drawing. TensorFlow is not loaded before `draw`."""
 
     kind: str
-    run: Path | None  # None for `compare` alone
+    run: Source | None  # None for `compare` alone
     texts: list[str]  # the user's own sentences
     captions: tuple[str, int] | None  # split, and number of captions from the data
     data: str  # folder of the converted data set; "" if none is needed
@@ -57,7 +58,7 @@ class Task:
         """The settings that go into a sheet's file. Folders by their names alone: a sheet is shown to others."""
         settings: dict[str, Any] = {"Software": f"ffgan_tf {__version__}", "kind": self.kind}
         if loaded:
-            settings |= {"run": loaded.folder.resolve().name, "step": loaded.step, "ema": loaded.ema}
+            settings |= {"run": loaded.name, "step": loaded.step, "ema": loaded.ema}
         settings |= {"sentences": sentences, "seeds": self.seeds, "truncation": self.truncation}
         own = {name: value for name, value in self.options.items() if name != "list" and value not in (None, "", [])}
         if "inception_weights" in own:
@@ -74,7 +75,7 @@ class Task:
                 models = {name: path.resolve().name for name, path in self.models}
                 yield "compare", self.describe(None, texts, model=models), self._compare(captions)
                 return
-            model = self.load(self.run)
+            model = self.load(self.run.path)
             if self.kind == "neighbours":
                 yield "neighbours", self.describe(model, texts), self._neighbours(model, texts)
             else:

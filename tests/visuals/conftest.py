@@ -3,17 +3,14 @@
 from pathlib import Path
 
 import pytest
-from tiny_run import make_run
 
 import ffgan_tf
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory, tiny_records) -> Path:
-    """A run's folder as training leaves it, but for the discriminator."""
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    make_run(folder, tiny_records)
-    return folder
+def run(tiny_run) -> Path:
+    """A run's folder, at step 30."""
+    return tiny_run
 
 
 @pytest.fixture(scope="session")
