@@ -10,7 +10,7 @@ from ffgan_tf import sample
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
 from ffgan_tf.models import build
-from ffgan_tf.run.sampler import Sampler, load_run, truncated
+from ffgan_tf.run.sampler import Sampler, load_run, padded, truncated
 from ffgan_tf.run.sentence_flags import Line
 from ffgan_tf.utils import grid, pixels
 from ffgan_tf.utils.errors import UserError
@@ -53,6 +53,21 @@ def test_a_image_is_the_generators_for_its_noise(models, images):
 def test_neighbours_do_not_matter(sampler, images):
     np.testing.assert_array_equal(sampler([SENTENCES[1], SENTENCES[0]], seed=5, ids=[0, 7]), images[[1, 0]])
     np.testing.assert_array_equal(sampler(SENTENCES[3:], seed=5, ids=[2]), images[3:])
+
+
+def test_places_said_to_be_alike_are(sampler):
+    """Against all that the generator returns, for another sample in every place: alike exactly where that is equal."""
+    everything = sampler._compiled(sampler._generate, 3)
+    found = everything(*padded([SENTENCES[1]] * 3, np.full((3, 2), 7), np.zeros((3, 1), np.float32), 3))
+    values = [found.image, found.condition, *found.attention, *found.features.values()]
+
+    def equal(one, other):
+        return all(np.array_equal(value[one], value[other]) for value in values)
+
+    alike = sampler.alike()
+    assert len(alike) == 3 and all(first <= place for place, first in enumerate(alike))
+    for place in range(3):
+        assert [equal(place, other) for other in range(3)] == [alike[place] == alike[other] for other in range(3)]
 
 
 def test_the_batch_size_does_not_matter(models, images):

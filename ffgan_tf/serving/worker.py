@@ -2,7 +2,8 @@
 
 A forward pass takes 100 to 1,000 times as long as a reply over HTTP, and a batch that is half empty takes as long as a
 full one. So a batch takes images of several jobs, in the order of their coming. An image does not depend on its
-neighbours (`run/sampler.py`), so every job gets the bytes that it would get alone.
+neighbours, but may depend, in its last bit, on its place in the batch (`Sampler.alike`). So each is computed in a place
+like that which `generate` would give it, and every job gets the bytes that it would get alone.
 """
 
 import math
@@ -10,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from ffgan_tf.run.text_to_image import TextToImage
@@ -52,7 +53,8 @@ class Job:
 
     def __init__(self, run: str, wanted: list[Wanted], maps: bool = False):
         self.run, self.wanted, self.maps = run, wanted, maps
-        self.begun = self.done = 0  # how many of `wanted` are in a batch already; how many are done
+        self.pending = list(range(len(wanted)))  # the places in `wanted` that are in no batch yet
+        self.done = 0
         self._results: list[Any] = [None] * len(wanted)
         self._error: Exception | None = None
         self._finished = threading.Event()
@@ -76,8 +78,12 @@ class Job:
 
     def fail(self, error: Exception) -> None:
         """For the worker: nothing more will come."""
-        self.begun, self._error = len(self.wanted), error
+        self.pending, self._error = [], error
         self._finished.set()
+
+
+# What each place of a batch computes: the job, and which of its `wanted`; None: nothing.
+Batch: TypeAlias = "list[tuple[Job, int] | None]"
 
 
 class Worker:
@@ -85,19 +91,22 @@ class Worker:
 
     def __init__(self, models: Mapping[str, "TextToImage"], batch: int, capacity: int = CAPACITY):
         self.batch, self.capacity = batch, capacity
+        self.alike = {name: list(range(batch)) for name in models}  # every place differs, until `start` knows better
         self._models = models
         self._jobs: deque[Job] = deque()  # those with images that are in no batch yet
-        self._computing: list[tuple[Job, int]] = []
+        self._computing: Batch = []
         self._changed = threading.Condition()
         self._stopping = False
         self._batch_seconds = 1.0  # smoothed; overwritten by the first batch after the warm-up
         self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
 
     def start(self) -> None:
-        """Starts the thread, and returns when every model has drawn an image and its attention.
+        """Starts the thread, and returns when every model has drawn images and an attention.
 
         The first of each takes seconds: TensorFlow prepares its graphs. Raises what goes wrong in doing so.
         """
+        for name, model in self._models.items():
+            self.alike[name] = model.sampler.alike()
         self._thread.start()
         for name in self._models:
             for maps in (False, True):
@@ -119,7 +128,7 @@ class Worker:
     def waiting(self) -> int:
         """Images that are in no batch yet."""
         with self._changed:
-            return sum(len(job.wanted) - job.begun for job in self._jobs)
+            return sum(len(job.pending) for job in self._jobs)
 
     def retry_after(self) -> int:
         """Whole seconds, at least 1, after which half of what waits now will be done."""
@@ -128,11 +137,11 @@ class Worker:
     def place(self, job: Job) -> Place:
         """Where a job stands now."""
         with self._changed:
-            ahead = sum(1 for other, _ in self._computing if other is not job)
+            ahead = sum(1 for taken in self._computing if taken and taken[0] is not job)
             for other in self._jobs:
                 if other is job:
                     break
-                ahead += len(other.wanted) - other.begun
+                ahead += len(other.pending)
             left = len(job.wanted) - job.done
             return Place(ahead if left else 0, left, self._seconds(ahead + left) if left else 0.0)
 
@@ -160,33 +169,45 @@ class Worker:
             try:
                 results = self._compute(taken)
             except Exception as error:
-                self._give_up({job for job, _ in taken}, error)
+                self._give_up({one[0] for one in taken if one}, error)
                 continue
             spent = time.monotonic() - began
             with self._changed:
                 self._computing = []
                 self._batch_seconds = 0.8 * self._batch_seconds + 0.2 * spent if self._batch_seconds else spent
-                for (job, place), result in zip(taken, results):
-                    job.put(place, result)
+                for one, result in zip(taken, results):
+                    if one:
+                        one[0].put(one[1], result)
 
-    def _take(self) -> list[tuple[Job, int]]:
+    def _take(self) -> Batch:
         """The next batch: the oldest image, and those after it that can be computed together with it."""
         first = self._jobs[0]
-        fitting = [first] if first.maps else [job for job in self._jobs if job.run == first.run and not job.maps]
-        taken: list[tuple[Job, int]] = []
-        for job in fitting:
-            while job.begun < len(job.wanted) and len(taken) < (1 if first.maps else self.batch):
-                taken.append((job, job.begun))
-                job.begun += 1
-        self._jobs = deque(job for job in self._jobs if job.begun < len(job.wanted))
-        return taken
-
-    def _compute(self, taken: list[tuple[Job, int]]) -> list[Any]:
-        first = taken[0][0]
-        sampler = self._models[first.run].sampler
-        wanted = [job.wanted[place] for job, place in taken]
         if first.maps:
-            return [sampler.explain(*wanted[0])]
+            self._jobs.popleft()
+            return [(first, first.pending.pop())]
+        alike = self.alike[first.run]
+        free = {kind: [place for place in range(self.batch) if alike[place] == kind] for kind in set(alike)}
+        batch: Batch = [None] * self.batch
+        for job in self._jobs:
+            if job.run != first.run or job.maps:
+                continue
+            left = []
+            for index in job.pending:  # `generate` would compute it at its index, counted around the batch
+                places = free[alike[index % self.batch]]
+                if places:
+                    batch[places.pop(0)] = job, index
+                else:
+                    left.append(index)
+            job.pending = left
+        self._jobs = deque(job for job in self._jobs if job.pending)
+        return batch
+
+    def _compute(self, taken: Batch) -> list[Any]:
+        job, index = next(one for one in taken if one)
+        sampler = self._models[job.run].sampler
+        if job.maps:
+            return [sampler.explain(*job.wanted[index])]
+        wanted = [one[0].wanted[one[1]] if one else job.wanted[index] for one in taken]
         tokens, seeds, numbers, bounds = (list(values) for values in zip(*wanted))
         return list(sampler(tokens, seeds, numbers, bounds))
 

@@ -126,7 +126,7 @@ def test_mistakes_are_told_before_tensorflow(tmp_path):
     for arguments, message in (
         ([], "error: --run is missing"),
         ([f"--run={tmp_path}", "--port=0"], f"error: {tmp_path}"),
-        ([f"--run={tmp_path}", "--host=256.1.1.1"], "error: --host=256.1.1.1: no address here"),
+        ([f"--run={tmp_path}", "--host=256.1.1.1"], "error: --host=256.1.1.1: no address of this machine"),
         ([f"--run={tmp_path}", "--queue=10"], "error: flag --queue=10"),
     ):
         done = subprocess.run(

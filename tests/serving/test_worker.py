@@ -42,6 +42,7 @@ def worker(recorders):
     worker = Worker(
         {name: SimpleNamespace(sampler=sampler) for name, sampler in recorders.items()}, batch=4, capacity=20
     )
+    worker.alike = {"one": [0, 0, 0, 0], "two": [0, 0, 0, 3]}
     yield worker
     for sampler in recorders.values():
         sampler.gate.set()
@@ -60,10 +61,18 @@ def finish(worker, recorders, jobs):
 
 def test_batches_are_filled_across_jobs_in_order(worker, recorders):
     results = finish(worker, recorders, jobs_of("one", 3, 1, 6))
-    assert [len(batch) for batch in recorders["one"].batches] == [4, 4, 2]
-    assert sum(recorders["one"].batches, []) == [(1, 0), (1, 1), (1, 2), (2, 0)] + [(3, n) for n in range(6)]
+    assert recorders["one"].batches[:2] == [[(1, 0), (1, 1), (1, 2), (2, 0)], [(3, n) for n in range(4)]]
+    assert recorders["one"].batches[2][:2] == [(3, 4), (3, 5)] and len(recorders["one"].batches) == 3
     assert results == [[[1, 0], [1, 1], [1, 2]], [[2, 0]], [[3, n] for n in range(6)]]
     assert recorders["one"].threads == {"worker"}
+
+
+def test_an_image_gets_a_place_like_that_which_it_would_have_alone(worker, recorders):
+    """On `two` the last place computes otherwise: only the fourth, eighth, … image of a request may take it."""
+    results = finish(worker, recorders, jobs_of("two", 1, 4, 1))
+    first, second = recorders["two"].batches
+    assert first == [(1, 0), (2, 0), (2, 1), (2, 3)] and second[:2] == [(2, 2), (3, 0)]
+    assert results == [[[1, 0]], [[2, 0], [2, 1], [2, 2], [2, 3]], [[3, 0]]]
 
 
 def test_runs_share_no_batch_and_the_oldest_goes_first(worker, recorders):
@@ -71,12 +80,14 @@ def test_runs_share_no_batch_and_the_oldest_goes_first(worker, recorders):
     (other,) = jobs_of("two", 2)
     finish(worker, recorders, [first, other, second])
     assert recorders["one"].batches == [[(1, 0), (1, 1), (2, 0), (2, 1)]] and len(recorders["two"].batches) == 1
+    assert recorders["two"].batches[0][:2] == [(1, 0), (1, 1)]
 
 
 def test_maps_are_computed_alone_in_their_turn(worker, recorders):
     maps = Job("one", [Wanted((1,), 7, 0, 0.0)], maps=True)
     finish(worker, recorders, [*jobs_of("one", 1), maps, *jobs_of("one", 1, seed=9)])
-    assert recorders["one"].batches == [[(1, 0), (9, 0)], "maps"] and maps.wait() == [7]
+    assert recorders["one"].batches[0][:2] == [(1, 0), (9, 0)] and recorders["one"].batches[1:] == ["maps"]
+    assert maps.wait() == [7]
 
 
 def test_the_queue_is_bounded_and_says_when_to_come_again(worker):
