@@ -27,9 +27,9 @@ SCORES = {
     "density": ("Density", "higher is better"),
     "coverage": ("Coverage", "higher is better"),
     "r_precision": ("R-precision", "higher is better"),
-    "variety_ratio": ("Variety ratio", "variety within a sentence, of a real class's"),
+    "variety_ratio": ("Variety ratio", "in a sentence, of that in a class"),
     "colour_agreement": ("Colour agreement", "higher is better"),
-    "spectrum_worst": ("Spectrum", "worst band, of real images'; 1 is theirs"),
+    "spectrum_worst": ("Spectrum", "worst band; real images have 1"),
 }
 
 
