@@ -27,9 +27,9 @@ SCORES = {
     "density": ("Density", "higher is better"),
     "coverage": ("Coverage", "higher is better"),
     "r_precision": ("R-precision", "higher is better"),
-    "variety_ratio": ("Variety within a sentence, of a class's", "1 is that of real images"),
+    "variety_ratio": ("Variety ratio", "in a sentence, of that in a class"),
     "colour_agreement": ("Colour agreement", "higher is better"),
-    "spectrum_worst": ("Worst band of the power spectrum", "1 is that of real images"),
+    "spectrum_worst": ("Spectrum", "worst band; real images have 1"),
 }
 
 

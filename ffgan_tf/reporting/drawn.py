@@ -91,7 +91,7 @@ def _draw(runs: Sequence[RunRecord], count: int, seeds: Sequence[int], looked_at
     return Drawn(
         [_row(known, n, photographs, [run for run, _ in models], images, seeds) for n in range(len(known))],
         [f"{run.name}, step {model.step:,}" for run, model in models],
-        attention,
+        sorted(attention, key=lambda one: texts.index(one.sentence)),
         list(seeds),
     )
 

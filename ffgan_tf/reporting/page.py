@@ -13,6 +13,7 @@ from ffgan_tf.reporting import charts, tables
 from ffgan_tf.reporting.curves import SCORES
 from ffgan_tf.reporting.drawn import Drawn, draw
 from ffgan_tf.reporting.images import BUDGET, samples_of
+from ffgan_tf.reporting.parameters import parameter_counts
 from ffgan_tf.reporting.runs import RunRecord
 
 LARGE = 3_000_000  # bytes; a larger page says so
@@ -40,11 +41,14 @@ def build(runs: Sequence[RunRecord], captions: int, seeds: Sequence[int], looked
     began = time.monotonic()
     drawn = draw(runs, captions, seeds, looked_at, data) if captions else []
     drawing = time.monotonic() - began
-    return render(runs, drawn, drawing)
+    sizes = [parameter_counts(run) for run in runs] if captions else []
+    return render(runs, drawn, drawing, sizes)
 
 
-def render(runs: Sequence[RunRecord], drawn: Sequence[Drawn], drawing: float = 0.0) -> str:
-    """The page, given what the checkpoints have drawn in `drawing` seconds."""
+def render(
+    runs: Sequence[RunRecord], drawn: Sequence[Drawn], drawing: float = 0.0, sizes: Sequence[dict[str, int]] = ()
+) -> str:
+    """The page, given what the checkpoints have drawn in `drawing` seconds, and the networks' numbers of parameters."""
     samples = [found for run in runs if (found := samples_of(run, BUDGET // len(runs), run.missing))]
     logs, scores = charts.log_charts(runs), charts.score_charts(runs)
     scored = [one for run in runs for one in tables.evaluated(run)]
@@ -59,7 +63,7 @@ def render(runs: Sequence[RunRecord], drawn: Sequence[Drawn], drawing: float = 0
         script=script,
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         runs=runs,
-        headlines=[tables.headline(run) for run in runs],
+        headlines=[tables.headline(run, counts) for run, counts in zip(runs, [*sizes, *[{}] * len(runs)])],
         missing=[(run.name, run.missing) for run in runs if run.missing],
         samples=samples,
         sample_steps=sorted({step.step for one in samples for step in one.steps}),

@@ -8,7 +8,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ffgan_tf import __version__
@@ -242,7 +242,7 @@ def flat(report: Line, before: str = "") -> dict[str, Any]:
     return found
 
 
-def csv_text(runs: Sequence[RunRecord], lines_of) -> str:
+def csv_text(runs: Sequence[RunRecord], lines_of: Callable[[RunRecord], list[Line]]) -> str:
     """Lines of runs as CSV, a row a line: `lines_of(run)` gives them; a first column names the run."""
     rows = [{"run": run.name, **flat(line)} for run in runs for line in lines_of(run)]
     names = list({name: None for row in rows for name in row}) or ["run"]
@@ -263,13 +263,14 @@ def log_csv(runs: Sequence[RunRecord]) -> str:
     return csv_text(runs, lambda run: run.log)
 
 
-def headline(run: RunRecord) -> list[tuple[str, str]]:
-    """What stands under a run's name: how far it is, and its best figures."""
+def headline(run: RunRecord, counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """What stands under a run's name: how far it is, its networks' parameters, its best figures."""
     total = run.setting("steps", 0)
     found = [("step", f"{run.step:,}" + (f" of {total:,}" if total else ""))]
     if run.setting("image_size"):
         found.append(("image size", f"{run.setting('image_size')}×{run.setting('image_size')}"))
     found += [row for row in time_rows(run) if row[0] in ("images seen", "median speed", "training steps alone")]
+    found += [(f"{network}'s parameters", f"{size / 1e6:.2f} million") for network, size in counts.items()]
     for one in evaluated(run)[-1:]:
         found += [
             (SCORES[score][0], text) for score, text in one.scores.items() if score in ("fid", "colour_agreement")
