@@ -142,7 +142,7 @@ def test_whole_forward_equals_numpy(settings, training):
         tolerance = 1e-5 if config.pyramid == "spp" else 1e-9  # tf.image.resize computes in float32
         np.testing.assert_allclose(value, expected[name], rtol=0, atol=tolerance, err_msg=name)
     assert expected["image"].std() > 0.1  # not a constant, not saturated
-    assert np.mean(np.abs(expected["image"]) > 0.999) < 0.1
+    assert np.mean(np.abs(expected["image"]) > 0.999) < 0.2
 
 
 @pytest.mark.parametrize("size", [128, 256])

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.losses import gan as losses
-from ffgan_tf.models import build
+from ffgan_tf.models import blocks, build
 
 BOUND = 1e-6
 B, WIDTH, T, Z, C = 3, 8, 5, 7, 6
@@ -420,3 +420,37 @@ def test_one_step_of_dfgan(size, hold):
     )
     (-head(trunk(their_fake), s).mean()).backward()
     hold("DF-GAN's code", f"G at {size}: gradients of a step", "float64", theirs.gradients_apart(g_found, pairs), BOUND)
+
+
+# ---------------------------------------------------------------- numbers of weights
+
+
+def numbers(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def their_sizes(family: str) -> tuple[int, list[int]]:
+    """G's and each D's numbers of weights in the authors' code, at their sizes."""
+    if family == "dfgan":
+        code = theirs.module(theirs.clone("DF-GAN") / "code" / "models" / "GAN.py")
+        trunk = code.NetD(32, 256, 3)
+        unused = sum(numbers(block.conv_s) for block in trunk.DBlocks if not block.learned_shortcut)
+        return numbers(code.NetG(32, 100, 256, 256, 3)), [numbers(trunk) + numbers(code.NetC(32, 256)) - unused]
+    if family == "stackgan_v2":
+        gan = {"EMBEDDING_DIM": 128, "Z_DIM": 100, "GF_DIM": 64, "DF_DIM": 64, "R_NUM": 2, "B_CONDITION": True}
+        cfg = theirs.settings(CUDA=False, TEXT={"DIMENSION": build.TEXT_DIM}, GAN=gan, TREE={"BRANCH_NUM": 3})
+        code = theirs.module(theirs.clone("StackGAN-v2") / "code" / "model.py", cfg)
+        return numbers(code.G_NET()), [numbers(kind()) for kind in (code.D_NET64, code.D_NET128, code.D_NET256)]
+    code, cfg = attngan_code()
+    cfg.GAN = theirs.settings(CONDITION_DIM=100, Z_DIM=100, GF_DIM=32, DF_DIM=64, R_NUM=2 * (family == "attngan"))
+    if family == "attndcgan":
+        return numbers(code.G_DCGAN()), [numbers(code.D_NET256(b_jcu=False))]
+    return numbers(code.G_NET()), [numbers(kind()) for kind in (code.D_NET64, code.D_NET128, code.D_NET256)]
+
+
+@pytest.mark.parametrize("family", ["attngan", "attndcgan", "stackgan_v2", "dfgan"])
+def test_numbers_of_weights_at_the_authors_sizes(family):
+    config, (g, ds) = ModelConfig.of_family(family), their_sizes(family)
+    with tf.Graph().as_default(), blocks.blank_weights():
+        assert networks.trainable_count(build.build_generator(config)) == g
+        assert [networks.trainable_count(judge) for judge in build.build_discriminators(config)] == ds
