@@ -106,7 +106,7 @@ RECIPES = [
 def commands_of(recipe: Path) -> list[list[str]]:
     """The arguments of the trainings in a recipe's head that take the recipe."""
     head = "\n".join(line[1:] for line in recipe.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
-    lines = head.replace("\\\n", " ").replace("$family", "dfgan").splitlines()
+    lines = head.replace("\\\n", " ").splitlines()
     found = [shlex.split(line.partition("ffgan_tf.train ")[2]) for line in lines if "ffgan_tf.train " in line]
     return [arguments for arguments in found if any(recipe.name in argument for argument in arguments)]
 
