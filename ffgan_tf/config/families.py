@@ -158,7 +158,7 @@ def defaults_text() -> str:
 
     def flag(name: str, value: Any) -> str:
         if isinstance(value, bool):
-            return f"--{'' if value else 'no'}{name}"
+            return f"--{name}{'' if value else '=false'}"
         return f"--{name}={value:g}" if isinstance(value, float) else f"--{name}={value}"
 
     return "; ".join(

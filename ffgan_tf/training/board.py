@@ -16,7 +16,7 @@ from ffgan_tf.training.gan_setup import GanData
 from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.utils.pixels import to_uint8
 from ffgan_tf.visuals.sentences import choose_captions
-from ffgan_tf.visuals.sheets import STAGES, draw_attention, draw_features
+from ffgan_tf.visuals.sheets import draw_attention, draw_features
 
 SIDE = 96  # pixels of a tile: a sheet of a 256×256 run stays below a megabyte
 SENTENCES = 2
@@ -111,7 +111,7 @@ class Board:
             explanation = explain(self._gan, self._generator, sentence, self._vocabulary, noise)
             if explanation.attention:
                 sheets[f"attention/{row + 1}"] = draw_attention(explanation, sentence, side=SIDE)
-            if STAGES.keys() <= explanation.features.keys():
+            if explanation.features:
                 sheets[f"features/{row + 1}"] = draw_features(explanation, sentence, side=SIDE)
         self._log.sheets(step, sheets)
         if self._gan.replicas == 1:

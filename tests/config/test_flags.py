@@ -1,6 +1,7 @@
 """Flags from settings: their types, who wins, former names, flag files, and what is refused."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -102,14 +103,27 @@ RECIPES = [
 ]
 
 
+def commands_of(recipe: Path) -> list[list[str]]:
+    """The arguments of the trainings in a recipe's head that take the recipe."""
+    head = "\n".join(line[1:] for line in recipe.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+    lines = head.replace("\\\n", " ").splitlines()
+    found = [shlex.split(line.partition("ffgan_tf.train ")[2]) for line in lines if "ffgan_tf.train " in line]
+    return [arguments for arguments in found if any(recipe.name in argument for argument in arguments)]
+
+
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_recipes_are_allowed(recipe, tmp_path):
-    values = flags.FlagValues()
-    settings_flags.define_flags(TrainConfig, values)
-    flags.DEFINE_string("run", "", "", flag_values=values)
-    values(["train", f"--flagfile={recipe}"])
-    config, _ = run_settings.resolve(TrainConfig, tmp_path, False, values)
-    assert config.data and values["run"].value
+def test_recipes_are_allowed(recipe, tmp_path, monkeypatch):
+    """As their heads call them: some want another recipe before them, or a family."""
+    monkeypatch.chdir(ROOT)
+    commands = commands_of(recipe)
+    assert commands
+    for arguments in commands:
+        values = flags.FlagValues()
+        settings_flags.define_flags(TrainConfig, values)
+        flags.DEFINE_string("run", "", "", flag_values=values)
+        settings_flags.parse(["train", *arguments], values)
+        config, _ = run_settings.resolve(TrainConfig, tmp_path, False, values)
+        assert config.data and values["run"].value
 
 
 @pytest.mark.parametrize(

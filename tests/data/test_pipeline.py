@@ -218,15 +218,15 @@ def captions_of(split, batch) -> list[list[int]]:
     """Which captions of its image each sample of a batch of several has: by their tokens, all that fit."""
     found = []
     for place, rows, lengths in zip(batch["index"], batch["tokens"], batch["lengths"]):
-        kept = split.tokens[place][:, : rows.shape[1]]
-        found.append([int(np.argmax((kept == row).all(1))) for row in rows])
+        found.append([int(np.argmax((split.tokens[place] == row).all(1))) for row in rows])
         assert all(split.lengths[place, caption] == length for caption, length in zip(found[-1], lengths))
     return found
 
 
 def test_several_captions_of_an_image_are_different_unless_repeats_are_wanted(split):
-    """Four of ten, of 31 words at most, all kept, at 120 positions. With repeats 1 − 10·9·8·7/10⁴ = 0.496 have one."""
-    wanted = dict(max_words=31, captions=4)
+    """Four of ten, all words kept, at 120 positions. With repeats 1 − 10·9·8·7/10⁴ = 0.496 have one."""
+    longest = split.tokens.shape[2]
+    wanted = dict(max_words=longest, captions=4)
     chosen, repeated = (
         [row for batch in take(split, 20, captions_repeat=repeat, **wanted) for row in captions_of(split, batch)]
         for repeat in (False, True)
@@ -241,7 +241,7 @@ def test_several_captions_of_an_image_are_different_unless_repeats_are_wanted(sp
     one, four = take(split, 1)[0], take(split, 1, **wanted)[0]
     for key in ("image", "classes", "index", "noise"):
         np.testing.assert_array_equal(one[key], four[key])
-    assert four["tokens"].shape == (6, 4, 31) and four["lengths"].shape == (6, 4)
+    assert four["tokens"].shape == (6, 4, longest) and four["lengths"].shape == (6, 4)
 
 
 def test_an_image_with_fewer_captions_gives_some_twice():
@@ -251,9 +251,15 @@ def test_an_image_with_fewer_captions_gives_some_twice():
         assert set(numbers) == set(range(count)) and numbers[count:] == numbers[: 4 - count]
 
 
-def test_a_long_caption_of_several_keeps_words_of_its_own(split):
-    """Two captions of one image that are alike but for their colour, cut to 8 words: not at the same places."""
-    batch = joined(take(split, 20, max_words=8, captions=4))
-    tokens, full = batch["tokens"], batch["lengths"] == 8
-    pairs = [(row[0], row[1]) for row, cut in zip(tokens, full) if cut[0] and cut[1]]
-    assert len(pairs) > 20 and np.mean([np.array_equal(one, other) for one, other in pairs]) < 0.2
+def test_a_long_caption_that_is_drawn_twice_keeps_other_words_each_time(split):
+    """Of ten captions three are longer than 8 words: 6 · 3/100 pairs a sample are one of those twice."""
+    batch = joined(take(split, 40, max_words=8, captions=4, captions_repeat=True))
+    same = []
+    for position, (rows, lengths) in enumerate(zip(batch["tokens"], batch["lengths"])):
+        drawn = pipeline.choose_captions(tf.constant(10), 4, True, SETTINGS["seed"], tf.constant(position, tf.int64))
+        whole = split.lengths[batch["index"][position]][np.array(drawn)]
+        assert lengths.tolist() == np.minimum(whole, 8).tolist()
+        for i, j in itertools.combinations(range(4), 2):
+            if int(drawn[i]) == int(drawn[j]) and whole[i] > 8:
+                same.append(np.array_equal(rows[i], rows[j]))
+    assert len(same) > 20 and np.mean(same) < 0.2
