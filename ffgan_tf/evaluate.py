@@ -16,7 +16,6 @@ docs/evaluation.md describes the protocols. Exit codes: 0 done, 2 something is f
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from absl import flags
 

@@ -119,7 +119,10 @@ def available() -> float:
 
 
 def check_memory(config: TrainConfig, replicas: int) -> None:
-    """`check_fits` with the memory of this machine, or of its smallest GPU. After the strategy is made."""
+    """`check_fits` with the memory of this machine, or of its smallest GPU; for FF-GAN's networks, whose size is known
+    beforehand. After the strategy is made."""
+    if config.model.family != "ffgan":
+        return
     gpu = gpu_memory()
     apart = gpu is not None or config.devices.strategy == "multi_worker"  # replicas on CPU share this process's memory
     check_fits(config, available() if gpu is None else gpu, replicas if apart else 1)
