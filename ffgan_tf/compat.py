@@ -55,6 +55,15 @@ def require_keras_2(keras: Any) -> None:
         )
 
 
+def gpu_memory() -> int | None:
+    """Bytes that TensorFlow may use of the smallest GPU; None without any. TensorFlow has no public call for it."""
+    if not tf.config.list_logical_devices("GPU"):
+        return None
+    from tensorflow.python.client import device_lib
+
+    return min(device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU")
+
+
 def child_layers(layer: tf.keras.layers.Layer) -> Iterator[tf.keras.layers.Layer]:
     """The layers directly below a layer or model, in order of creation, which no public walk gives."""
     return layer._flatten_layers(recursive=False, include_self=False)
@@ -92,6 +101,11 @@ class FusedAdam(tf.keras.optimizers.Adam):
             epsilon=tf.cast(self.epsilon, variable.dtype),
             grad=gradient,
         )
+
+    def start_anew(self) -> None:
+        """Forgets moments and the count of steps, as a new Adam has none. Once it is built."""
+        for variable in (*self._momentums, *self._velocities, self.iterations):
+            variable.assign(tf.zeros_like(variable))
 
 
 class BatchNormalization(tf.keras.layers.BatchNormalization):

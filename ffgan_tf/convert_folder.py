@@ -36,7 +36,9 @@ def main(argv: list[str]) -> int:
     del argv
     values = flags.FLAGS
     if (values.test_list is None) == (values.test_ratio is None):
-        raise UserError("the split needs exactly one of --test_list and --test_ratio.")
+        raise UserError(
+            "the split needs exactly one of --test_list and --test_ratio. Fix: --test_ratio=0.1, or a list."
+        )
     return converter_flags.run(
         folder.read_source(
             values.folder, values.test_list, values.test_ratio or 0.0, values.seed, values.captions_per_image

@@ -16,7 +16,6 @@ docs/evaluation.md describes the protocols. Exit codes: 0 done, 2 something is f
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from absl import flags
 
@@ -30,7 +29,7 @@ from ffgan_tf.evaluation.protocols import NETWORKS, OLD_NAMES, PROTOCOLS, Protoc
 from ffgan_tf.metrics.seeds import SEED
 from ffgan_tf.run.source import RUN_HELP, Source, find
 from ffgan_tf.utils.errors import UserError
-from ffgan_tf.utils.files import check_writable
+from ffgan_tf.utils.files import check_writable, expand_home
 
 
 def define_flags() -> None:
@@ -134,7 +133,7 @@ def _steps(args: flags.FlagValues, source: Source | None) -> Sequence[int | None
 
 def _check_places(args: flags.FlagValues, source: Source | None) -> None:
     """Raises UserError if a result could not be written, before hours of work instead of after."""
-    check_writable(Path(args.cache_dir).expanduser(), "--cache_dir", folder=True)
+    check_writable(expand_home(args.cache_dir), "--cache_dir", folder=True)
     if args.output:
         check_writable(args.output, "--output")
     if source:

@@ -29,6 +29,7 @@ from ffgan_tf.visuals import compare
 from ffgan_tf.visuals.sentences import check_swap, parse_captions, parse_swap, stops_of, swapped
 from ffgan_tf.visuals.task import Task
 
+MOST_TILES = 2_000  # of a sheet: at 128 pixels a side it has 100 MB
 # Each kind with its own flags.
 KINDS: dict[str, tuple[str, ...]] = {
     "attention": (),
@@ -116,7 +117,24 @@ def make_task(kind: str, args: flags.FlagValues) -> Task:
     return task
 
 
+def _tiles(task: Task) -> int:
+    """Images that one sheet of the task would hold; 1 where each image has a file of its own."""
+    texts, seeds = len(task.texts) + (task.captions[1] if task.captions else 0), len(task.seeds)
+    if task.kind == "edits":
+        return seeds * (1 + sum(len(others) for _, others in task.swaps))
+    if task.kind == "neighbours":
+        return texts * seeds * (1 + task.options["neighbours"])
+    if task.kind == "interpolate":
+        return max(texts, seeds) * task.options["frames"]
+    return {"variety": seeds, "compare": texts * seeds * len(task.models)}.get(task.kind, 1)
+
+
 def _check_kind(task: Task) -> None:
+    if (tiles := _tiles(task)) > MOST_TILES:
+        raise UserError(
+            f"{task.kind}: {tiles:,} images in one sheet, and a sheet has room for {MOST_TILES:,}. Fix: fewer --seeds, "
+            "sentences or --frames."
+        )
     if task.kind == "edits":
         if not task.swaps:
             raise UserError("edits needs a word to swap. Fix: --swap=red=blue,yellow")

@@ -14,6 +14,7 @@ minutes=${MINUTES:-16}
 precision=float32
 if grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null; then precision=mixed_bfloat16; fi
 
+last() { printf '%s' "${!#}"; }  # of a pattern's files, whatever their names
 say() { printf '\n== %s\n' "$*"; }
 
 say "1/6 rendering birds in CUB's layout: $data/birds"
@@ -49,8 +50,8 @@ say "6/6 do the colours agree with the sentences?"
 "$python" -m ffgan_tf.colour_agreement --run="$run" --labels="$data/birds/colours.csv"
 
 say "done"
-echo "pictures of test sentences  $(ls "$run"/samples/step-*.png | tail -n 1)"
+echo "pictures of test sentences  $(last "$run"/samples/step-*.png)"
 echo "pictures of the sentences   $run/samples/own/grid.png"
 echo "figures                     $run/metrics.jsonl"
-echo "where the words look        $(ls "$encoder"/samples/*.png | tail -n 1)"
-echo "TensorBoard                 tensorboard --logdir=$(dirname "$run")"
+echo "where the words look        $(last "$encoder"/samples/*.png)"
+echo "TensorBoard                 tensorboard --logdir=$(dirname -- "$run")"

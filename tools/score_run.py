@@ -60,10 +60,10 @@ def score(run, data: str, network, args: flags.FlagValues) -> dict:
     from ffgan_tf.metrics.scores import compare_features
     from ffgan_tf.metrics.spectrum import spectrum_ratio
     from ffgan_tf.metrics.variety import variety
-    from ffgan_tf.utils.files import write_atomic
+    from ffgan_tf.utils.files import expand_home, write_atomic
     from ffgan_tf.utils.grid import grid, png
 
-    size, cache = run.config.model.image_size, Path(args.cache_dir).expanduser()
+    size, cache = run.config.model.image_size, expand_home(args.cache_dir)
     cache.mkdir(parents=True, exist_ok=True)
     test, manifest = pipeline.load_split(data, "test"), records.read_manifest(data)
     batches = pipeline.centre_images(test, max_size=manifest["image"]["max_size"], image_size=size, batch=256)

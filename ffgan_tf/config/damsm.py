@@ -52,6 +52,11 @@ class DamsmOptimiserConfig(AdamConfig):
     lr: float = setting(2e-3, "Adam's learning rate in the first epoch.", low=0, high=LARGEST_RATE)
     lr_decay: float = setting(0.98, "Factor of the learning rate after every epoch.", low=0, high=1)
     lr_floor: float = setting(0.1, "Share of --lr below which the learning rate does not fall.", low=0, high=1)
+    fresh_adam: bool = setting(
+        False,
+        "Start a new Adam at each epoch, without moments and count of steps, as AttnGAN's code does. Where an epoch "
+        "has few steps, most are then the first ones of an Adam, which are all as large as the learning rate.",
+    )
     rnn_clip: float = setting(0.25, "Largest norm of the text encoder's gradient.", low=0, high=LARGEST_RATE)
 
 

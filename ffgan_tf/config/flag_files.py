@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ffgan_tf.config.recipes import find_recipe
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import expand_home
 
 
 class Argument(NamedTuple):
@@ -22,7 +23,7 @@ def find_flagfile(name: str) -> Path:
     Raises a UserError that lists the recipes where there is neither.
     """
     path = find_recipe(name)
-    if path != Path(name).expanduser():
+    if path != expand_home(name):
         print(f"--flagfile={name}: taken from {path}", file=sys.stderr)
     return path
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import expand_home
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -19,7 +20,7 @@ def find_recipe(name: str) -> Path:
 
     Raises a UserError that lists the recipes where there is neither.
     """
-    path = Path(name).expanduser()
+    path = expand_home(name)
     if path.is_file():
         return path
     recipes = packaged_recipes()

@@ -205,6 +205,12 @@ class DeviceConfig:
         low=1,
         high=65536,
     )
+    refuse_oversize: bool = setting(
+        False,
+        "Refuse to start where the estimate of the memory that training needs is above what is there; off, only a "
+        "warning says so.",
+        resumable=True,
+    )
     strategy: str = setting(
         "one",
         "Devices to train on: one, all GPUs of this machine (mirrored), or several machines by TF_CONFIG "

@@ -10,7 +10,7 @@ import numpy as np
 
 from ffgan_tf.evaluation.images import Images, digest
 from ffgan_tf.utils.errors import UserError, report_write_errors
-from ffgan_tf.utils.files import write_atomic, write_json
+from ffgan_tf.utils.files import expand_home, write_atomic, write_json
 from ffgan_tf.utils.progress import Progress
 from ffgan_tf.utils.reading import npz_bytes, read_npz
 
@@ -48,7 +48,7 @@ def extract(
     folders = []
     for network in networks:
         protocol = network.protocol()
-        folder = Path(cache_dir).expanduser() / digest(protocol)[:24]
+        folder = expand_home(cache_dir) / digest(protocol)[:24]
         with report_write_errors(f"--cache_dir={cache_dir}"):
             if not (folder / "network.json").is_file():
                 write_json(folder / "network.json", protocol)

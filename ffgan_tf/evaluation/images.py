@@ -19,6 +19,7 @@ from PIL import Image
 from ffgan_tf.data.images import EXTENSIONS, FORMATS, to_rgb
 from ffgan_tf.metrics.seeds import SEED
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import expand_home
 from ffgan_tf.utils.reading import LIMITS, check_file, user_path
 
 _THREADS = min(8, os.cpu_count() or 1)
@@ -59,7 +60,7 @@ class FolderImages:
     """
 
     def __init__(self, folder: str, flag: str, limit: int = 0, seed: int = SEED):
-        root = Path(folder).expanduser()
+        root = expand_home(folder)
         if not root.is_dir():
             raise UserError(f"--{flag}={folder}: no such folder.")
         paths = sorted(

@@ -1,5 +1,6 @@
 """Outputs of an evaluation: a JSON line, TensorBoard scalars, readable tables."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -44,6 +45,20 @@ def append_json_line(path: str | os.PathLike, report: dict[str, Any]) -> None:
     with report_write_errors(path), open(path, "ab", buffering=0) as file:
         file.write(line)
         os.fsync(file.fileno())
+
+
+def is_reported(path: str | os.PathLike, report: dict[str, Any]) -> bool:
+    """Whether a file of reports has one like this, but for its time: a killed training evaluates a step again."""
+
+    def facts(value: dict[str, Any]) -> str:
+        return json.dumps({key: value[key] for key in value if key not in ("time", "duration_s")}, sort_keys=True)
+
+    path, wanted = Path(path), facts(report)
+    for line in path.read_bytes().splitlines() if path.is_file() else []:
+        with contextlib.suppress(ValueError, TypeError):
+            if facts(json.loads(line)) == wanted:
+                return True
+    return False
 
 
 def write_tensorboard(folder: str | os.PathLike, report: dict[str, Any]) -> None:

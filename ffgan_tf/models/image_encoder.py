@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from ffgan_tf.models.text_encoder import TEXT_DIM
 from ffgan_tf.utils.errors import UserError
-from ffgan_tf.utils.files import sha256_file
+from ffgan_tf.utils.files import expand_home, sha256_file
 from ffgan_tf.utils.keras_files import load_weights, publication_note
 
 INCEPTION_SIZE = 299
@@ -133,7 +133,7 @@ def inception_weights_path(given: str, flag: str = "--trunk_weights") -> Path:
     Raises a UserError that names the file to fetch and where to put it. Nothing is downloaded unasked.
     """
     home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
-    path = Path(home, "models", NOTOP) if given == "imagenet" else Path(given).expanduser()
+    path = Path(home, "models", NOTOP) if given == "imagenet" else expand_home(given)
     if not path.is_file():
         raise UserError(
             f"{flag}={given}: {path} is missing; the image encoder needs Inception-v3's ImageNet weights, "

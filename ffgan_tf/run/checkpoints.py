@@ -2,6 +2,8 @@
 
 import contextlib
 import fcntl
+import hashlib
+import json
 import math
 import os
 import re
@@ -19,9 +21,14 @@ from ffgan_tf.utils.reading import read_json
 BEST, META = "best.json", "meta.json"
 BEST_FIX = (
     "Fix: put the file back, or write it by hand, as in "
-    '{"step": 500, "metric": "fid", "value": 42.5}, or remove it: the next evaluation then writes another, and the '
-    "former best checkpoint is deleted in its turn."
+    '{"step": 500, "metric": "fid", "value": 42.5}, without a "sha256"; or remove it: the next evaluation then writes '
+    "another, and the former best checkpoint is deleted in its turn."
 )
+
+
+def _best_digest(best: dict) -> str:
+    """SHA-256 of the best step's record: a valid but changed value would let another checkpoint be removed."""
+    return hashlib.sha256(json.dumps(best, sort_keys=True).encode()).hexdigest()
 
 
 class CheckpointGone(UserError):
@@ -184,13 +191,15 @@ class Checkpoints:
         if before and before["metric"] == metric and before["step"] in self.steps() and before["step"] != step:
             if (value >= before["value"]) if lower_is_better else (value <= before["value"]):
                 return False
-        write_json(self.folder / BEST, {"step": step, "metric": metric, "value": value})
+        record = {"step": step, "metric": metric, "value": float(value)}
+        write_json(self.folder / BEST, {**record, "sha256": _best_digest(record)})
         return True
 
     def best(self) -> dict | None:
         """The best step on record: {step, metric, value}, or None where none is.
 
-        Raises UserError where `best.json` is damaged: ignoring it would let the best checkpoint be removed.
+        Raises UserError where `best.json` is damaged, or not as it was written (records of older versions have no
+        digest, nor need those written by hand): ignoring it would let the best checkpoint be removed.
         """
         path = self.folder / BEST
         if not os.path.lexists(path):
@@ -200,4 +209,7 @@ class Checkpoints:
         sound = type(step) is int and step >= 0 and isinstance(metric, str)
         if not sound or type(value) not in (int, float) or not abs(value) < math.inf:
             raise UserError(f"{path}: not the record of the best checkpoint (step, metric and value). {BEST_FIX}")
-        return {"step": step, "metric": metric, "value": value}
+        found = {"step": step, "metric": metric, "value": value}
+        if "sha256" in best and best["sha256"] != _best_digest(found):
+            raise UserError(f"{path} is not as it was written (sha256). {BEST_FIX}")
+        return found

@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 from ffgan_tf.utils.errors import UserError, report_write_errors
-from ffgan_tf.utils.files import fsync_dir, sha256_file
+from ffgan_tf.utils.files import expand_home, fsync_dir, sha256_file
 from ffgan_tf.utils.progress import Progress
 from ffgan_tf.utils.reading import LIMITS
 
@@ -25,8 +25,8 @@ LOOPBACK = ("127.0.0.1", "::1")  # nobody between: http is as good there
 def cache_folder() -> Path:
     """Where downloads are kept: `FFGAN_TF_CACHE`, or `~/.cache/ffgan_tf` (of `XDG_CACHE_HOME`)."""
     if folder := os.environ.get("FFGAN_TF_CACHE"):
-        return Path(folder).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ffgan_tf"
+        return expand_home(folder)
+    return expand_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "ffgan_tf"
 
 
 def is_url(text: str) -> bool:

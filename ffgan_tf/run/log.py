@@ -28,6 +28,12 @@ def lines_until(content: bytes, step: int) -> bytes:
     return b"".join(kept)
 
 
+def lines_at(content: bytes, step: int) -> set[frozenset[str]]:
+    """What the lines of a `log.jsonl` for a step tell, each the names of its figures."""
+    kept = (json.loads(line) for line in lines_until(content, step).splitlines())
+    return {frozenset(line) - {"step"} for line in kept if line["step"] == step}
+
+
 def write_restart(folder: Path, step: int) -> None:
     """Makes TensorBoard discard later steps in earlier event files, because the run resumes after `step`.
 
@@ -64,7 +70,8 @@ class Log:
     """
 
     def __init__(self, run: str | Path, step: int = 0):
-        self.run = Path(run)
+        self.run, self._resumed = Path(run), step
+        self._told: set[frozenset[str]] = set()  # of that step, by the process before
         events, lines, samples = (self.run / name for name in ("tensorboard", "log.jsonl", "samples"))
         with report_write_errors(samples):  # now, not after hours of training
             samples.mkdir(parents=True, exist_ok=True)
@@ -80,6 +87,7 @@ class Log:
                 content = lines.read_bytes()
                 if (kept := lines_until(content, step)) != content:
                     write_atomic(lines, kept)
+                self._told = lines_at(kept, step)
             self._lines = open(lines, "a", encoding="utf-8")
 
     @contextlib.contextmanager
@@ -94,7 +102,13 @@ class Log:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Writes scalars to TensorBoard and `log.jsonl` and flushes, so that a killed run loses none."""
+        """Writes scalars to TensorBoard and `log.jsonl` and flushes, so that a killed run loses none.
+
+        Figures of the resumed step that a killed process has told are not told again: a duty that was done but not yet
+        marked is done twice, with the same result.
+        """
+        if step == self._resumed and frozenset(values) in self._told:
+            return
         with self._tensorboard(step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)

@@ -1,7 +1,6 @@
 """--text and --text_file: the sentences of a command, and their words unknown to a run. Needs no TensorFlow."""
 
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 from absl import flags
@@ -9,6 +8,7 @@ from absl import flags
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.run.reading import read_sentence
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.reading import read_bytes
 
 
 class Line(NamedTuple):
@@ -28,11 +28,9 @@ def read_lines(texts: list[str], text_file: str) -> list[Line]:
     """The sentences of both flags, in order. Raises UserError for no sentence and for an unreadable file."""
     lines = [Line(text, "--text") for text in texts]
     if text_file:
+        content = read_bytes(text_file, flag="--text_file")  # a device or pipe would never end
         try:
-            content = Path(text_file).read_bytes()
             text = content.decode("utf-8-sig")
-        except OSError as error:
-            raise UserError(f"--text_file={text_file}: cannot be read ({error}).") from None
         except UnicodeDecodeError as error:
             number = content.count(b"\n", 0, error.start) + 1
             raise UserError(

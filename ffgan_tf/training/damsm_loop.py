@@ -34,6 +34,8 @@ def train(config: DamsmConfig, run: str | Path) -> int:
     with StopRequest() as request:
         # ------------------------------------------------------------ networks, from the newest checkpoint
         trunk = InceptionTrunk(weights) if weights else None
+        if trunk:
+            session.reads("trunk_weights", trunk.weights_sha256)
         damsm = Damsm(config, len(session.vocabulary), data.images, trunk)
         if session.resume_step is not None:
             repair_encoder_pair(session.run, damsm, session.vocabulary, session.checkpoints)

@@ -82,11 +82,21 @@ class Damsm:
             *encoded, classes, gamma1=config.losses.gamma1, gamma2=config.losses.gamma2, gamma3=config.losses.gamma3
         )
 
+    def epoch(self, step: tf.Tensor | tf.Variable) -> tf.Tensor:
+        """The epoch in which a step's first image lies, int64."""
+        return step * self.config.schedule.batch // self._images
+
     def learning_rate(self) -> tf.Tensor:
         """lr · decay^epoch, never below its floor."""
-        config = self.config
-        epoch = tf.cast(self.step * config.schedule.batch // self._images, tf.float32)
+        config, epoch = self.config, tf.cast(self.epoch(self.step), tf.float32)
         return config.optimisers.lr * tf.maximum(config.optimisers.lr_decay**epoch, config.optimisers.lr_floor)
+
+    def start_epoch(self) -> None:
+        """With --fresh_adam, a new Adam before an epoch's first step: a function of the step alone, so that a resumed
+        run does the same."""
+        if self.config.optimisers.fresh_adam:
+            begins = self.epoch(self.step) != self.epoch(self.step - 1)
+            tf.cond(begins, lambda: (self.optimizer.start_anew(), tf.constant(True))[1], lambda: tf.constant(False))
 
     def train_step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         """One step on a batch of `training_batches`; returns METRICS, float32."""
@@ -100,6 +110,7 @@ class Damsm:
         text, text_norm = tf.clip_by_global_norm(
             [tf.convert_to_tensor(part) for part in text], self.config.optimisers.rnn_clip
         )
+        self.start_epoch()
         rate = self.learning_rate()
         self.optimizer.learning_rate.assign(rate)
         self.optimizer.apply_gradients(

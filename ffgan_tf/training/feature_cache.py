@@ -20,7 +20,7 @@ from ffgan_tf.data import records
 from ffgan_tf.data.pipeline import Split, centre_images
 from ffgan_tf.models.image_encoder import INCEPTION_SIZE, LOCAL_SHAPE, POOLED_SIZE
 from ffgan_tf.utils.errors import UserError, report_write_errors
-from ffgan_tf.utils.files import directory_atomic, sha256_file, write_json
+from ffgan_tf.utils.files import directory_atomic, expand_home, sha256_file, write_json
 from ffgan_tf.utils.pixels import to_unit
 from ffgan_tf.utils.progress import Progress
 from ffgan_tf.utils.reading import read_json
@@ -78,7 +78,7 @@ def cached_features(
     `trunk`: images in [−1, 1] → (local, pooled). Raises UserError if the disk is too small or a feature does not fit
     float16, Stopped once `stopped()` is true.
     """
-    folder = Path(cache_dir).expanduser() / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+    folder = expand_home(cache_dir) / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     count, views = len(split.names), key["views"]
     sizes = [min(PER_FOLDER, count - start) for start in range(0, count, PER_FOLDER)]
     parts = [folder / f"{i:05d}" for i in range(len(sizes))]

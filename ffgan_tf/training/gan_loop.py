@@ -31,6 +31,7 @@ from ffgan_tf.training.gan_setup import (
     make_text_encoder,
 )
 from ffgan_tf.training.gan_step import Gan
+from ffgan_tf.training.memory import check_memory
 from ffgan_tf.training.meter import Meter, status_line
 from ffgan_tf.training.periodic_fid import PeriodicFid, make_evaluator
 from ffgan_tf.training.precision import SLOW_BFLOAT16, imitates_bfloat16
@@ -48,6 +49,7 @@ def train(config: TrainConfig, run: str | Path) -> int:
     replicas = strategy.num_replicas_in_sync
     share_devices(config.schedule.batch, config.devices.accumulate, replicas)
     max_size = stored_size(config.data, config.model.image_size)
+    check_memory(config, replicas)
     session = Session("ffgan_tf.train", config, run, output_folder(Path(run), config.devices.strategy))
     say(f"reading {config.data}")
     data = GanData(config, max_size)
@@ -55,7 +57,10 @@ def train(config: TrainConfig, run: str | Path) -> int:
 
     # ---------------------------------------------------------------- networks, from the newest checkpoint
     with strategy.scope():
-        gan = Gan(config, make_text_encoder(config, session.vocabulary), make_image_encoder(config))
+        image_encoder = make_image_encoder(config)
+        if image_encoder:
+            session.reads("image_encoder", image_encoder.about["weights_sha256"])
+        gan = Gan(config, make_text_encoder(config, session.vocabulary), image_encoder)
     step = session.resume(gan.checkpoint(), schedule.total)
     if config.init_from and session.resume_step is None:
         with strategy.scope():

@@ -8,7 +8,7 @@ from ffgan_tf.evaluation.engine import evaluate_images, run_images
 from ffgan_tf.evaluation.images import RecordImages
 from ffgan_tf.evaluation.inception.networks import load_network
 from ffgan_tf.evaluation.protocols import get_protocol
-from ffgan_tf.evaluation.report import append_json_line, write_tensorboard
+from ffgan_tf.evaluation.report import append_json_line, is_reported, write_tensorboard
 from ffgan_tf.metrics.seeds import SEED
 from ffgan_tf.models.generator import Generator
 from ffgan_tf.models.text_encoder import TextEncoder
@@ -51,7 +51,8 @@ class Evaluator:
         report = evaluate_images(
             images, self._reference, self._network, self._protocol, batch=BATCH, seed=SEED, step=step
         )
-        append_json_line(self._folder / "metrics.jsonl", report)
+        if not is_reported(self._folder / "metrics.jsonl", report):
+            append_json_line(self._folder / "metrics.jsonl", report)
         write_tensorboard(self._folder / "tensorboard", report)
         return report
 

@@ -19,6 +19,7 @@ from ffgan_tf.run import settings
 from ffgan_tf.run.checkpoints import Checkpoints
 from ffgan_tf.run.duties import Duties
 from ffgan_tf.run.log import Log
+from ffgan_tf.run.sources import check_sources, save_sources
 from ffgan_tf.run.vocabulary import RUN_VOCABULARY, check_same_vocabulary
 from ffgan_tf.training.schedule import Due, Schedule, Stop
 from ffgan_tf.utils.files import write_atomic
@@ -72,6 +73,7 @@ class Session:
                 "train on the data the run was started with, or take another --run.",
             )
         self.checkpoints.remove_leftovers()
+        self._sources: dict[str, str] = {}
         self.saved = self.resume_step  # the newest checkpoint
         self._checkpoint: tf.train.Checkpoint | None = None
         self._began = time.monotonic()
@@ -92,11 +94,19 @@ class Session:
             say(f"continuing at step {self.resume_step:,} of {total:,}")
         return self.resume_step or 0
 
+    def reads(self, flag: str, sha256: str) -> None:
+        """Says what a flag names outside the run. Raises UserError where a continued run was trained with another."""
+        self._sources[flag] = sha256
+        if self.resume_step is not None:
+            check_sources(self._read_from, self._sources)
+
     def accept(self) -> None:
         """Writes settings and vocabulary into the run's folder. Only after `resume`: if new settings do not fit the
         checkpoint, the run keeps its old ones."""
         write_atomic(self.run / RUN_VOCABULARY, self._vocabulary_file.read_bytes())
         settings.save(self.config, self.run)
+        if self._sources:
+            save_sources(self.run, self._sources)
 
     def open_log(self) -> Log:
         """Opens the run's log at the resumed step."""

@@ -12,6 +12,7 @@ from ffgan_tf.config import flags as settings_flags
 from ffgan_tf.data import records
 from ffgan_tf.run import settings
 from ffgan_tf.run.lock import run_lock
+from ffgan_tf.run.sources import forget_sources
 from ffgan_tf.training.cluster import worker_rank
 from ffgan_tf.utils.errors import UserError
 
@@ -60,6 +61,8 @@ def opened_run(config_class: type[T], example: str, recipe: str) -> Iterator[tup
         )
     records.read_manifest(config.data)  # before the run's folder is made
     with run_lock(run) if writes_run(config) else contextlib.nullcontext():
+        if flags.FLAGS.allow_config_change and writes_run(config):
+            forget_sources(run)
         for name, (was, now) in changed.items():
             print(f"--{name}: {was!r} before, {now!r} from here on", flush=True)
         yield config, run

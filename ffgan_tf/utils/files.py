@@ -19,6 +19,12 @@ from ffgan_tf.utils.errors import UserError, report_write_errors
 FRESH = 60  # seconds: a folder this young may be one whose process has not locked it yet
 
 
+def expand_home(name: str | os.PathLike) -> Path:
+    """A path as a user writes it: `~` is their home. Of a user who does not exist it stays as it is, where pathlib
+    raises RuntimeError."""
+    return Path(os.path.expanduser(name))
+
+
 def fsync_dir(path: Path) -> None:
     """Flushes a directory's entries, so that a rename survives a power cut."""
     fd = os.open(path, os.O_RDONLY)

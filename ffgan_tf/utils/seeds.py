@@ -5,6 +5,7 @@ from typing import Any
 from ffgan_tf.utils.errors import UserError
 
 LIMIT = 2**63  # the random generator takes a signed 64-bit word
+DIGITS = 100  # int() refuses thousands of them in a way of its own
 MOST = 1_000_000  # seeds a flag may name: `0-9999999999` is a slip of the hand
 
 
@@ -27,7 +28,7 @@ def parse_seeds(text: str, flag: str = "--seeds") -> list[int]:
     for part in text.split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))
         numbers = [first, last] if dash else [first]
-        if not all(number.isascii() and number.isdigit() for number in numbers):
+        if not all(number.isascii() and number.isdigit() and len(number) <= DIGITS for number in numbers):
             raise UserError(f"{flag}={text}: {part.strip()!r} is neither a seed nor a range. Fix: {flag}=0-29,40")
         low, high = check_seed(int(numbers[0])), check_seed(int(numbers[-1]))
         if high < low:

@@ -1,5 +1,7 @@
 """Tiles in a table, with names, labels and a heading, as one image."""
 
+import bisect
+import itertools
 import unicodedata
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -10,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 MARGIN, GAP = 16, 8
 INK, FAINT, PAPER = (24, 24, 28), (96, 96, 104), (255, 255, 255)
 HEADING, NAME, LABEL = 17, 13, 12  # sizes of the three kinds of text, pixels
+LONGEST = 600  # characters of a text on a sheet
 Tile: TypeAlias = "np.ndarray | None"
 
 
@@ -33,9 +36,13 @@ def legible(text: str) -> str:
 
 
 def wrap(text: str, width: float, size: int) -> list[str]:
-    """Lines of `text` at most `width` pixels wide. A longer word is broken, after `_`, `/` or `-` if possible."""
+    """Lines of `text` at most `width` pixels wide. A longer word is broken, after `_`, `/` or `-` if possible.
+
+    A text longer than LONGEST ends in `...`: a sheet has no room for a whole book.
+    """
     font, lines, line = _font(size), [], ""
-    for word in legible(text).split():
+    shown = legible(text[:LONGEST]) + ("..." if len(text) > LONGEST else "")
+    for word in shown.split():
         longer = f"{line} {word}".strip()
         if font.getlength(longer) <= width:
             line = longer
@@ -43,7 +50,8 @@ def wrap(text: str, width: float, size: int) -> list[str]:
         if line:
             lines.append(line)
         while len(word) > 1 and font.getlength(word) > width:
-            cut = next(n for n in range(len(word), 0, -1) if n == 1 or font.getlength(word[:n]) <= width)
+            lengths = [*itertools.accumulate(map(font.getlength, word))]
+            cut = max(1, bisect.bisect_right(lengths, width))  # one letter stands, however narrow the room
             cut = max((word.rfind(mark, 0, cut) + 1 for mark in "_/-"), default=0) or cut
             lines.append(word[:cut])
             word = word[cut:]
@@ -125,7 +133,7 @@ def table(
 def _names_width(rows: Sequence[str]) -> int:
     """Width for the rows' names: that of the longest, at most 128 pixels."""
     font = _font(NAME)
-    return min(128, max(int(font.getlength(name)) + 2 for name in rows))
+    return min(128, max(int(font.getlength(name[:LONGEST])) + 2 for name in rows))
 
 
 def stacked(sheets: Sequence[np.ndarray]) -> np.ndarray:

@@ -13,6 +13,8 @@ from ffgan_tf.evaluation.images import EXTENSIONS, read_image
 from ffgan_tf.run.model_file import ENDING
 from ffgan_tf.run.source import MODEL, is_shipped
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import expand_home
+from ffgan_tf.utils.reading import read_text
 from ffgan_tf.visuals.canvas import table, tile_side
 from ffgan_tf.visuals.sentences import Caption
 
@@ -27,7 +29,7 @@ class Row(NamedTuple):
 def parse_model(text: str) -> tuple[str, Path]:
     """`DF-GAN=results/dfgan` → ("DF-GAN", path); without a name, the folder's own. UserError names --model."""
     name, equals, folder = text.partition("=")
-    path = Path(folder if equals else name).expanduser()
+    path = expand_home(folder if equals else name)
     if not (folder if equals else name) or not (path.is_dir() or is_run(path)):
         raise UserError(
             f"--model={text}: no such folder. Fix: --model=DIR or --model=NAME=DIR, DIR a run, or a folder of images."
@@ -74,10 +76,7 @@ def match_by_name(paths: Sequence[Path], caption: Caption) -> Path | None:
 def read_list(file: Path, folder: Path, captions: Sequence[Caption]) -> list[Path | None]:
     """The files of a list for each caption. Its lines: `FILE<tab>SENTENCE or IMAGE NAME`, or `FILE` alone for each
     sentence in order; files relative to `folder`. Raises UserError, which names the list and the line."""
-    try:
-        lines = [line.rstrip("\n") for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--list={file}: cannot be read as UTF-8 text ({error}).") from None
+    lines = [line for line in read_text(file, "--list").split("\n") if line.strip()]
     named, plain = {}, []
     for number, line in enumerate(lines, 1):
         name, tab, key = line.partition("\t")

@@ -155,6 +155,29 @@ def test_a_wrong_best_json_never_costs_the_best_checkpoint(tmp_path, draw_cases)
     draw_cases(60, case)
 
 
+def test_a_valid_but_changed_best_json_is_refused(tmp_path, draw_cases):
+    """Another step or value that could well be: it would let the true best checkpoint be removed."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+
+    def case(seed):
+        random, checkpoints = np.random.default_rng(seed), Checkpoints(folder)
+        (folder / "best.json").unlink(missing_ok=True)
+        checkpoints.mark_best(int(random.integers(10**6)), "fid", float(np.round(random.uniform(1, 300), 2)))
+        before, content = checkpoints.best(), json.loads((folder / "best.json").read_text())
+        name = ("step", "metric", "value")[random.integers(3)]
+        content[name] = "loss" if name == "metric" else content[name] + int(random.choice([-1, 1, 10, 1000])) or 7
+        (folder / "best.json").write_text(json.dumps(content))
+        with pytest.raises(UserError, match=r"best\.json is not as it was written .*Fix: "):
+            checkpoints.best()
+        del content["sha256"]  # written by hand, or by an older version
+        (folder / "best.json").write_text(json.dumps(content))
+        if content["step"] >= 0:
+            assert checkpoints.best() == content != before
+
+    draw_cases(60, case)
+
+
 def test_saving_beside_a_damaged_best_json_removes_nothing(tmp_path, capsys):
     import tensorflow as tf
 

@@ -71,6 +71,27 @@ def test_many_restarts(tmp_path):
     assert tensorboard(tmp_path)["loss/total"] == want
 
 
+def test_what_a_duty_told_before_the_kill_is_not_told_again(tmp_path):
+    """A validation that was done but not marked is done twice; other figures of that step are told."""
+    scores = {"validation/loss": 3.0, "validation/r_precision": 0.5}
+    killed = logged(tmp_path, 1, 3, 0)
+    killed.scalars(3, scores)
+    age(tmp_path)
+    log = Log(tmp_path, 3)
+    log.scalars(3, scores)
+    log.scalars(3, {"other": 1.0})
+    log.scalars(4, scores)
+    assert [sorted(line) for line in lines(tmp_path)[2:]] == [
+        ["loss/total", "speed", "step"],
+        ["step", *scores],
+        ["other", "step"],
+        ["step", *scores],
+    ]
+    assert tensorboard(tmp_path)["validation/loss"] == [(3, 3.0), (4, 3.0)]
+    for each in (killed, log):
+        each.close()
+
+
 def test_a_run_that_was_never_restarted_is_one_event_file(tmp_path):
     logged(tmp_path, 1, 3, 0).close()
     assert len(list((tmp_path / "tensorboard").iterdir())) == 1

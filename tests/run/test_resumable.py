@@ -11,10 +11,11 @@ FREE = {
     | {"sample_every", "checkpoint_every", "grid_captions"}  # how often, how many images
     | {"eval_every", "eval_samples", "eval_inception", "eval_inception_weights"}  # judged by
     | {"trunk_weights"}  # where the file lies; its digest must be the image encoder's
+    | {"refuse_oversize"}  # starts or not
     | {"jit_compile", "steps_per_call"},  # the same mathematics, compiled otherwise
     DamsmConfig: EITHER
     | {"validate_every", "best_by", "colour_labels", "attention_images"}  # judged and shown
-    | {"trunk_weights", "cache_dir"},
+    | {"trunk_weights", "cache_dir"},  # where the files lie; the run has the weights' digest
 }
 
 

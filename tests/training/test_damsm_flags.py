@@ -81,6 +81,29 @@ def test_adam_epsilon(tiny_records, batch):
     assert moved == pytest.approx(0.1 * np.sqrt(1e-3) * gradients, rel=0.2)
 
 
+def weights(damsm: Damsm) -> list:
+    return [*damsm.text_encoder.variables, *damsm.image_variables]
+
+
+def test_fresh_adam_starts_anew_at_each_epoch(tiny_records, batch):
+    """24 images in batches of 8: steps 0, 3, 6 begin an epoch. Such a step equals the first one of a new optimiser with
+    the same weights; the others do not."""
+    damsm, other = (make_damsm(tiny_records, fresh_adam=fresh, lr_decay=1.0) for fresh in (True, False))
+    for step in range(7):
+        if step in (2, 3, 6):
+            twin = make_damsm(tiny_records, lr_decay=1.0)
+            for target, source in zip(weights(twin), weights(damsm)):
+                target.assign(source)
+            twin.step.assign(damsm.step)
+        damsm.train_step(batch)
+        other.train_step(batch)
+        if step in (2, 3, 6):
+            twin.train_step(batch)
+            equal = all(np.array_equal(a, b) for a, b in zip(weights(twin), weights(damsm)))
+            assert equal == (step != 2), step
+    assert int(damsm.optimizer.iterations) == 1 and int(other.optimizer.iterations) == 7
+
+
 def test_text_init_range(tiny_records):
     for bound in (0.1, 0.4):
         embeddings = np.abs(make_damsm(tiny_records, text_init_range=bound).text_encoder.embedding.get_weights()[0])

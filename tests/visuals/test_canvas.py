@@ -86,3 +86,11 @@ def test_stacked():
     one, two = np.zeros((2, 5, 3), np.uint8), np.zeros((3, 4, 3), np.uint8)
     sheet = canvas.stacked([one, two])
     assert sheet.shape == (5, 5, 3) and (sheet[2:, 4] == 255).all() and not sheet[:2].any()
+
+
+def test_a_book_of_a_label_is_cut():
+    """One word of 50,000 letters, or 50,000 words: a few lines, at once, the last with the mark of what is missing."""
+    for text in ("x" * 50_000, "bird " * 50_000):
+        lines = canvas.wrap(text, 200, canvas.LABEL)
+        assert 5 < len(lines) < 60 and lines[-1].endswith("...")
+    assert canvas.wrap("a bird", 200, canvas.LABEL) == ["a bird"]

@@ -1,0 +1,146 @@
+"""How much memory a GAN's training will take, before its networks are built: a closed form of the settings, calibrated.
+
+A machine without that much ends the process without a word (the kernel does), and a GPU after minutes of compiling.
+"""
+
+import math
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from ffgan_tf.compat import gpu_memory
+from ffgan_tf.config import TrainConfig
+from ffgan_tf.config.model import ModelConfig
+from ffgan_tf.utils.errors import UserError
+
+GIB = 2**30
+PROGRAM = 0.85 * GIB  # Python, TensorFlow and the compiled step, measured
+KEPT = 1.56  # bytes held at the peak over those of the maps that `activations` counts, measured (docs/training.md)
+FLOAT = 4  # bytes; mixed precision saves less than half on a CPU, and is not counted
+
+
+class Need(NamedTuple):
+    """Bytes a training needs on one device."""
+
+    program: float
+    data: float  # encoded images of both splits
+    state: float  # weights, gradients, both moments of Adam, the moving average
+    activations: float  # of one part of the batch (--accumulate), both networks, forwards and backwards
+
+    def total(self) -> float:
+        """All of it."""
+        return sum(self)
+
+
+def up_width(channels_in: int, channels: int) -> int:
+    """Weights of `up(C)`: conv3×3 to 2C (docs/model.md section 3)."""
+    return 9 * channels_in * 2 * channels
+
+
+def tails(config: ModelConfig) -> list[int]:
+    """Widths of stage 1's ups after the pyramid, with the width before them."""
+    return {64: [4], 128: [4, 1], 256: [4, 2, 1]}[config.image_size]
+
+
+def generator_weights(config: ModelConfig) -> int:
+    """G's kernels by docs/model.md section 3, without batch norm, biases and the pyramid's last convolutions."""
+    ngf, c, width = config.ngf, config.c_dim, 4 * config.ngf
+    total = 2 * 256 * c * 2 + (c + config.z_dim) * 16 * 32 * ngf
+    total += up_width(16 * ngf, 8 * ngf) + up_width(8 * ngf, width)
+    total += (width + c) * width + 9 * width * 3 * width
+    if config.pyramid == "fpam":
+        level = max(width // config.pyramid_reduction, 1)
+        kernels = [int(kernel) for kernel in config.pyramid_kernels.split(",")]
+        total += sum(kernel**2 * level * ((level if i else width) + level) for i, kernel in enumerate(kernels))
+        total += 2 * width * width + level * width
+    steps = [ngf * factor for factor in tails(config)]
+    total += sum(up_width(a, b) for a, b in zip(steps, steps[1:])) + (4 * ngf * ngf if len(steps) == 1 else 0)
+    read, grown = 2 * ngf + c, config.dense_growth
+    stage = sum(9 * (read + i * grown) * 2 * grown for i in range(config.dense_depth))
+    stage += (read + config.dense_depth * grown) * read + up_width(read, ngf)
+    return total + 2 * (stage + ngf * ngf + 256 * ngf) + 27 * ngf
+
+
+def discriminator_weights(config: ModelConfig) -> int:
+    """D's kernels by docs/model.md section 4."""
+    ndf, downs = config.ndf, int(math.log2(config.image_size // 4))
+    condition = 256 if config.condition == "sentence" else config.c_dim
+    trunk = 48 * ndf + sum(16 * ndf * 2 ** (i - 1) * ndf * 2**i for i in range(1, downs))
+    trunk += 9 * ndf * 2 ** (downs - 1) * 16 * ndf + 9 * 16 * ndf * 8 * ndf
+    return trunk + 9 * (8 * ndf + condition) * 8 * ndf + 2 * 16 * 8 * ndf
+
+
+def activations(config: TrainConfig) -> int:
+    """Numbers in the maps that one image leaves for the backward pass: convolution, batch norm and activation of each
+    layer of G, and of D on a real and a generated image."""
+    model = config.model
+    ngf, grown, blurred = model.ngf, model.dense_growth, 2 if model.up_filter != "none" else 0
+
+    def up(side: int, channels: int) -> int:
+        return side * side * channels * (5 + blurred)
+
+    total = up(8, 8 * ngf) + up(16, 4 * ngf) + 16 * 16 * 4 * ngf * 20
+    total += sum(up(32 * 2**i, ngf * factor) for i, factor in enumerate(tails(model)[1:]))
+    for side in (model.image_size // 4, model.image_size // 2):
+        dense = sum(5 * grown + 2 * ngf + i * grown for i in range(model.dense_depth))
+        attention = 3 * config.text.max_words + 2 * ngf
+        total += side * side * (dense + attention) + up(2 * side, ngf) + 4 * side * side * 2 * ngf
+    side, of_image = model.image_size, 0
+    for i in range(int(math.log2(side // 4))):
+        side //= 2
+        of_image += side * side * model.ndf * 2**i * 3
+    of_image += 16 * model.ndf * 24 * 3
+    seen = 2 if config.losses.gradient_penalty == "none" else 4  # second derivatives keep as much again
+    return total + seen * of_image
+
+
+def need(config: TrainConfig, data_bytes: int, replicas: int = 1) -> Need:
+    """The memory of one training process; `data_bytes`: of the records. On several replicas, of one of them."""
+    generator, discriminator = generator_weights(config.model), discriminator_weights(config.model)
+    part = config.schedule.batch // (replicas * config.devices.accumulate)
+    maps = FLOAT * KEPT * activations(config) * part
+    return Need(PROGRAM, data_bytes, FLOAT * (5 * generator + 4 * discriminator), maps)
+
+
+def available() -> float:
+    """Bytes that this process may still take and has: free memory of the machine, or of its control group."""
+    found = [math.inf]
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")))
+        limit = Path("/sys/fs/cgroup/memory.max")
+        if limit.is_file() and limit.read_text().strip().isdigit():
+            found.append(int(limit.read_text()) - int(Path("/sys/fs/cgroup/memory.current").read_text()))
+        own = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, StopIteration, IndexError):
+        return math.inf  # not Linux: unknown
+    return min(found) + own
+
+
+def check_memory(config: TrainConfig, replicas: int) -> None:
+    """`check_fits` with the memory of this machine, or of its smallest GPU; for FF-GAN's networks, whose size is known
+    beforehand. After the strategy is made."""
+    if config.model.family != "ffgan":
+        return
+    gpu = gpu_memory()
+    apart = gpu is not None or config.devices.strategy == "multi_worker"  # replicas on CPU share this process's memory
+    check_fits(config, available() if gpu is None else gpu, replicas if apart else 1)
+
+
+def check_fits(config: TrainConfig, free: float, replicas: int = 1) -> None:
+    """A warning where the training will not fit into `free` bytes; UserError with --refuse_oversize."""
+    data = sum(path.stat().st_size for path in Path(config.data).glob("*.tfrecord"))
+    wanted = need(config, data, replicas)
+    if wanted.total() <= free:
+        return
+    parts = ", ".join(f"{name} {size / GIB:.1f}" for name, size in zip(Need._fields, wanted))
+    batch = config.schedule.batch
+    problem = (
+        f"this training needs about {wanted.total() / GIB:.1f} GiB of memory ({parts}), and {free / GIB:.1f} GiB are "
+        f"there. Fix: --accumulate={2 * config.devices.accumulate} or --batch={max(2, batch // 2)}, with "
+        "--allow_config_change, or a smaller --image_size, --ngf or --ndf in a new run"
+    )
+    if config.devices.refuse_oversize:
+        raise UserError(f"{problem}; or --norefuse_oversize, the figure being an estimate.")
+    print(f"warning: {problem}. The figure is an estimate; training starts.", file=sys.stderr, flush=True)
