@@ -1,4 +1,4 @@
-"""What the project says that it needs is what it imports; the requirement files agree with setup.py and each other."""
+"""The declared dependencies are the imported ones; the requirement files agree with setup.py and each other."""
 
 import ast
 import os

@@ -8,7 +8,7 @@ import pytest
 from ffgan_tf.config import DamsmConfig, TrainConfig
 
 TESTS = Path(__file__).resolve().parents[1]
-HELPERS = ("runs.py", "networks.py", "twenty_steps.py")  # what tests train with
+HELPERS = ("runs.py", "networks.py", "twenty_steps.py")  # the tests' own trainings
 
 
 def setting_tests(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Flags from settings: their types, who wins, former names, flag files, and what is refused."""
+"""Flags from settings: types, precedence, former names, flag files, refused values."""
 
 import os
 import subprocess

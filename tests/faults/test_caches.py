@@ -1,4 +1,4 @@
-"""Everything that is kept to be read again: a flipped, cut or foreign byte is noticed, and what can be is made again.
+"""Caches and records on disk: a flipped, cut or foreign byte is noticed, and the content made again where possible.
 
 `--cases=1000` draws that many mutations of each kind of file.
 """

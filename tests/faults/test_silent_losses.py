@@ -1,4 +1,4 @@
-"""Folders with odd files, drawn at random: whatever is not taken as it stands is named or counted, and nothing is lost.
+"""Folders with odd files, drawn at random: every change and omission is named or counted, and nothing is lost.
 
 `--cases=1000` draws that many folders.
 """
@@ -27,7 +27,7 @@ def image_array(random, size=(40, 30)):
 
 
 class Folder:
-    """A folder in the making: sound images first, then what `ODDITIES` add; `expect` collects what must be said."""
+    """A folder under construction: sound images, then the files of `ODDITIES`; `stderr` collects the expected notes."""
 
     def __init__(self, root: Path, random: np.random.Generator):
         self.root, self.random = root, random

@@ -1,4 +1,4 @@
-"""The image encoder's folder: what comes back, at any image size, with its gradient; and what is refused."""
+"""The image encoder's folder: the same encoder and gradient after loading, at any image size; refused folders."""
 
 import json
 

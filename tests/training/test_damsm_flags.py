@@ -1,4 +1,4 @@
-"""Flags of DAMSM's training, each by its effect: on one step, and on what trainings leave in their folders."""
+"""Flags of DAMSM's training, each by its effect on one step or on the files of a training."""
 
 import functools
 import json

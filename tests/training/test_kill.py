@@ -29,7 +29,7 @@ class Moment(NamedTuple):
 
 
 class Kill(NamedTuple):
-    """What a kill met: the newest checkpoint before and after the process lived, and what it left half-written."""
+    """The state at a kill: the newest checkpoint before and after the process lived, and half-written files."""
 
     before: int
     after: int

@@ -1,4 +1,4 @@
-"""Both loops in this process, on the smallest networks: what a resumed run takes from its settings, and still owes."""
+"""Both loops in this process, on the smallest networks: a resumed run's learning rates and its remaining duties."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is due after a checkpoint is done, or still due, wherever the process is killed; what a session refuses."""
+"""Duties after a checkpoint are done, or remain due, wherever the process is killed; a session's refusals."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""The readers of CUB, Oxford-102 and plain folders: splits, classes, and what is missing."""
+"""The readers of CUB, Oxford-102 and plain folders: splits, classes, missing files."""
 
 import pickle
 import subprocess
