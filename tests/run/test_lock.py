@@ -70,3 +70,8 @@ def test_a_folder_is_free_again_after_a_failure(tmp_path):
         1 // 0
     with run_lock(tmp_path):
         pass
+
+
+def test_the_first_process_makes_the_folder(tmp_path):
+    with run_lock(tmp_path / "runs" / "new"):
+        assert (tmp_path / "runs" / "new" / "lock").is_file()
