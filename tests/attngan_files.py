@@ -1,4 +1,4 @@
-"""Writes what AttnGAN publishes, without PyTorch: a state dict in the zip form, and captions.pickle."""
+"""Writes files in AttnGAN's published form, without PyTorch: a state dict in the zip form, and captions.pickle."""
 
 import io
 import pickle

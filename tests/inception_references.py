@@ -179,20 +179,20 @@ class GraphDefWriter:
 
 def write_graph_def(path, weights: Weights, scale_after_normalization: bool = False) -> dict[str, str]:
     """Writes the 2015 network, from a uint8 batch `images` on; returns tap → name of its node (a map or a vector)."""
-    made = GraphDefWriter()
+    writer = GraphDefWriter()
     channels = {}
 
     def conv(x, graph, _slim, filters, kernel, stride=1, padding="SAME"):
         values = weights.conv(graph, (*kernel, channels.get(x, 3), filters))
-        y = made.op(
+        y = writer.op(
             "Conv2D",
             f"{graph}/Conv2D",
-            [x, made.const(f"{graph}/conv2d_params", values["kernel"])],
+            [x, writer.const(f"{graph}/conv2d_params", values["kernel"])],
             strides=[1, stride, stride, 1],
             padding=padding,
         )
         norm = [
-            made.const(f"{graph}/batchnorm/{name}", values[key])
+            writer.const(f"{graph}/batchnorm/{name}", values[key])
             for name, key in (
                 ("moving_mean", "mean"),
                 ("moving_variance", "variance"),
@@ -200,34 +200,34 @@ def write_graph_def(path, weights: Weights, scale_after_normalization: bool = Fa
                 ("gamma", "gamma"),
             )
         ]
-        y = made.op(
+        y = writer.op(
             "BatchNormWithGlobalNormalization",
             f"{graph}/batchnorm",
             [y, *norm],
             variance_epsilon=0.001,
             scale_after_normalization=scale_after_normalization,
         )
-        y = made.op("Relu", graph, [y])
+        y = writer.op("Relu", graph, [y])
         channels[y] = filters
         return y
 
     def pool(kind, x, stride, padding):
-        y = made.op(kind, "", [x], ksize=[1, 3, 3, 1], strides=[1, stride, stride, 1], padding=padding)
+        y = writer.op(kind, "", [x], ksize=[1, 3, 3, 1], strides=[1, stride, stride, 1], padding=padding)
         channels[y] = channels[x]
         return y
 
     def join(parts):
-        y = made.op("ConcatV2", "", [*parts, axis], N=len(parts), Tidx=tf.int32)
+        y = writer.op("ConcatV2", "", [*parts, axis], N=len(parts), Tidx=tf.int32)
         channels[y] = sum(channels[part] for part in parts)
         return y
 
-    axis = made.const("concat_dim", np.int32(3))
-    made.op("Placeholder", "images", [], dtype=tf.uint8)
-    del made.graph.node[-1].attr["T"]
-    size = made.const("ResizeBilinear/size", np.array([299, 299], np.int32))
-    x = made.op("ResizeBilinear", "ResizeBilinear", ["images", size], T=tf.uint8)
-    x = made.op("Sub", "Sub", [x, made.const("Sub/y", np.float32(128))])
-    x = made.op("Mul", "Mul", [x, made.const("Mul/y", np.float32(1 / 128))])
+    axis = writer.const("concat_dim", np.int32(3))
+    writer.op("Placeholder", "images", [], dtype=tf.uint8)
+    del writer.graph.node[-1].attr["T"]
+    size = writer.const("ResizeBilinear/size", np.array([299, 299], np.int32))
+    x = writer.op("ResizeBilinear", "ResizeBilinear", ["images", size], T=tf.uint8)
+    x = writer.op("Sub", "Sub", [x, writer.const("Sub/y", np.float32(128))])
+    x = writer.op("Mul", "Mul", [x, writer.const("Mul/y", np.float32(1 / 128))])
     maps = network(
         x,
         conv,
@@ -236,15 +236,15 @@ def write_graph_def(path, weights: Weights, scale_after_normalization: bool = Fa
         join,
         "max",
     )
-    pool3 = made.op("AvgPool", "pool_3", [maps[-1]], ksize=[1, 8, 8, 1], strides=[1, 1, 1, 1], padding="VALID")
-    flat = made.op(
-        "Reshape", "pool_3/_reshape", [pool3, made.const("shape", np.array([-1, 2048], np.int32))], Tshape=tf.int32
+    pool3 = writer.op("AvgPool", "pool_3", [maps[-1]], ksize=[1, 8, 8, 1], strides=[1, 1, 1, 1], padding="VALID")
+    flat = writer.op(
+        "Reshape", "pool_3/_reshape", [pool3, writer.const("shape", np.array([-1, 2048], np.int32))], Tshape=tf.int32
     )
     head = weights.head(1008)
-    product = made.op("MatMul", "softmax/logits/MatMul", [flat, made.const("softmax/weights", head[0])])
-    logits = made.op("BiasAdd", "softmax/logits", [product, made.const("softmax/biases", head[1])])
-    made.op("Softmax", "softmax", [logits])
-    path.write_bytes(made.graph.SerializeToString())
+    product = writer.op("MatMul", "softmax/logits/MatMul", [flat, writer.const("softmax/weights", head[0])])
+    logits = writer.op("BiasAdd", "softmax/logits", [product, writer.const("softmax/biases", head[1])])
+    writer.op("Softmax", "softmax", [logits])
+    path.write_bytes(writer.graph.SerializeToString())
     return {"64": maps[0], "192": maps[1], "768": maps[2], "2048": flat, "logits_unbiased": product, "logits": logits}
 
 

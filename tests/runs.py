@@ -1,4 +1,4 @@
-"""Trainings as a user runs them, in processes of their own, and what is in their checkpoints."""
+"""Trainings as a user runs them, in separate processes, and the content of their checkpoints."""
 
 import subprocess
 import sys

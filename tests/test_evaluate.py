@@ -1,4 +1,4 @@
-"""`python -m ffgan_tf.evaluate`: what it refuses, and one real evaluation of two folders from the command line."""
+"""`python -m ffgan_tf.evaluate`: its refusals, and one real evaluation of two folders from the command line."""
 
 import json
 from pathlib import Path

@@ -228,20 +228,20 @@ def test_how_a_sentence_is_read(model):
 
 def test_an_explanation_is_of_the_image(model):
     with pytest.warns(ffgan_tf.UnknownWords):
-        found = model.explain("a red zebra with wing", seed=3, number=2)
-    assert found.reading.words == ("a", "red", "with", "wing")
+        actual = model.explain("a red zebra with wing", seed=3, number=2)
+    assert actual.reading.words == ("a", "red", "with", "wing")
     with pytest.warns(ffgan_tf.UnknownWords):
-        np.testing.assert_array_equal(found.image, model.generate("a red zebra with wing", count=3, seed=3)[2])
-    assert [a.shape for a in found.attention] == [(16, 16, 4), (32, 32, 4)]
-    for attention in found.attention:
+        np.testing.assert_array_equal(actual.image, model.generate("a red zebra with wing", count=3, seed=3)[2])
+    assert [a.shape for a in actual.attention] == [(16, 16, 4), (32, 32, 4)]
+    for attention in actual.attention:
         assert attention.min() >= 0 and np.ptp(attention) > 0.01
         np.testing.assert_allclose(attention.sum(-1), 1, atol=1e-5)  # nothing is left for the padding
-    assert {k: v.shape for k, v in found.features.items()} == {
+    assert {k: v.shape for k, v in actual.features.items()} == {
         "F1": (16, 16, 4), "F2f": (32, 32, 4), "F3f": (64, 64, 4)
     }  # fmt: skip
     # Eq. 10: the image is one 3×3 convolution of F_3f, through tanh.
-    again = tf.tanh(model.generator.to_image(found.features["F3f"][None]))[0].numpy()
-    assert np.abs((again + 1) * 127.5 - found.image).max() < 0.6
+    again = tf.tanh(model.generator.to_image(actual.features["F3f"][None]))[0].numpy()
+    assert np.abs((again + 1) * 127.5 - actual.image).max() < 0.6
 
 
 # --- loading

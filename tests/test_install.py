@@ -123,10 +123,10 @@ def test_an_unknown_recipe_lists_those_that_are_there(installed):
 
 def test_from_nothing_to_records(installed):
     """The converters start worker processes, which must find the package, too."""
-    made = installed.command(
+    done = installed.command(
         "ffgan-make-demo-dataset", "--out=birds", "--train_classes=2", "--test_classes=1", "--images_per_class=2"
     )
-    assert made.returncode == 0, made.stderr
+    assert done.returncode == 0, done.stderr
     options = ("--cub=birds", "--out=records", "--image_size=16", "--workers=2")
     converted = installed.command("ffgan-convert-cub", *options)
     assert converted.returncode == 0 and "train: 4 images, 40 captions" in converted.stdout, converted.stderr

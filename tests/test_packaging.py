@@ -1,4 +1,4 @@
-"""What the project says that it needs is what it imports; the requirement files agree with setup.py and each other."""
+"""The declared dependencies are the imported ones; the requirement files agree with setup.py and each other."""
 
 import ast
 import os
@@ -89,15 +89,15 @@ def sources(*folders):
 
 def third_party(path):
     """First parts of the absolute imports in a file, but for the standard library's and the project's own."""
-    found = set()
+    actual = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            actual |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found.add(node.module.split(".")[0])
+            actual.add(node.module.split(".")[0])
     own = {other.stem for other in sources("tests", "benchmarks")} | {"tools", "tests", "ffgan_tf"}
     own |= {folder.name for folder in (ROOT / "tests").iterdir() if folder.is_dir()}
-    return found - set(sys.stdlib_module_names) - own
+    return actual - set(sys.stdlib_module_names) - own
 
 
 def test_every_import_is_a_declared_dependency():
@@ -273,15 +273,15 @@ def test_recipe_is_headed_by_its_command_and_its_flags_exist(path):
         [sys.executable, "-m", module, "--helpfull"], cwd=ROOT, capture_output=True, text=True
     ).stdout
     known = set(re.findall(r"^\s*(?:-[A-Za-z],)?--(?:\[no\])?(\w+)", help_text, re.M))
-    given = [line.split("=")[0].lstrip("-") for line in lines if line.startswith("-")]
-    assert given and len(given) == len(set(given))
-    assert set(given) <= known
+    names = [line.split("=")[0].lstrip("-") for line in lines if line.startswith("-")]
+    assert names and len(names) == len(set(names))
+    assert set(names) <= known
 
 
 def test_every_tool_is_told_of():
     """In the Makefile or in a document; those that became commands of the package are there under their new names."""
-    places = [ROOT / "Makefile", *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-    text = "".join(path.read_text(encoding="utf-8") for path in places)
+    files = [ROOT / "Makefile", *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
     tools = [path.name for path in (ROOT / "tools").iterdir() if path.suffix in (".py", ".sh")]
     forwarders = {name for name in tools if (ROOT / "ffgan_tf" / name).is_file()}
     assert len(tools) > len(forwarders) > 3

@@ -45,11 +45,11 @@ def imports(path, package):
 
 def modules(root):
     """{dotted name below the package, "" for the package itself: file}."""
-    found = {}
+    actual = {}
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
+        actual[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return actual
 
 
 def graph(root):
@@ -108,12 +108,12 @@ def circles(root):
         if module in finished:
             return []
         for target in sorted(edges[module]):
-            if found := visit(target, [*way, module]):
-                return found
+            if actual := visit(target, [*way, module]):
+                return actual
         finished.add(module)
         return []
 
-    return next((found for module in sorted(edges) if (found := visit(module, []))), [])
+    return next((actual for module in sorted(edges) if (actual := visit(module, []))), [])
 
 
 ROOT = Path(ffgan_tf.__file__).resolve().parent
@@ -129,9 +129,9 @@ def test_no_circle():
 
 def test_every_room_is_there():
     """A room that moved or was renamed would be taken for commands, and a forgotten name would allow too much."""
-    found = modules(ROOT)
-    assert set(ROOMS) <= set(found)
-    assert {room_of(module, ROOMS) for module in found if "." in module} <= set(ROOMS)
+    actual = modules(ROOT)
+    assert set(ROOMS) <= set(actual)
+    assert {room_of(module, ROOMS) for module in actual if "." in module} <= set(ROOMS)
     assert all(allowed <= set(ROOMS) for allowed in ROOMS.values())
 
 
@@ -151,8 +151,8 @@ def test_architecture_md_says_the_same():
     assert set(rows) == set(ROOMS) - {"compat", "data.convert"}
     for number, (room, cell) in enumerate(rows.items()):
         below = set(list(rows)[number + 1 :]) - {"demo"}
-        told = below if cell == "everything below" else set(re.findall(r"\w+", cell))
-        assert told - {"utils", "compat"} == ROOMS[room] - {"utils", "compat"}, room
+        listed = below if cell == "everything below" else set(re.findall(r"\w+", cell))
+        assert listed - {"utils", "compat"} == ROOMS[room] - {"utils", "compat"}, room
 
 
 @pytest.fixture
@@ -194,11 +194,11 @@ SMALL = {"low": set(), "compat": set(), "high": {"low"}}
     ],
 )
 def test_the_check_finds_what_is_wrong(house, files, complaint):
-    found = upward(house(files), SMALL)
+    actual = upward(house(files), SMALL)
     if complaint is None:
-        assert not found
+        assert not actual
     else:
-        assert len(found) == 1 and found[0].startswith(complaint)
+        assert len(actual) == 1 and actual[0].startswith(complaint)
 
 
 def test_the_check_finds_circles(house):

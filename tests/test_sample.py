@@ -1,4 +1,4 @@
-"""Sentences to images: what an image depends on, the noise's bound, the words, the grid."""
+"""Sentences to images: the inputs of an image, the noise's bound, the words, the grid."""
 
 import numpy as np
 import pytest

@@ -8,7 +8,7 @@ import pytest
 from ffgan_tf.config import DamsmConfig, TrainConfig
 
 TESTS = Path(__file__).resolve().parents[1]
-HELPERS = ("runs.py", "networks.py", "twenty_steps.py")  # what tests train with
+HELPERS = ("runs.py", "networks.py", "twenty_steps.py")  # the tests' own trainings
 
 
 def setting_tests(folder: Path) -> str:
@@ -34,5 +34,5 @@ def test_a_setting_that_no_test_names_is_found(tmp_path):
     (tmp_path / "other.py").write_text('SETTINGS = ("--ndf=5",)\n')
     (tmp_path / "test_it.py").write_text('train(lr_g=1)\nassert x.lr_d == 1\nrun("--noema_warmup", {"ngf": 4})\n')
     code = setting_tests(tmp_path)
-    found = {name: is_set(name, code) for name in ("lr_g", "ema_warmup", "ngf", "batch", "lr_d", "lr", "ndf")}
-    assert [name for name, is_named in found.items() if is_named] == ["lr_g", "ema_warmup", "ngf", "batch"]
+    actual = {name: is_set(name, code) for name in ("lr_g", "ema_warmup", "ngf", "batch", "lr_d", "lr", "ndf")}
+    assert [name for name, is_named in actual.items() if is_named] == ["lr_g", "ema_warmup", "ngf", "batch"]

@@ -1,4 +1,4 @@
-"""Flags from settings: their types, who wins, former names, flag files, and what is refused."""
+"""Flags from settings: types, precedence, former names, flag files, refused values."""
 
 import os
 import shlex
@@ -49,9 +49,9 @@ def test_every_field_is_a_flag_with_help_default_and_type():
         assert flag.value == flag.default == field.default, field.name
         assert len(flag.help) > 10, field.name
     values = parsed("--ngf=48", "--lr_g=1e-3", "--noema_warmup", "--pyramid=none", "--data=a b")
-    found = [values[name].value for name in ("ngf", "lr_g", "ema_warmup", "pyramid", "data")]
-    assert found == [48, 1e-3, False, "none", "a b"]
-    assert [type(value) for value in found] == [int, float, bool, str, str]
+    actual = [values[name].value for name in ("ngf", "lr_g", "ema_warmup", "pyramid", "data")]
+    assert actual == [48, 1e-3, False, "none", "a b"]
+    assert [type(value) for value in actual] == [int, float, bool, str, str]
 
 
 def test_defaults_are_the_papers():

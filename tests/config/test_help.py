@@ -28,12 +28,12 @@ def test_flags_stand_in_their_groups_in_the_order_of_declaration(config_class):
     text = shown(config_class)
     assert text.startswith("About the command.\n\nGeneral:\n  --data=TEXT\n")
     assert FLAG.findall(text) == [field.name for _, field in config_class.fields()]
-    places = [(place, field.name) for place, field in config_class.fields() if place]
-    for place, name in places:
-        title = config_class.title(place)
+    fields = [(group, field.name) for group, field in config_class.fields() if group]
+    for group, name in fields:
+        title = config_class.title(group)
         heads = re.findall(r"^(\w[^\n]*):\n  --", text[: re.search(rf"^  --(\[no\])?{name}\b", text, re.M).end()], re.M)
         assert heads[-1].lower() == title, name
-    assert len({place for place, _ in places}) == len(re.findall(r"^\w[^\n]*:$", text, re.M)) - 1
+    assert len({group for group, _ in fields}) == len(re.findall(r"^\w[^\n]*:$", text, re.M)) - 1
 
 
 @pytest.mark.parametrize("config_class", [TrainConfig, DamsmConfig])

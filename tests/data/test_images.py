@@ -70,9 +70,9 @@ def test_crop_cuts_the_region_out():
     array = np.zeros((200, 300, 3), np.uint8)
     # box centre (120, 90), r = floor(0.75 * 80) = 60: columns 60-179, rows 30-149
     array[30:150, 60:180] = 255
-    made = encode_image(file_bytes(Image.fromarray(array)), 64, 95, box=(80, 65, 80, 50))
-    assert (made.width, made.height) == (76, 76)
-    assert pixels(made.encoded).min() >= 245
+    result = encode_image(file_bytes(Image.fromarray(array)), 64, 95, box=(80, 65, 80, 50))
+    assert (result.width, result.height) == (76, 76)
+    assert pixels(result.encoded).min() >= 245
     wider = encode_image(file_bytes(Image.fromarray(array)), 64, 95, box=(80, 65, 84, 50))
     assert pixels(wider.encoded)[:, -1].max() <= 60, "a larger box must show the black beyond"
 
@@ -103,18 +103,18 @@ def test_box_over_the_edge_is_clipped():
 @pytest.mark.parametrize("size", [(500, 333), (333, 500), (90, 40), (304, 305)])
 def test_shorter_side(image_size, shorter, size):
     assert shorter_side(image_size) == shorter
-    made = encode_image(file_bytes(Image.new("RGB", size)), image_size, 95)
-    assert min(made.width, made.height) == shorter
-    assert abs(made.width - size[0] * shorter / min(size)) <= 0.5
-    assert abs(made.height - size[1] * shorter / min(size)) <= 0.5
-    assert Image.open(io.BytesIO(made.encoded)).size == (made.width, made.height)
+    result = encode_image(file_bytes(Image.new("RGB", size)), image_size, 95)
+    assert min(result.width, result.height) == shorter
+    assert abs(result.width - size[0] * shorter / min(size)) <= 0.5
+    assert abs(result.height - size[1] * shorter / min(size)) <= 0.5
+    assert Image.open(io.BytesIO(result.encoded)).size == (result.width, result.height)
 
 
 def test_pixels_are_the_antialiased_reduction():
     """Reduced 4-fold, a checkerboard of single pixels is even grey; plain sampling would keep black and white."""
     board = (np.indices((304, 304)).sum(0) % 2 * 255).astype(np.uint8)
-    made = encode_image(file_bytes(Image.fromarray(np.repeat(board[..., None], 3, 2))), 64, 95)
-    assert np.abs(pixels(made.encoded)[4:-4, 4:-4] - 127.5).max() <= 8
+    result = encode_image(file_bytes(Image.fromarray(np.repeat(board[..., None], 3, 2))), 64, 95)
+    assert np.abs(pixels(result.encoded)[4:-4, 4:-4] - 127.5).max() <= 8
 
 
 def test_quality_changes_the_bytes_only():
@@ -127,8 +127,8 @@ def test_colours_are_stored_at_full_resolution():
     """Stripes of one pixel in two colours of equal luma, which halved chroma would mix."""
     stripes = np.zeros((76, 76, 3), np.uint8)
     stripes[:, ::2], stripes[:, 1::2] = (200, 60, 60), (20, 137, 137)
-    found = pixels(encode_image(file_bytes(Image.fromarray(stripes)), 64, 95).encoded)
-    assert np.abs(found.astype(int) - stripes).mean() < 4
+    actual = pixels(encode_image(file_bytes(Image.fromarray(stripes)), 64, 95).encoded)
+    assert np.abs(actual.astype(int) - stripes).mean() < 4
     halved = io.BytesIO()
     Image.fromarray(stripes).save(halved, "JPEG", quality=95, subsampling="4:2:0")
     assert np.abs(pixels(halved.getvalue()).astype(int) - stripes).mean() > 30
@@ -136,8 +136,8 @@ def test_colours_are_stored_at_full_resolution():
 
 def test_small_images_are_stored_at_the_highest_quality():
     noise = np.random.default_rng(0).integers(0, 256, (76, 76, 3), np.uint8)
-    found = pixels(encode_image(file_bytes(Image.fromarray(noise)), 64, default_quality(64)).encoded)
-    assert np.abs(found.astype(int) - noise).mean() < 1  # the worst that an image can be
+    actual = pixels(encode_image(file_bytes(Image.fromarray(noise)), 64, default_quality(64)).encoded)
+    assert np.abs(actual.astype(int) - noise).mean() < 1  # the worst that an image can be
     assert default_quality(128) == 100 and default_quality(256) == 98
 
 
@@ -154,11 +154,11 @@ def test_small_images_are_stored_at_the_highest_quality():
 )
 def test_other_colour_modes(image, kind, expected, note):
     options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
-    made = encode_image(file_bytes(image, kind, **options), 64, 95)
-    assert note in made.notes
-    assert Image.open(io.BytesIO(made.encoded)).mode == "RGB"
+    result = encode_image(file_bytes(image, kind, **options), 64, 95)
+    assert note in result.notes
+    assert Image.open(io.BytesIO(result.encoded)).mode == "RGB"
     if expected is not None:
-        assert_corners(made.encoded, expected)
+        assert_corners(result.encoded, expected)
 
 
 def test_alpha_is_laid_over_white():
@@ -166,15 +166,15 @@ def test_alpha_is_laid_over_white():
     alpha = np.full((40, 60), 255, np.uint8)
     alpha[:20, :30], alpha[:20, 30:] = 0, 128
     image.putalpha(Image.fromarray(alpha))
-    made = encode_image(file_bytes(image), 64, 95)
-    assert made.notes == ("alpha laid over white", "enlarged less than 2-fold")
-    assert_corners(made.encoded, [WHITE, (127, 255, 127), BLUE, WHITE])
+    result = encode_image(file_bytes(image), 64, 95)
+    assert result.notes == ("alpha laid over white", "enlarged less than 2-fold")
+    assert_corners(result.encoded, [WHITE, (127, 255, 127), BLUE, WHITE])
 
 
 def test_transparent_palette_colour_is_white():
     image = quadrants().quantize(8)
-    made = encode_image(file_bytes(image, transparency=image.getpixel((0, 0))), 64, 95)
-    assert_corners(made.encoded, [WHITE, GREEN, BLUE, WHITE])
+    result = encode_image(file_bytes(image, transparency=image.getpixel((0, 0))), 64, 95)
+    assert_corners(result.encoded, [WHITE, GREEN, BLUE, WHITE])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -193,10 +193,10 @@ def test_exif_orientation_is_undone(orientation):
     }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
-    made = encode_image(file_bytes(Image.fromarray(np.ascontiguousarray(stored)), exif=exif), 64, 95)
-    assert made.width > made.height
-    assert_corners(made.encoded, [RED, GREEN, BLUE, WHITE])
-    assert not Image.open(io.BytesIO(made.encoded)).getexif(), "a reader must not rotate it again"
+    result = encode_image(file_bytes(Image.fromarray(np.ascontiguousarray(stored)), exif=exif), 64, 95)
+    assert result.width > result.height
+    assert_corners(result.encoded, [RED, GREEN, BLUE, WHITE])
+    assert not Image.open(io.BytesIO(result.encoded)).getexif(), "a reader must not rotate it again"
 
 
 def test_box_counts_in_stored_pixels():
@@ -212,8 +212,8 @@ def test_a_jpeg_that_is_right_keeps_its_bytes():
     right = file_bytes(image, "JPEG", quality=60)
     assert encode_image(right, 64, 95).encoded == right
     for other in (file_bytes(image, "PNG"), file_bytes(image, "JPEG", progressive=True), right + b"\0" * 50):
-        made = encode_image(other, 64, 95)
-        assert made.encoded != other and made.encoded[:2] == b"\xff\xd8"
+        result = encode_image(other, 64, 95)
+        assert result.encoded != other and result.encoded[:2] == b"\xff\xd8"
     assert encode_image(right, 64, 95, box=(0, 0, 60, 60)).encoded != right
 
 

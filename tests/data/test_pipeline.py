@@ -146,21 +146,21 @@ def test_crops_mirrors_and_captions_are_uniform(split):
         caption_counts=np.array([10], np.int32),
     )
     whole = tf.io.decode_jpeg(encoded, dct_method="INTEGER_ACCURATE").numpy()
-    places = {}
+    offsets = {}
     for top, left in itertools.product(range(13), repeat=2):
         crop = whole[top : top + 64, left + 2 : left + 62]
-        places[crop.tobytes()] = (top, left, False)
-        places[crop[:, ::-1].tobytes()] = (top, left, True)
-    assert len(places) == 338
+        offsets[crop.tobytes()] = (top, left, False)
+        offsets[crop[:, ::-1].tobytes()] = (top, left, True)
+    assert len(offsets) == 338
     drawn = joined(take(one, 67, batch=100))
-    found = Counter(places[image[:, EDGE].tobytes()] for image in drawn["image"])
-    counts = [found[place] for place in places.values()]
+    actual = Counter(offsets[image[:, EDGE].tobytes()] for image in drawn["image"])
+    counts = [actual[offset] for offset in offsets.values()]
     assert scipy.stats.chisquare(counts).pvalue > 0.01
     captions = Counter(drawn["tokens"][:, 0].tolist())
     assert scipy.stats.chisquare([captions[i] for i in range(1, 11)]).pvalue > 0.01
     # Place and caption are drawn apart.
     table = np.zeros([13, 10])
-    np.add.at(table, ([places[image[:, EDGE].tobytes()][0] for image in drawn["image"]], drawn["tokens"][:, 0] - 1), 1)
+    np.add.at(table, ([offsets[image[:, EDGE].tobytes()][0] for image in drawn["image"]], drawn["tokens"][:, 0] - 1), 1)
     assert scipy.stats.chi2_contingency(table).pvalue > 0.01
     # The noise is N(0, 1), another at every position.
     assert scipy.stats.kstest(drawn["noise"].ravel(), "norm").pvalue > 0.01

@@ -161,13 +161,13 @@ def test_captions_are_true(scenes):
         bird = scene.bird
         for text, claims in captions(bird, FAMILIES[species.family].size, (*scene.seed, 3)):
             words |= set(re.findall(r"\w+", text))
-            found = [(part, colour) for colour, part in re.findall(rf"\b{COLOUR} (?:(?:{shapes}) )?({nouns})\b", text)]
-            found += re.findall(rf"\b({nouns}) (?:of this bird )?(?:is|are) {COLOUR}\b", text)
-            assert len(found) == len(re.findall(rf"\b{COLOUR}\b", text)), text  # no colour word is left over
-            for part, colour in found:
+            actual = [(part, colour) for colour, part in re.findall(rf"\b{COLOUR} (?:(?:{shapes}) )?({nouns})\b", text)]
+            actual += re.findall(rf"\b({nouns}) (?:of this bird )?(?:is|are) {COLOUR}\b", text)
+            assert len(actual) == len(re.findall(rf"\b{COLOUR}\b", text)), text  # no colour word is left over
+            for part, colour in actual:
                 true = "white" if parts[part] is None else getattr(bird, parts[part])
                 assert colour == true, (text, bird)
-            assert bird.body in [colour for part, colour in found if parts[part] == "body"], text
+            assert bird.body in [colour for part, colour in actual if parts[part] == "body"], text
             assert claims["body"] == bird.body
             assert ("eyering" in text) <= bird.eyering and ("wingbars" in text) <= bird.wingbars
             assert ("crest" in text) <= bird.crest and ("throat" in text) <= (bird.throat is not None)

@@ -56,17 +56,17 @@ def test_holds_on_blurred_and_noisy_images_and_other_sizes(probe):
 
 def test_planted_wrong_labels_lower_agreement_by_their_share(probe):
     images, labels = discs(200, 4)
-    found = probe.predict(images)
-    planted = [NAMES[(NAMES.index(f) + 1) % 4] if i < 50 else f for i, f in enumerate(found)]
-    result = agreement(found, planted)
+    actual = probe.predict(images)
+    planted = [NAMES[(NAMES.index(f) + 1) % 4] if i < 50 else f for i, f in enumerate(actual)]
+    result = agreement(actual, planted)
     assert result["accuracy"] == 0.75 and result["count"] == 200
     assert np.trace(result["confusion"]) == 150 and np.sum(result["confusion"]) == 200
 
 
 def test_agreement_in_closed_form():
     wanted = ["a"] * 6 + ["b"] * 3 + ["c"]
-    found = ["a", "a", "a", "a", "b", "c", "b", "b", "a", "a"]
-    result = agreement(found, wanted, colours=["a", "b", "c", "d"])
+    actual = ["a", "a", "a", "a", "b", "c", "b", "b", "a", "a"]
+    result = agreement(actual, wanted, colours=["a", "b", "c", "d"])
     assert result["accuracy"] == 6 / 10 and result["chance"] == 1 / 4 and result["chance_majority"] == 6 / 10
     assert result["chance_matched"] == pytest.approx(0.6 * 0.6 + 0.3 * 0.3 + 0.1 * 0.1)
     assert result["per_colour"] == {"a": pytest.approx(4 / 6), "b": pytest.approx(2 / 3), "c": 0.0}
@@ -80,9 +80,9 @@ def test_agreement_in_closed_form():
 
 def test_matched_chance_is_what_shuffling_gives():
     rng = np.random.default_rng(0)
-    wanted, found = (rng.choice(["a", "b", "c"], 2000, p=p) for p in ([0.6, 0.3, 0.1], [0.8, 0.1, 0.1]))
-    shuffled = np.mean([(rng.permutation(found) == wanted).mean() for _ in range(50)])
-    assert agreement(list(found), list(wanted))["chance_matched"] == pytest.approx(shuffled, abs=0.005)
+    wanted, actual = (rng.choice(["a", "b", "c"], 2000, p=p) for p in ([0.6, 0.3, 0.1], [0.8, 0.1, 0.1]))
+    shuffled = np.mean([(rng.permutation(actual) == wanted).mean() for _ in range(50)])
+    assert agreement(list(actual), list(wanted))["chance_matched"] == pytest.approx(shuffled, abs=0.005)
 
 
 def test_lab_of_published_colours():

@@ -42,8 +42,8 @@ class SmallNetwork:
         if self.dies_after is not None and self.seen >= self.dies_after:
             raise KeyboardInterrupt
         if isinstance(images, list):  # of any sizes, as the real networks take them
-            found = [self.features(image[None]) for image in images]
-            return {tap: np.concatenate([taps[tap] for taps in found]) for tap in found[0]}
+            actual = [self.features(image[None]) for image in images]
+            return {tap: np.concatenate([taps[tap] for taps in actual]) for tap in actual[0]}
         self.calls, self.seen = self.calls + 1, self.seen + len(images)
         height, width = images.shape[1] // 2, images.shape[2] // 2
         grid = images[:, : 2 * height, : 2 * width].reshape(len(images), 2, height, 2, width, 3).mean((2, 4))
@@ -142,13 +142,13 @@ def record_folder(tmp_path):
     """12 JPEGs of 76×100 pixels (S = 64), converted by the project's own writer."""
     import io
 
-    found = []
+    actual = []
     random = np.random.default_rng(3)
     for index in range(12):
         smooth = Image.fromarray(random.integers(0, 256, (5, 6, 3), dtype=np.uint8)).resize((100, 76), 3)
         buffer = io.BytesIO()
         smooth.save(buffer, "JPEG", quality=95)
-        found.append(
+        actual.append(
             records.Record(
                 f"c/{index}", index % 3, buffer.getvalue(), 76, 100, ["a red bird", "it is red"], [[1, 2, 3], [4, 5, 2]]
             )
@@ -156,22 +156,22 @@ def record_folder(tmp_path):
     folder = tmp_path / "records"
     folder.mkdir()
     splits = {
-        name: records.write_split(folder, name, found[part], len(found[part]), 5)
+        name: records.write_split(folder, name, actual[part], len(actual[part]), 5)
         for name, part in (("train", slice(0, 7)), ("test", slice(7, 12)))
     }
     records.write_manifest(
         folder, {"format": records.FORMAT, "name": "cub", "splits": splits, "image": {"max_size": 64}}
     )
-    return str(folder), found
+    return str(folder), actual
 
 
 def test_records_are_cropped_in_the_middle(record_folder):
     import io
 
-    folder, found = record_folder
+    folder, actual = record_folder
     images = RecordImages(folder, "test", 64)
     assert (images.count, images.data_name) == (5, "cub")
-    for got, record in zip(all_of(images), found[7:]):
+    for got, record in zip(all_of(images), actual[7:]):
         left, top = (100 - 64) // 2, (76 - 64) // 2
         expected = np.asarray(Image.open(io.BytesIO(record.encoded)).crop((left, top, left + 64, top + 64)))
         np.testing.assert_array_equal(got, expected)  # to the bit: the decoder is the accurate one
@@ -225,12 +225,12 @@ def test_a_run_that_dies_continues_from_its_chunks(tmp_path, small_chunks):
 
 def test_a_damaged_cache_file_is_made_again(tmp_path, small_chunks):
     images = FolderImages(save_all(tmp_path / "a", noise_images(15)), "images")
-    found = extract(images, [SmallNetwork()], 5, tmp_path / "cache")
-    found.files[0][0].write_bytes(found.files[0][0].read_bytes()[:100])
+    actual = extract(images, [SmallNetwork()], 5, tmp_path / "cache")
+    actual.files[0][0].write_bytes(actual.files[0][0].read_bytes()[:100])
     network = SmallNetwork()
     again = extract(images, [network], 5, tmp_path / "cache")
     assert network.seen == 10
-    np.testing.assert_array_equal(again.arrays[0]["pool"], found.arrays[0]["pool"])
+    np.testing.assert_array_equal(again.arrays[0]["pool"], actual.arrays[0]["pool"])
 
 
 def test_reference_statistics_are_cached_by_content(tmp_path):

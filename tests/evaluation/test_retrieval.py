@@ -23,15 +23,15 @@ OURS = PROTOCOLS["ffgan"]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Records of 6 test images of 3 classes, ten captions each of 1 to 30 words of 40, no two alike."""
-    random, folder, found = np.random.default_rng(1), tmp_path_factory.mktemp("data"), []
+    random, folder, actual = np.random.default_rng(1), tmp_path_factory.mktemp("data"), []
     Vocabulary(["<end>", *(f"word{i}" for i in range(1, 40))]).save(folder / records.VOCABULARY)
     buffer = io.BytesIO()
     Image.new("RGB", (76, 76), "red").save(buffer, "JPEG")
     for number in range(6):
         tokens = [random.integers(1, 40, random.integers(1, 31)).tolist() for _ in range(10)]
         texts = [" ".join(f"word{i}" for i in row) for row in tokens]
-        found.append(records.Record(f"c/{number}", number // 2, buffer.getvalue(), 76, 76, texts, tokens))
-    splits = {name: records.write_split(folder, name, found, 6, 6) for name in ("train", "test")}
+        actual.append(records.Record(f"c/{number}", number // 2, buffer.getvalue(), 76, 76, texts, tokens))
+    splits = {name: records.write_split(folder, name, actual, 6, 6) for name in ("train", "test")}
     records.write_manifest(
         folder, {"format": records.FORMAT, "name": "tiny", "splits": splits, "image": {"max_size": 64}}
     )
@@ -46,9 +46,9 @@ def damsm_run(tmp_path_factory, data):
 def share(codes, own, captions, classes):
     """R-precision in NumPy where an image's rivals are all captions of other classes; `own` its caption's place."""
     hits = []
-    for code, place in zip(codes, own):
+    for code, index in zip(codes, own):
         cosines = np.array([caption @ code / np.linalg.norm(caption) / np.linalg.norm(code) for caption in captions])
-        hits.append(cosines[place] > cosines[classes != classes[place]].max())
+        hits.append(cosines[index] > cosines[classes != classes[index]].max())
     return float(np.mean(hits))
 
 
@@ -73,7 +73,7 @@ def test_the_report_of_a_run_has_it(data, damsm_run, monkeypatch, tmp_path):
     monkeypatch.setattr(retrieval, "WRONG", 40)
     images = np.random.default_rng(3).integers(0, 256, (50, 64, 64, 3), dtype=np.uint8)
     source = GeneratedImages(lambda indices: images[indices], 50, "noise", "noise", 7)
-    found = retrieval.retrieval_of(retrieval.Damsm(str(damsm_run)), str(data), OURS, 50, seed=5)
+    actual = retrieval.retrieval_of(retrieval.Damsm(str(damsm_run)), str(data), OURS, 50, seed=5)
 
     class Nothing:
         """A network whose scores do not matter here."""
@@ -84,7 +84,7 @@ def test_the_report_of_a_run_has_it(data, damsm_run, monkeypatch, tmp_path):
         def features(self, images):
             return {"2048": np.zeros((len(images), 3), np.float32)}
 
-    report = evaluate_images(source, None, Nothing(), OURS, retrieval=found, batch=7, cache_dir=tmp_path, seed=5)
+    report = evaluate_images(source, None, Nothing(), OURS, retrieval=actual, batch=7, cache_dir=tmp_path, seed=5)
 
     split, (text, _) = pipeline.load_split(str(data), "test"), load_text_encoder(damsm_run / "text_encoder")
     every = [(i, j) for i in range(6) for j in range(10)]
@@ -97,9 +97,9 @@ def test_the_report_of_a_run_has_it(data, damsm_run, monkeypatch, tmp_path):
     classes = split.classes[[i for i, _ in every]]
     own = [every.index(tuple(pair)) for pair in caption_plan(split.caption_counts, OURS, 50, seed=5)]
     codes = load_image_encoder(damsm_run / "image_encoder")(images / np.float32(127.5) - 1)[1].numpy()
-    np.testing.assert_array_equal(found.made_from, own)
-    np.testing.assert_allclose(found.damsm.sentence_codes(found.captions), captions, rtol=0, atol=1e-5)
-    np.testing.assert_allclose(found.damsm.features(images)["codes"], codes, rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(actual.made_from, own)
+    np.testing.assert_allclose(actual.damsm.sentence_codes(actual.captions), captions, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(actual.damsm.features(images)["codes"], codes, rtol=0, atol=1e-4)
     assert report["r_precision"] == pytest.approx(share(codes, own, captions, classes))
     about = report["damsm"]
     assert len(about["text_encoder_sha256"]) == len(about["image_encoder_sha256"]) == 64 and about["trunk"] == "small"
@@ -107,7 +107,7 @@ def test_the_report_of_a_run_has_it(data, damsm_run, monkeypatch, tmp_path):
     # The codes of its own captions, disturbed: neither chance nor certainty.
     near = captions[own] + np.random.default_rng(0).normal(0, 4 * captions.std(), (50, captions.shape[1]))
     expected = share(near, own, captions, classes)
-    assert found.score(near, 5)["r_precision"] == pytest.approx(expected) and 0.3 < expected < 1
+    assert actual.score(near, 5)["r_precision"] == pytest.approx(expected) and 0.3 < expected < 1
 
 
 def test_too_few_captions_another_vocabulary_and_strangers_are_refused(data, damsm_run, tmp_path):

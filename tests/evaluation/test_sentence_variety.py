@@ -48,13 +48,13 @@ def test_which_images_are_made(run, records, asked, tiny_records):
     from ffgan_tf.data.pipeline import load_split
 
     split = load_split(str(tiny_records), "test")
-    found = variety_images(run, records, 3, 4, 0.5, seed=9, batch=5)
-    list(found.images.read(0, found.images.count))
+    actual = variety_images(run, records, 3, 4, 0.5, seed=9, batch=5)
+    list(actual.images.read(0, actual.images.count))
     first = [tuple(split.tokens[i, 0, : split.lengths[i, 0]]) for i in (0, 3, 7)]
     assert asked == [(first[n // 4], 9, n, 0.5) for n in range(12)]
     assert variety_images(run, records, 99, 2, 0, 1).images.count == 16  # eight images are there
     other = variety_images(run, records, 3, 4, 0.5, seed=10)
-    assert other.images.identity(0, 12) != found.images.identity(0, 12)
+    assert other.images.identity(0, 12) != actual.images.identity(0, 12)
 
 
 def test_the_reports_figures(run, records, tmp_path):

@@ -1,4 +1,4 @@
-"""Everything that is kept to be read again: a flipped, cut or foreign byte is noticed, and what can be is made again.
+"""Caches and records on disk: a flipped, cut or foreign byte is noticed, and the content made again where possible.
 
 `--cases=1000` draws that many mutations of each kind of file.
 """
@@ -19,17 +19,17 @@ from ffgan_tf.utils.errors import UserError
 def mutated(content: bytes, random: np.random.Generator) -> bytes:
     """`content` with a bit flipped, bytes cut out, doubled, replaced, swapped, or its end gone; never the same."""
     changed = bytearray(content)
-    kind, place = random.integers(6), int(random.integers(max(len(content), 1)))
+    kind, start = random.integers(6), int(random.integers(max(len(content), 1)))
     if kind == 0 and content:
-        changed[place] ^= 1 << int(random.integers(8))
+        changed[start] ^= 1 << int(random.integers(8))
     elif kind == 1:
-        del changed[place:]
+        del changed[start:]
     elif kind == 2:
-        del changed[place : place + int(random.integers(1, 9))]
+        del changed[start : start + int(random.integers(1, 9))]
     elif kind == 3:
-        changed[place:place] = random.bytes(int(random.integers(1, 9)))
+        changed[start:start] = random.bytes(int(random.integers(1, 9)))
     elif kind == 4:
-        changed[place : place + 8] = random.bytes(8)
+        changed[start : start + 8] = random.bytes(8)
     else:
         changed = bytearray(random.bytes(int(random.integers(0, 200))))
     return bytes(changed) if bytes(changed) != content else content + b"\0"
@@ -40,8 +40,8 @@ def test_evaluation_caches_are_what_was_written_or_made_again(tmp_path, draw_cas
     arrays = {"pool": np.arange(24, dtype=np.float32).reshape(6, 4), "probs": np.full((6, 3), 1 / 3, np.float32)}
     evaluation_features._save(path, arrays)
     whole = path.read_bytes()
-    found = evaluation_features._load(path, 6)
-    assert all(np.array_equal(found[name], arrays[name]) for name in arrays) and len(found) == 2
+    actual = evaluation_features._load(path, 6)
+    assert all(np.array_equal(actual[name], arrays[name]) for name in arrays) and len(actual) == 2
     assert np.array_equal(np.load(path)["pool"], arrays["pool"]), "an .npz for other programs, too"
 
     def case(seed):

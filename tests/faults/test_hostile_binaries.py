@@ -30,16 +30,16 @@ def mutated(content, random):
     """`content` with one to four bytes changed, or cut, or with a piece doubled."""
     changed = bytearray(content)
     for _ in range(int(random.integers(1, 5))):
-        place = int(random.integers(len(changed)))
+        start = int(random.integers(len(changed)))
         kind = int(random.integers(4))
         if kind == 0:
-            changed[place] ^= 1 << int(random.integers(8))
+            changed[start] ^= 1 << int(random.integers(8))
         elif kind == 1:
-            changed[place : place + 8] = [0xFF] * min(8, len(changed) - place)
+            changed[start : start + 8] = [0xFF] * min(8, len(changed) - start)
         elif kind == 2:
-            changed[place:place] = changed[: int(random.integers(1, 40))]
+            changed[start:start] = changed[: int(random.integers(1, 40))]
         elif len(changed) > 80:
-            del changed[place : place + int(random.integers(1, 40))]
+            del changed[start : start + int(random.integers(1, 40))]
     return bytes(changed)
 
 
@@ -131,8 +131,8 @@ def test_impossible_records_are_found_though_every_digest_is_right(tiny_set, dra
 
     def case(seed):
         random = np.random.default_rng(seed)
-        split, place = ("train", "test")[seed % 2], int(random.integers(2))
-        record = sound[split][place]
+        split, number = ("train", "test")[seed % 2], int(random.integers(2))
+        record = sound[split][number]
         kind = int(random.integers(6))
         value = strange[int(random.integers(len(strange)))]
         if kind == 0:
@@ -142,13 +142,13 @@ def test_impossible_records_are_found_though_every_digest_is_right(tiny_set, dra
         elif kind == 2:
             changed = dataclasses.replace(record, class_id=value)
         elif kind == 3:
-            changed = dataclasses.replace(record, name=sound[split][1 - place].name)
+            changed = dataclasses.replace(record, name=sound[split][1 - number].name)
         elif kind == 4:
             changed = dataclasses.replace(record, encoded=record_jpeg(*(int(x) for x in random.integers(1, 18, 2))))
         else:
             changed = dataclasses.replace(record, encoded=mutated(record.encoded[:20], random) + record.encoded[20:40])
         rows = {name: list(entries) for name, entries in sound.items()}
-        rows[split][place] = changed
+        rows[split][number] = changed
         faults = verify(write(rows))
         assert len(faults) == 1 and faults[0].startswith(f"{split}-00000-of-00001.tfrecord: {changed.name}: "), faults
 
@@ -168,7 +168,7 @@ def test_manifests_of_any_shape(tiny_set, draw_cases):
             yield (*path, key)
             yield from places(part, (*path, key))
 
-    every = [place for place in places(whole) if place[0] not in ("made_by", "name")]
+    every = [path for path in places(whole) if path[0] not in ("made_by", "name")]
 
     def case(seed):
         random = np.random.default_rng(seed)
@@ -233,8 +233,8 @@ def test_damaged_images_are_read_or_refused(draw_cases):
     def case(seed):
         random = np.random.default_rng(seed)
         try:
-            made = encode_image(mutated(sound[seed % len(sound)], random), 16, 95)
-            assert min(made.width, made.height) == 19
+            image = encode_image(mutated(sound[seed % len(sound)], random), 16, 95)
+            assert min(image.width, image.height) == 19
         except Unusable as error:
             assert error.fix and " at 0x" not in error.reason
 

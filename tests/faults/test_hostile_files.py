@@ -135,18 +135,18 @@ def mutated(content, random):
     """`content` with one to four bytes changed, or cut, or with a piece of it moved."""
     changed = bytearray(content)
     for _ in range(int(random.integers(1, 5))):
-        place = int(random.integers(len(changed)))
+        start = int(random.integers(len(changed)))
         kind = int(random.integers(5))
         if kind == 0:
-            changed[place] ^= 1 << int(random.integers(8))
+            changed[start] ^= 1 << int(random.integers(8))
         elif kind == 1:
-            changed[place] = int(random.integers(256))
+            changed[start] = int(random.integers(256))
         elif kind == 2:
-            changed[place:place] = changed[: int(random.integers(1, 40))]
+            changed[start:start] = changed[: int(random.integers(1, 40))]
         elif kind == 3:
-            del changed[place : place + int(random.integers(1, 40))]
+            del changed[start : start + int(random.integers(1, 40))]
         else:
-            changed[place : place + 8] = [0xFF] * min(8, len(changed) - place)
+            changed[start : start + 8] = [0xFF] * min(8, len(changed) - start)
         if not changed:
             break
     return bytes(changed)
@@ -232,10 +232,10 @@ def test_a_pth_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path, kind):
     else:  # all members' data at the place of the first
         start = content.index(b"PK\x01\x02")
         directory = bytearray(content[start:])
-        place = directory.find(b"PK\x01\x02")
-        while place >= 0:
-            directory[place + 42 : place + 46] = bytes(4)
-            place = directory.find(b"PK\x01\x02", place + 4)
+        entry = directory.find(b"PK\x01\x02")
+        while entry >= 0:
+            directory[entry + 42 : entry + 46] = bytes(4)
+            entry = directory.find(b"PK\x01\x02", entry + 4)
         content = content[:start] + bytes(directory)
     path.write_bytes(content)
     assert in_a_process(PTH, path).startswith("0 refused")

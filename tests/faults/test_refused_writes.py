@@ -101,10 +101,10 @@ def test_where_nothing_can_be_written(tmp_path, pictures, writer, place, capsys)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(SystemExit) as ended:
         exit_code_main(lambda argv: WRITERS[writer](target, pictures))([])
-    said = capsys.readouterr().err
-    (told,) = [line for line in said.splitlines() if line.startswith("error: ")]
-    assert ended.value.code == 2 and "Fix: " in told
-    assert any(part in told for part in ("below", "nnn", "file", "loop", "/proc/nothing")), told
+    stderr = capsys.readouterr().err
+    (message,) = [line for line in stderr.splitlines() if line.startswith("error: ")]
+    assert ended.value.code == 2 and "Fix: " in message
+    assert any(part in message for part in ("below", "nnn", "file", "loop", "/proc/nothing")), message
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -132,8 +132,8 @@ def test_commands_say_where_they_cannot_write(tmp_path, pictures, command, place
     done = subprocess.run(
         [sys.executable, "-m", f"ffgan_tf.{words[0]}", *words[1:]], cwd=ROOT, capture_output=True, text=True
     )
-    (told,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert done.returncode == 2 and f"={target}: cannot be written" in told and "Traceback" not in done.stderr
+    (message,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 2 and f"={target}: cannot be written" in message and "Traceback" not in done.stderr
 
 
 # Root may read everything; without these two capabilities it is subject to a file's mode like anybody.
@@ -220,7 +220,7 @@ def test_long_lists_are_capped_and_whole_in_a_file(tmp_path, pictures):
         os.link(pictures / "0.png", images / f"{number}.png")
     with pytest.raises(UserError) as raised:
         convert(folder.read_source(images, test_ratio=0.5), tmp_path / "out", Settings(image_size=16, workers=1))
-    told = str(raised.value)
-    assert len(told.splitlines()) < 60 and "… and 110 more" in told and "out.problems.txt" in told
+    message = str(raised.value)
+    assert len(message.splitlines()) < 60 and "… and 110 more" in message and "out.problems.txt" in message
     whole = (tmp_path / "out.problems.txt").read_text()
     assert all(f"{images / str(number)}.txt: the caption file is missing" in whole for number in range(130))

@@ -1,4 +1,4 @@
-"""Folders with odd files, drawn at random: whatever is not taken as it stands is named or counted, and nothing is lost.
+"""Folders with odd files, drawn at random: every change and omission is named or counted, and nothing is lost.
 
 `--cases=1000` draws that many folders.
 """
@@ -27,11 +27,11 @@ def image_array(random, size=(40, 30)):
 
 
 class Folder:
-    """A folder in the making: sound images first, then what `ODDITIES` add; `expect` collects what must be said."""
+    """A folder under construction: sound images, then the files of `ODDITIES`; `stderr` collects the expected notes."""
 
     def __init__(self, root: Path, random: np.random.Generator):
         self.root, self.random = root, random
-        self.said: list[str] = []  # regular expressions that stderr must match
+        self.stderr: list[str] = []  # regular expressions that stderr must match
         self.captions: dict[str, list[str]] = {}  # of the records, by name
         for number in range(4):
             self.image(f"class_{number % 2}/sound_{number}")
@@ -51,25 +51,25 @@ def many_lines(case):
     case.image("class_0/many", [f"bird number {i}" for i in range(count)])
     case.captions["class_0/many"] = [f"bird number {i}" for i in range(10)]
     more = rf" \({count - 10} in all\)" if count > 11 else ""
-    case.said.append(f"1 × caption lines beyond the first 10 of an image, left out{more}\n")
+    case.stderr.append(f"1 × caption lines beyond the first 10 of an image, left out{more}\n")
 
 
 def translations(case):
     lines = ["a bird", "de.utf8=ein Vogel", "fr: un oiseau"]
     case.image("class_0/languages", lines)
-    case.said.append(r"1 × caption lines like .* \(2 in all\)")
+    case.stderr.append(r"1 × caption lines like .* \(2 in all\)")
 
 
 def cut_letters(case):
     case.image("class_0/cafe", ["a caf\u00e9 sign", "\u9e1f"])
     case.captions["class_0/cafe"] = ["a caf\u00e9 sign"]
-    case.said += ["[12] × words that lose their other letters", "1 × captions without a word, skipped"]
+    case.stderr += ["[12] × words that lose their other letters", "1 × captions without a word, skipped"]
 
 
 def one_latin_line(case):
     path = case.image("class_1/latin", ["a na\u00efve bird", "a caf\u00e9"])
     path.with_suffix(".txt").write_bytes("a na\u00efve bird\n".encode() + "a caf\u00e9\n".encode("latin-1"))
-    case.said.append("1 × caption lines not UTF-8, read as Latin-1\n")
+    case.stderr.append("1 × caption lines not UTF-8, read as Latin-1\n")
 
 
 def cr_alone(case):
@@ -80,7 +80,7 @@ def cr_alone(case):
 def ignored_endings(case):
     for ending in case.random.choice([".svg", ".heic", ".psd", ".orig"], 2, replace=False):
         (case.root / "class_0" / f"other{ending}").write_bytes(b"?")
-        case.said.append(f"1 left out: {re.escape(ending)}\n")
+        case.stderr.append(f"1 left out: {re.escape(ending)}\n")
 
 
 def jfif(case):
@@ -90,7 +90,7 @@ def jfif(case):
 
 def captions_alone(case):
     (case.root / "class_1" / "lonely.txt").write_text("a bird\n")
-    case.said.append("1 left out: .txt without an image\n")
+    case.stderr.append("1 left out: .txt without an image\n")
 
 
 def links(case):
@@ -98,13 +98,13 @@ def links(case):
     target = case.root / "class_0" / "linked.png"
     if kind == 0:
         target.symlink_to(case.root / "nowhere.png")
-        case.said.append("linked.png: a link to nothing")
+        case.stderr.append("linked.png: a link to nothing")
     elif kind == 1:
         target.symlink_to(target)
-        case.said.append("linked.png: a link to nothing")
+        case.stderr.append("linked.png: a link to nothing")
     else:
         (case.root / "class_0" / "again").symlink_to(case.root)
-        case.said.append("again: a link to .*, which is read already")
+        case.stderr.append("again: a link to .*, which is read already")
 
 
 def linked_folder(case):
@@ -119,25 +119,25 @@ def linked_folder(case):
 def frames(case):
     pictures = [Image.fromarray(image_array(case.random)) for _ in range(3)]
     case.image("class_0/film", ending="gif", picture=pictures[0], save_all=True, append_images=pictures[1:])
-    case.said.append("1 × the first of several frames or pages taken")
+    case.stderr.append("1 × the first of several frames or pages taken")
 
 
 def small_image(case):
     side = int(case.random.choice([1, 2, 4, 8, 16]))  # stored with a shorter side of 19
     case.image("class_1/small", picture=Image.fromarray(image_array(case.random, (side, side))))
     words = {1: "8-fold or more", 2: "8-fold or more", 4: "4- to 8-fold", 8: "2- to 4-fold", 16: "less than 2-fold"}
-    case.said.append(f"1 × enlarged {words[side]}")
+    case.stderr.append(f"1 × enlarged {words[side]}")
 
 
 def float_tiff(case):
     grey = np.linspace(0.2, 1, 1200, dtype=np.float32).reshape(30, 40)
     case.image("class_0/float", ending="tiff", picture=Image.fromarray(grey))
-    case.said.append("1 × floats of 0 to 1 to RGB")
+    case.stderr.append("1 × floats of 0 to 1 to RGB")
 
 
 def one_colour(case):
     case.image("class_0/blank", picture=Image.new("RGB", (40, 30), tuple(case.random.integers(0, 256, 3).tolist())))
-    case.said.append("1 × of one single colour")
+    case.stderr.append("1 × of one single colour")
 
 
 def latin_name(case):
@@ -145,7 +145,7 @@ def latin_name(case):
     for ending in (".png", ".txt"):
         os.rename(path.with_suffix(ending), os.fsencode(case.root / "class_1") + b"/caf\xe9" + ending.encode())
     del case.captions["class_1/name"]
-    case.said.append(r"caf\\xe9: its name is not UTF-8")
+    case.stderr.append(r"caf\\xe9: its name is not UTF-8")
 
 
 ODDITIES = [
@@ -166,10 +166,10 @@ def test_nothing_is_lost_without_a_word(tmp_path, draw_cases, capsys):
         capsys.readouterr()
         out = tmp_path / f"out_{seed}"
         convert(folder.read_source(case.root, test_ratio=0.4, seed=seed), out, SETTINGS)
-        said = capsys.readouterr().err
-        about = f"case {seed}: {', '.join(oddity.__name__ for oddity in chosen)}\n{said}"
-        for expected in case.said:
-            assert re.search(expected, said), f"{expected!r} not said; {about}"
+        stderr = capsys.readouterr().err
+        about = f"case {seed}: {', '.join(oddity.__name__ for oddity in chosen)}\n{stderr}"
+        for expected in case.stderr:
+            assert re.search(expected, stderr), f"{expected!r} not said; {about}"
         stored = {record.name: record for split in records.SPLITS for record in records.read_split(out, split)}
         assert {name: list(record.texts) for name, record in stored.items()} == case.captions, about
         if float_tiff in chosen:

@@ -141,8 +141,8 @@ def brute_prdc(real, fake, k):
 def test_a_set_against_itself(random, count, size):
     """A row lies in its own ball and in as many others as it is among the k − 1 nearest of: k on average."""
     features = random.normal(3, 1, size=(count, size)).astype(np.float32)
-    found = prdc(features, features.copy(), k=5)
-    assert [found[name] for name in ("precision", "recall", "density", "coverage")] == [1, 1, 1, 1]
+    actual = prdc(features, features.copy(), k=5)
+    assert [actual[name] for name in ("precision", "recall", "density", "coverage")] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("k, shift", [(1, 0.5), (3, 0.8), (5, 0.3)])

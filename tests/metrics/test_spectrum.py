@@ -34,22 +34,22 @@ def test_directions_are_told_apart_and_bands_hold_their_periods():
     rng = np.random.default_rng(1)
     real = rng.normal(128, 2.0, (200, SIZE, SIZE))
     stripes = 4.0 * np.cos(np.pi * np.arange(SIZE))  # period 2: all its power at Nyquist, S·A²·(Σw)²/Σw²/S = 2/3·S·A²
-    found = spectrum_ratio(grey(real + stripes[None, :, None]), grey(real))
-    assert found.columns[-1] == pytest.approx(1 + 16 * SIZE * 2 / 3 / 4, rel=0.05)
-    assert found.rows == pytest.approx(1, abs=1e-6)  # constant along a row
-    assert found.worst == found.columns[-1] and found.worst_period == 2
-    assert found.bands["nyquist"] > 20
-    assert found.bands["middle"] == pytest.approx(1, abs=0.01)
+    actual = spectrum_ratio(grey(real + stripes[None, :, None]), grey(real))
+    assert actual.columns[-1] == pytest.approx(1 + 16 * SIZE * 2 / 3 / 4, rel=0.05)
+    assert actual.rows == pytest.approx(1, abs=1e-6)  # constant along a row
+    assert actual.worst == actual.columns[-1] and actual.worst_period == 2
+    assert actual.bands["nyquist"] > 20
+    assert actual.bands["middle"] == pytest.approx(1, abs=0.01)
 
 
 def test_period_four_is_in_the_middle_band_alone():
     rng = np.random.default_rng(2)
     real = rng.normal(128, 2.0, (200, SIZE, SIZE))
     blocks = 4.0 * np.cos(2 * np.pi * np.arange(SIZE) / 4)
-    found = spectrum_ratio(grey(real + blocks), grey(real))
-    assert found.worst_period == 4 and found.bands["middle"] > 5
-    assert found.bands["nyquist"] == pytest.approx(1, abs=0.01)
-    assert found.bands["coarse"] == pytest.approx(1, abs=0.01)
+    actual = spectrum_ratio(grey(real + blocks), grey(real))
+    assert actual.worst_period == 4 and actual.bands["middle"] > 5
+    assert actual.bands["nyquist"] == pytest.approx(1, abs=0.01)
+    assert actual.bands["coarse"] == pytest.approx(1, abs=0.01)
 
 
 def test_images_of_other_shapes_are_refused():

@@ -36,10 +36,10 @@ def test_close_rows_far_from_the_origin():
 def test_variety_beside_that_of_classes():
     generated = np.stack([simplex(4, 1.0), 7 + simplex(4, 3.0)])
     real = np.concatenate([simplex(4, 8.0)[:3], 100 + simplex(4, 12.0), np.full((1, 4), 50.0)])
-    found = variety(generated, real, np.array([1, 1, 1, 2, 2, 2, 2, 3]))  # class 3 has one image: no pair
-    assert found["variety"] == pytest.approx(2) and found["variety_std"] == pytest.approx(np.sqrt(2))
-    assert found["variety_real"] == pytest.approx(10) and found["variety_ratio"] == pytest.approx(0.2)
-    assert (found["variety_sentences"], found["variety_images"], found["variety_classes"]) == (2, 4, 2)
+    actual = variety(generated, real, np.array([1, 1, 1, 2, 2, 2, 2, 3]))  # class 3 has one image: no pair
+    assert actual["variety"] == pytest.approx(2) and actual["variety_std"] == pytest.approx(np.sqrt(2))
+    assert actual["variety_real"] == pytest.approx(10) and actual["variety_ratio"] == pytest.approx(0.2)
+    assert (actual["variety_sentences"], actual["variety_images"], actual["variety_classes"]) == (2, 4, 2)
 
 
 def test_a_generator_that_ignores_its_noise():

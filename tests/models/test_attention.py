@@ -1,4 +1,4 @@
-"""Word attention against a loop over pixels, and what its mask must not do."""
+"""Word attention against a loop over pixels, and the effect of its mask."""
 
 import numpy as np
 import numpy_reference as ref

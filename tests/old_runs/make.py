@@ -176,7 +176,7 @@ def thin_gan() -> None:
 
 
 def pack() -> None:
-    """Zips what resuming, sampling and evaluating need: no locks, events (they name the host) and sample grids."""
+    """Zips the files for resuming, sampling and evaluating, without locks, events (they name the host) and grids."""
     with zipfile.ZipFile(measure.ARCHIVE, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for path in sorted(BUILD.rglob("*")):
             inside = path.relative_to(BUILD)
@@ -192,7 +192,7 @@ def pack() -> None:
 
 
 def main() -> None:
-    """Records, runs, archive; then what the old program makes of the archive."""
+    """Records, runs, archive; then the old program's results from the archive."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     assert commit.startswith("589620f"), f"call this in a checkout of 589620f, not of {commit}"
     shutil.rmtree(BUILD, ignore_errors=True)

@@ -117,14 +117,14 @@ def movement(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> dic
 
     w is a fixed wave of root mean square 1, so that an error e in Δ changes the second by about ‖e‖.
     """
-    found = {}
+    actual = {}
     for name in sorted(after):
         if after[name].dtype.kind not in "fiu":
             continue
         change = after[name].astype(np.float64).ravel() - before[name].astype(np.float64).ravel()
         wave = np.sqrt(2) * np.cos(np.arange(1, change.size + 1))
-        found[name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")] = [float(np.linalg.norm(change)), float(change @ wave)]
-    return found
+        actual[name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")] = [float(np.linalg.norm(change)), float(change @ wave)]
+    return actual
 
 
 def digest(values: dict[str, np.ndarray]) -> str:

@@ -1,4 +1,4 @@
-"""The image encoder's folder: what comes back, at any image size, with its gradient; and what is refused."""
+"""The image encoder's folder: the same encoder and gradient after loading, at any image size; refused folders."""
 
 import json
 
@@ -60,8 +60,8 @@ def test_the_gradient_reaches_the_images(small):
     direction = np.random.default_rng(1).normal(size=PICTURES.shape).astype(np.float32)
     direction /= np.linalg.norm(direction)
 
-    def loss(given):
-        regions, codes = encoder(given)
+    def loss(images):
+        regions, codes = encoder(images)
         return tf.reduce_mean(regions**2) + tf.reduce_mean(codes**2)
 
     with tf.GradientTape() as tape:

@@ -38,14 +38,14 @@ def holder(folder: Path, host: str) -> Iterator[subprocess.Popen]:
 @pytest.mark.parametrize("host", [socket.gethostname(), "node-17"])
 def test_a_live_lock_is_refused_by_host_and_pid_and_stays_its_holders(tmp_path, host):
     with holder(tmp_path, host) as process:
-        said = f"host {host} pid {process.pid}"
+        holder_line = f"host {host} pid {process.pid}"
         for _ in range(2):  # being refused takes nothing from the one that trains
             with pytest.raises(
-                UserError, match=rf"{tmp_path / 'lock'}: another process trains in this folder \({said}\)"
+                UserError, match=rf"{tmp_path / 'lock'}: another process trains in this folder \({holder_line}\)"
             ):
                 with run_lock(tmp_path):
                     pytest.fail("two processes in one folder")
-        assert (tmp_path / "lock").read_text() == f"{said}\n" and process.poll() is None
+        assert (tmp_path / "lock").read_text() == f"{holder_line}\n" and process.poll() is None
 
 
 @pytest.mark.parametrize("host", [socket.gethostname(), "node-17"])
@@ -70,3 +70,8 @@ def test_a_folder_is_free_again_after_a_failure(tmp_path):
         1 // 0
     with run_lock(tmp_path):
         pass
+
+
+def test_the_first_process_makes_the_folder(tmp_path):
+    with run_lock(tmp_path / "runs" / "new"):
+        assert (tmp_path / "runs" / "new" / "lock").is_file()

@@ -203,7 +203,7 @@ for name, case in cases.items():
 def test_a_full_disk_is_named_and_the_log_goes_on_after_it(tmp_path, small_disk):
     done = small_disk(tmp_path, "512k", [sys.executable, "-c", FULL, tmp_path])
     assert done.returncode == 0, done.stderr
-    found = {name: rest for name, *rest in map(json.loads, done.stdout.splitlines())}
+    actual = {name: rest for name, *rest in map(json.loads, done.stdout.splitlines())}
     named = {
         "scalars": "tensorboard/events.out",
         "lines": "log.jsonl",
@@ -212,10 +212,13 @@ def test_a_full_disk_is_named_and_the_log_goes_on_after_it(tmp_path, small_disk)
         "text": "tensorboard/events.out",
         "start": "tensorboard",
     }
-    assert found.keys() == named.keys()
+    assert actual.keys() == named.keys()
     for name, file in named.items():
-        said, lines, steps = found[name]
-        assert said and said.startswith(f"{tmp_path / name / file}") and ": cannot be written (" in said, (name, said)
-        assert "No space left on device" in said, said
-        assert said.endswith("Fix: make room on that disk, then run the same command again."), said
+        message, lines, steps = actual[name]
+        assert message and message.startswith(f"{tmp_path / name / file}") and ": cannot be written (" in message, (
+            name,
+            message,
+        )
+        assert "No space left on device" in message, message
+        assert message.endswith("Fix: make room on that disk, then run the same command again."), message
         assert lines == '{"step": 1, "loss": 1.0}\n{"step": 2, "loss": 2.0}\n' and steps == [1, 2]

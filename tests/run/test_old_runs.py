@@ -40,12 +40,12 @@ def test_the_same_images(folder):
 
 
 def test_the_same_scores(folder):
-    found, expected = measure.evaluate(ROOT, folder), FIGURES["scores"]
-    assert {name: found[name] for name in measure.COUNTS} == {name: expected[name] for name in measure.COUNTS}
+    actual, expected = measure.evaluate(ROOT, folder), FIGURES["scores"]
+    assert {name: actual[name] for name in measure.COUNTS} == {name: expected[name] for name in measure.COUNTS}
     for name in measure.SCORES:
         # Those that count images move in steps: one of 15 images, or of a group of two.
         tolerance = {"rel": 1e-3} if name in ("fid", "kid", "is") else {"abs": 0.101}
-        assert found[name] == pytest.approx(expected[name], **({"rel": 1e-9} if EXACT else tolerance)), name
+        assert actual[name] == pytest.approx(expected[name], **({"rel": 1e-9} if EXACT else tolerance)), name
 
 
 @pytest.mark.parametrize("name, tolerance", [("gan", 0.02), ("damsm", 0.04)])
@@ -56,17 +56,17 @@ def test_training_goes_on_the_same_way(folder, name, tolerance):
     step = measure.STEPS[name]
     before = measure.state(folder / name, step)
     after = measure.resume(ROOT, folder, name)
-    found, expected = measure.movement(before, after), FIGURES[name]["movement"]
-    assert after.keys() == before.keys() and found.keys() == expected.keys()
-    found = {key: value for key, value in found.items() if not key.endswith("fc_norm/moving_variance")}
-    assert len(found) == len(expected) - (2 if name == "gan" else 0)  # the generator's and its average's
-    expected = {key: expected[key] for key in found}
+    actual, expected = measure.movement(before, after), FIGURES[name]["movement"]
+    assert after.keys() == before.keys() and actual.keys() == expected.keys()
+    actual = {key: value for key, value in actual.items() if not key.endswith("fc_norm/moving_variance")}
+    assert len(actual) == len(expected) - (2 if name == "gan" else 0)  # the generator's and its average's
+    expected = {key: expected[key] for key in actual}
     apart = {
-        key: max(abs(one - other) for one, other in zip(found[key], expected[key])) / max(expected[key][0], 1e-12)
+        key: max(abs(one - other) for one, other in zip(actual[key], expected[key])) / max(expected[key][0], 1e-12)
         for key in expected
     }
     worst = sorted(apart, key=apart.get)[-3:]
-    assert max(apart.values()) <= tolerance, {key: (apart[key], found[key], expected[key]) for key in worst}
+    assert max(apart.values()) <= tolerance, {key: (apart[key], actual[key], expected[key]) for key in worst}
     log = measure.logged(folder, name)
     assert [line["step"] for line in log] == [line["step"] for line in FIGURES[name]["losses"]]
     for line, expected_line in zip(log, FIGURES[name]["losses"]):

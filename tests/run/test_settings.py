@@ -1,4 +1,4 @@
-"""What a run's folder remembers of its settings: config.json, its kind, its digest, and what may change on resume."""
+"""A run's settings in its folder: config.json, its kind, its digest, and changes allowed on resume."""
 
 import json
 

@@ -94,8 +94,8 @@ def test_the_best_validations_encoders_are_left(session, damsm, best_by, values,
     np.testing.assert_array_equal(encoder.embedding.embeddings, weights[best])
     assert json.loads((session.run / "image_encoder" / "encoder.json").read_text())["made_by"]["step"] == best
     assert session.checkpoints.best()["step"] == best and best in session.checkpoints.steps()
-    told = [json.loads(line) for line in (session.run / "log.jsonl").read_text().splitlines()]
-    assert {line["step"]: line[f"validation/{best_by}"] for line in told} == values
+    lines = [json.loads(line) for line in (session.run / "log.jsonl").read_text().splitlines()]
+    assert {line["step"]: line[f"validation/{best_by}"] for line in lines} == values
 
 
 @pytest.mark.parametrize("killed_in", ["save_text_encoder", "save_image_encoder"])

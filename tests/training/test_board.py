@@ -42,12 +42,12 @@ def events(parts, tmp_path_factory):
     log.close()
     for old, variable in zip(before, (*gan.generator.variables, *gan.discriminator.variables)):
         np.testing.assert_array_equal(old, variable.numpy())
-    found = {}
+    actual = {}
     for path in sorted((run / "tensorboard").iterdir()):
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             for value in event.summary.value:
-                found.setdefault(value.tag, []).append((event.step, value))
-    return found
+                actual.setdefault(value.tag, []).append((event.step, value))
+    return actual
 
 
 def test_sheets_of_two_sentences(events):
@@ -68,11 +68,11 @@ def test_the_sentences_images_are_those_of_the_grid(parts, tmp_path):
     )
     assert board.sentences == [grid.sentences[0], grid.sentences[2]]
     images = grid._sampler(grid._ids, config.schedule.seed)
-    for place in (0, 2):
-        noise = tf.random.stateless_normal([22], tf.constant([9, place], tf.int64))
-        found = explain(gan, gan.ema, grid.sentences[place], vocabulary, noise)
-        assert np.abs(found.image.astype(int) - images[place]).max() <= 1
-        assert found.attention[0].shape == (16, 16, len(found.reading.words))
+    for row in (0, 2):
+        noise = tf.random.stateless_normal([22], tf.constant([9, row], tf.int64))
+        actual = explain(gan, gan.ema, grid.sentences[row], vocabulary, noise)
+        assert np.abs(actual.image.astype(int) - images[row]).max() <= 1
+        assert actual.attention[0].shape == (16, 16, len(actual.reading.words))
     log.close()
 
 
@@ -101,9 +101,9 @@ def test_histograms_hold_ds_outputs(parts, events):
 
 def test_hparams_once_and_settings_as_text(parts, events):
     [(_, value)] = events["_hparams_/session_start_info"]
-    found = plugin_data_pb2.HParamsPluginData.FromString(value.metadata.plugin_data.content).session_start_info
-    assert found.hparams["ngf"].number_value == 4 and found.hparams["pyramid"].string_value == "none"
-    assert set(found.hparams) == set(parts[0].flat())
+    actual = plugin_data_pb2.HParamsPluginData.FromString(value.metadata.plugin_data.content).session_start_info
+    assert actual.hparams["ngf"].number_value == 4 and actual.hparams["pyramid"].string_value == "none"
+    assert set(actual.hparams) == set(parts[0].flat())
     assert [step for step, _ in events["settings"]] == [0, 5]
     assert "| --ngf | 4 |" in settings_table(parts[0])
 

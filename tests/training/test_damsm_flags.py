@@ -1,4 +1,4 @@
-"""Flags of DAMSM's training, each by its effect: on one step, and on what trainings leave in their folders."""
+"""Flags of DAMSM's training, each by its effect on one step or on the files of a training."""
 
 import functools
 import json
@@ -60,11 +60,11 @@ def test_rnn_clip_and_the_betas(tiny_records, batch):
 def test_the_gammas_are_the_losses(tiny_records, batch):
     damsm = make_damsm(tiny_records, gamma1=1.5, gamma2=2.5, gamma3=3.5)
     encoded = damsm.encode(batch["image"], batch["tokens"], batch["lengths"])
-    found = damsm.losses(encoded, batch["classes"])
+    actual = damsm.losses(encoded, batch["classes"])
     settings = {"gamma1": 1.5, "gamma2": 2.5, "gamma3": 3.5}
     wanted = damsm_losses(*encoded, batch["classes"], **settings)
     for name in wanted:
-        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-6)
+        np.testing.assert_allclose(actual[name], wanted[name], rtol=1e-6)
     for name in settings:  # each of them matters
         other = damsm_losses(*encoded, batch["classes"], **{**settings, name: 9.0})
         assert any(abs(float(other[loss] - wanted[loss])) > 1e-4 for loss in wanted), name

@@ -119,20 +119,20 @@ def test_validation_is_loss_and_retrieval_on_the_test_split(vocabulary, splits):
     damsm, test = Damsm(CONFIG, len(vocabulary), images=24), splits["test"]
     colours = dict.fromkeys(test.names, "red")
     validation = Validation(damsm, test, vocabulary, 64, colours=colours, images=3)
-    found = validation()
-    assert found["validation/colour"] == found["validation/colour_blind"] == 1
+    actual = validation()
+    assert actual["validation/colour"] == actual["validation/colour_blind"] == 1
     assert validation.chance() == 1 / 5  # two classes of four: four captions of the other one
     images = next(iter(pipeline.centre_images(test, max_size=64, image_size=64, batch=8)))
-    places = np.arange(8)
-    encoded = damsm.encode(images, test.tokens[places, places][:, :25], np.minimum(test.lengths[places, places], 25))
+    rows = np.arange(8)
+    encoded = damsm.encode(images, test.tokens[rows, rows][:, :25], np.minimum(test.lengths[rows, rows], 25))
     loss = sum(float(value) for value in damsm.losses(encoded, test.classes).values())  # the order does not matter
-    assert found["validation/loss"] == pytest.approx(loss, rel=1e-5)
+    assert actual["validation/loss"] == pytest.approx(loss, rel=1e-5)
     codes, sentences = (
         np.array(value) / np.linalg.norm(value, axis=1, keepdims=True) for value in (encoded.codes, encoded.sentences)
     )
     own = np.sum(codes * sentences, 1)
     rivals = np.array([(codes[i] @ sentences[test.classes != test.classes[i]].T).max() for i in range(8)])
-    assert found["validation/r_precision"] == pytest.approx(np.mean(own > rivals))
+    assert actual["validation/r_precision"] == pytest.approx(np.mean(own > rivals))
     sheet = validation.sheet()
     assert sheet.tiles.shape == (3 * sheet.columns, 64, 64, 3) and len(sheet.labels) == len(sheet.tiles)
     np.testing.assert_array_equal(sheet.tiles[0], images[0])

@@ -80,10 +80,10 @@ def test_a_healthy_step_is_none_and_is_done(restored, compiled):
 )
 def test_a_nan_planted_in_a_weight(restored, find, name):
     plant(find(restored))
-    found = named(restored)
+    actual = named(restored)
     if name.startswith("text_encoder"):  # Keras numbers its cells over the process
-        found = found.replace(restored.text_encoder.forward.cell.name, "lstm_cell")
-    assert found == f"the weight {name} holds NaN"
+        actual = actual.replace(restored.text_encoder.forward.cell.name, "lstm_cell")
+    assert actual == f"the weight {name} holds NaN"
     assert int(restored.step) == 0  # the step was not even tried
 
 

@@ -32,11 +32,11 @@ STEPS = 12
 
 def settings(data: Path, **changes) -> TrainConfig:
     """The tests' smallest training, with a checkpoint every step."""
-    given = dict(setting.removeprefix("--").split("=") for setting in SETTINGS)
+    values = dict(setting.removeprefix("--").split("=") for setting in SETTINGS)
     fields = {field.name: field.type for _, field in TrainConfig.fields()}
     return TrainConfig.of(
         **{
-            **{name: fields[name](value) for name, value in given.items()},
+            **{name: fields[name](value) for name, value in values.items()},
             "checkpoint_every": 1,
             "data": str(data),
             **changes,
@@ -55,9 +55,9 @@ def rewrite_shard(folder: Path, index: int, change) -> None:
     manifest = json.loads((folder / records.MANIFEST).read_text())
     entry = manifest["splits"]["train"]["shards"][index]
     path = folder / entry["file"]
-    found = list(records.read_shard(path))
+    actual = list(records.read_shard(path))
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for record in found:
+        for record in actual:
             writer.write(records.serialize(change(record)))
     entry.update(bytes=path.stat().st_size, sha256=sha256_file(path))
     records.write_manifest(folder, manifest)
@@ -68,15 +68,15 @@ def test_a_image_that_cannot_be_decoded_stops_the_run_at_its_step(own_records, t
     """The fourth step's third image: three steps are saved, and the tool that the error names finds it."""
     config = settings(own_records, steps=8)
     names = pipeline.load_split(str(own_records), "train").names
-    place = int(
+    index = int(
         pipeline.shuffled_index(tf.constant(3 * config.schedule.batch + 2, tf.int64), len(names), config.schedule.seed)
     )
     rewrite_shard(
         own_records,
-        place // 10,
+        index // 10,
         lambda record: (
             record
-            if record.name != names[place]
+            if record.name != names[index]
             else dataclasses.replace(record, encoded=record.encoded[: len(record.encoded) // 2])
         ),
     )
@@ -89,7 +89,7 @@ def test_a_image_that_cannot_be_decoded_stops_the_run_at_its_step(own_records, t
     kept = Checkpoints(tmp_path / "run" / "checkpoints")
     assert kept.steps() == [1, 2, 3] and kept.latest() == 3
     faults = verify(own_records)
-    assert len(faults) == 1 and f"{names[place]}: its image cannot be decoded" in faults[0]
+    assert len(faults) == 1 and f"{names[index]}: its image cannot be decoded" in faults[0]
 
 
 def test_a_shard_that_changed_on_disk_is_named_before_training(own_records, tmp_path):
@@ -198,9 +198,9 @@ def test_a_planted_nan_is_named_by_term_layer_and_step(moved, tmp_path):
     assert kept.damage(STEPS) is None
     with pytest.raises(UserError) as error:
         train(config, folder)
-    found = re.match(r"step (\d+): (\S+) is nan \((.*?)\); training has diverged and stops\. ", str(error.value))
-    assert found, error.value
-    step, term, layer = found.groups()
+    actual = re.match(r"step (\d+): (\S+) is nan \((.*?)\); training has diverged and stops\. ", str(error.value))
+    assert actual, error.value
+    step, term, layer = actual.groups()
     assert int(step) == STEPS + 1 and term in METRICS
     assert layer == "the weight generator/stage2/dense/conv1/kernel holds NaN"
     assert f"The checkpoint of step {STEPS} is kept." in str(error.value) and kept.latest() == STEPS

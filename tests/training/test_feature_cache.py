@@ -43,10 +43,10 @@ def test_features_of_every_image_and_its_mirror_image(split, tmp_path):
     for view, seen in enumerate((images, images[:, :, ::-1])):
         local, pooled = trunk(tf.constant(seen / 127.5 - 1, tf.float32))
         for i in range(24):
-            found = features.read(i, bool(view))
-            assert found[0].dtype == found[1].dtype == np.float16
-            np.testing.assert_allclose(found[0], local[i], rtol=0, atol=1e-3)
-            np.testing.assert_allclose(found[1], pooled[i], rtol=0, atol=1e-3)
+            actual = features.read(i, bool(view))
+            assert actual[0].dtype == actual[1].dtype == np.float16
+            np.testing.assert_allclose(actual[0], local[i], rtol=0, atol=1e-3)
+            np.testing.assert_allclose(actual[1], pooled[i], rtol=0, atol=1e-3)
     data = tf.data.Dataset.from_tensor_slices(([3, 17], [True, False])).map(features.tensors)
     for (local, pooled), (index, mirrored) in zip(data, ((3, True), (17, False))):
         np.testing.assert_array_equal(local, features.read(index, mirrored)[0])

@@ -1,4 +1,4 @@
-"""Flags of the GAN's training whose effect lies in the loop, seen in what a training leaves in its folder."""
+"""Flags of the GAN's training with an effect in the loop, by the files of a training."""
 
 import functools
 import json

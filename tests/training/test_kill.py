@@ -29,7 +29,7 @@ class Moment(NamedTuple):
 
 
 class Kill(NamedTuple):
-    """What a kill met: the newest checkpoint before and after the process lived, and what it left half-written."""
+    """The state at a kill: the newest checkpoint before and after the process lived, and half-written files."""
 
     before: int
     after: int
@@ -39,11 +39,11 @@ class Kill(NamedTuple):
 def moments() -> list[Moment]:
     """One in the start, four in training, five in a checkpoint's write, in random order."""
     random = np.random.default_rng(SEED)
-    found = [Moment("start", 0, random.uniform(0, 6))]
-    found += [Moment("training", int(random.integers(1, 4)), random.uniform(0, 0.3)) for _ in range(4)]
-    found += [Moment("writing", int(random.integers(0, 3)), random.uniform(0, 0.02)) for _ in range(5)]
-    random.shuffle(found)
-    return [Moment(*moment) for moment in found][:KILLS]
+    actual = [Moment("start", 0, random.uniform(0, 6))]
+    actual += [Moment("training", int(random.integers(1, 4)), random.uniform(0, 0.3)) for _ in range(4)]
+    actual += [Moment("writing", int(random.integers(0, 3)), random.uniform(0, 0.02)) for _ in range(5)]
+    random.shuffle(actual)
+    return [Moment(*moment) for moment in actual][:KILLS]
 
 
 class Watched:
@@ -143,8 +143,8 @@ def test_every_start_goes_on_from_the_newest_checkpoint(story):
     reached = [0, *(kill.after for kill in story.kills)]
     assert reached == sorted(reached) and 0 < reached[-1] < STEPS
     for step, words in zip(reached, story.words):
-        said = re.findall(r"^continuing at step (\d+) of", words, re.MULTILINE)
-        assert said in ([str(step)] if step else [], []), words  # not at all: killed before it could
+        resumed = re.findall(r"^continuing at step (\d+) of", words, re.MULTILINE)
+        assert resumed in ([str(step)] if step else [], []), words  # not at all: killed before it could
         assert "is damaged" not in words and "error" not in words.lower(), words
     assert f"continuing at step {reached[-1]} of {STEPS}" in story.words[-1]
     assert sorted(path.name for path in (story.broken / "checkpoints").iterdir()) == [

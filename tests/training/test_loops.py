@@ -1,4 +1,4 @@
-"""Both loops in this process, on the smallest networks: what a resumed run takes from its settings, and still owes."""
+"""Both loops in this process, on the smallest networks: a resumed run's learning rates and its remaining duties."""
 
 import json
 from pathlib import Path
@@ -20,9 +20,9 @@ class Killed(BaseException):
 
 def gan_config(data: Path, **changes) -> TrainConfig:
     """The tests' smallest training."""
-    given = dict(setting.removeprefix("--").split("=") for setting in SETTINGS)
+    values = dict(setting.removeprefix("--").split("=") for setting in SETTINGS)
     types = {field.name: field.type for _, field in TrainConfig.fields()}
-    settings = {name: types[name](value) for name, value in given.items()}
+    settings = {name: types[name](value) for name, value in values.items()}
     return TrainConfig.of(**{**settings, "data": str(data), **changes})
 
 
@@ -46,8 +46,10 @@ def test_what_the_killed_run_owed_comes_and_the_rates_are_the_settings_own(tiny_
     assert Checkpoints(killed_run / "checkpoints").latest() == 2
     assert not list((killed_run / "samples").glob("*.png"))
     assert gan_loop.train(gan_config(tiny_records, steps=3, lr_g=0.0, lr_d=0.0, keep_checkpoints=9), killed_run) == 0
-    told = capsys.readouterr().out
-    assert "still due at step 2: sample" in told and "continuing at step 2 of 3" in told and "done: 3 steps" in told
+    output = capsys.readouterr().out
+    assert (
+        "still due at step 2: sample" in output and "continuing at step 2 of 3" in output and "done: 3 steps" in output
+    )
     assert [path.name for path in sorted((killed_run / "samples").glob("*.png"))] == [
         "step-00000002.png",
         "step-00000003.png",
@@ -80,9 +82,11 @@ def test_damsms_encoders_come_after_a_kill_before_them(tiny_records, tmp_path, m
         damsm_loop.train(config, tmp_path)
     assert Checkpoints(tmp_path / "checkpoints").latest() == 2 and not (tmp_path / "text_encoder").exists()
     assert damsm_loop.train(config, tmp_path) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        "still due at step 2: validate" in told and "step 2: test loss" in told and "The best encoders so far" in told
+        "still due at step 2: validate" in output
+        and "step 2: test loss" in output
+        and "The best encoders so far" in output
     )
     assert trained_together(tmp_path / "text_encoder", tmp_path / "image_encoder")
     assert Checkpoints(tmp_path / "checkpoints").best()["step"] == 2

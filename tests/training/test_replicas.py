@@ -52,9 +52,9 @@ def one(tiny_records, tmp_path_factory) -> dict[str, np.ndarray]:
 
 @pytest.mark.slow
 def test_two_devices_of_one_machine_equal_one(one, tiny_records, tmp_path):
-    found = results([start("mirrored", tiny_records, tmp_path / "two.npz")], [tmp_path / "two.npz"])[0]
-    assert int(found["replicas"]) == 2 and int(one["replicas"]) == 1
-    assert_alike(found, one)
+    actual = results([start("mirrored", tiny_records, tmp_path / "two.npz")], [tmp_path / "two.npz"])[0]
+    assert int(actual["replicas"]) == 2 and int(one["replicas"]) == 1
+    assert_alike(actual, one)
     moved = [name for name in one if name != "replicas" and np.abs(one[name]).max() > 0]
     assert len(moved) > 100  # or there was nothing to compare
 
@@ -87,18 +87,18 @@ def test_several_workers_equal_one_device(one, tiny_records, tmp_path, workers):
         )
         for i, out in enumerate(outs)
     ]
-    for found in results(processes, outs):
-        assert int(found["replicas"]) == workers
-        assert_alike(found, one)
+    for actual in results(processes, outs):
+        assert int(actual["replicas"]) == workers
+        assert_alike(actual, one)
 
 
 def test_place_of_a_worker(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     assert worker_rank() == (0, 1)
     cluster = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
-    for kind, index, place in (("chief", 0, 0), ("worker", 0, 1), ("worker", 1, 2)):
+    for kind, index, rank in (("chief", 0, 0), ("worker", 0, 1), ("worker", 1, 2)):
         monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}}))
-        assert worker_rank() == (place, 3)
+        assert worker_rank() == (rank, 3)
     for wrong in (
         "{",
         '{"cluster": {"worker": ["a:1"]}}',

@@ -13,8 +13,8 @@ SIGNAL, TIME, WORKER = Stop("signal", "SIGTERM received"), Stop("time", "over"),
 
 
 def gan(**settings):
-    given = dict(steps=100, log_every=5, sample_every=10, checkpoint_every=20, eval_every=30)
-    return gan_schedule(TrainConfig.of(**{**given, **settings}), images=24)
+    defaults = dict(steps=100, log_every=5, sample_every=10, checkpoint_every=20, eval_every=30)
+    return gan_schedule(TrainConfig.of(**{**defaults, **settings}), images=24)
 
 
 def damsm(**settings):

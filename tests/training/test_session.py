@@ -1,4 +1,4 @@
-"""What is due after a checkpoint is done, or still due, wherever the process is killed; what a session refuses."""
+"""Duties after a checkpoint are done, or remain due, wherever the process is killed; a session's refusals."""
 
 import itertools
 import json
@@ -111,11 +111,11 @@ def test_killed_at_every_moment_each_duty_is_done_or_still_due(data, tmp_path, m
         with pytest.raises(Killed):
             process(data, run, monkeypatch, Fuse(moment))
         session = process(data, run, monkeypatch)  # the same command again
-        found = seen(run)
-        assert {(step, name) for step, name, _ in found} == DUE, moment
-        assert all(number == numbers()[step] for step, _, number in found), moment
+        actual = seen(run)
+        assert {(step, name) for step, name, _ in actual} == DUE, moment
+        assert all(number == numbers()[step] for step, _, number in actual), moment
         assert session.checkpoints.latest() == TOTAL
-        before = len(found)
+        before = len(actual)
         process(data, run, monkeypatch)  # once more: all is done
         assert len(seen(run)) == before, moment
 

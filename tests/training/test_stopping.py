@@ -78,15 +78,15 @@ def test_a_second_ctrl_c_interrupts():
 
 def test_workers_stop_at_one_step_or_none():
     """Two workers, of which the first is told at step 4: both hear of it at the next multiple of --log_every."""
-    told = [StopRequest(), StopRequest()]
-    told[0].asked = "SIGTERM"
-    workers = [Stopping(request, 0, 5, lambda own: any(request.asked for request in told)) for request in told]
+    requests = [StopRequest(), StopRequest()]
+    requests[0].asked = "SIGTERM"
+    workers = [Stopping(request, 0, 5, lambda own: any(request.asked for request in requests)) for request in requests]
     assert [worker.at(4) for worker in workers] == [None, None]
     assert [worker.at(5) for worker in workers] == [
         Stop("signal", "SIGTERM received"),
         Stop("worker", "another worker stopped"),
     ]
-    told[0].asked = None
+    requests[0].asked = None
     assert [worker.at(10) for worker in workers] == [None, None]
 
 

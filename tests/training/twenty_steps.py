@@ -54,7 +54,7 @@ def main(kind: str, records: str, out: str, steps: str = "20", family: str = "")
         gan = Gan(config, build.build_text_encoder(60, 1.0, config.schedule.seed))
     batches = iter(
         strategy.distribute_datasets_from_function(
-            lambda place: training_batches(
+            lambda context: training_batches(
                 split,
                 max_size=64,
                 image_size=64,
@@ -64,9 +64,9 @@ def main(kind: str, records: str, out: str, steps: str = "20", family: str = "")
                 captions_repeat=config.text.captions_repeat,
                 noise_dim=noise_numbers(config),
                 seed=3,
-                replica=place.input_pipeline_id,
-                replicas=place.num_input_pipelines,
-                split_by=place.num_replicas_in_sync // place.num_input_pipelines,
+                replica=context.input_pipeline_id,
+                replicas=context.num_input_pipelines,
+                split_by=context.num_replicas_in_sync // context.num_input_pipelines,
             )
         )
     )

@@ -17,42 +17,48 @@ def places(sheet, tile):
     corners = (room == tile[0, 0]).all(-1)
     for y, x in ((0, width - 1), (height - 1, 0), (height // 2, width // 2), (height // 3, width // 5)):
         corners &= (sheet[y : y + room.shape[0], x : x + room.shape[1]] == tile[y, x]).all(-1)
-    found = (tuple(corner) for corner in np.argwhere(corners))
-    return [(y, x) for y, x in found if (sheet[y : y + height, x : x + width] == tile).all()]
+    actual = (tuple(corner) for corner in np.argwhere(corners))
+    return [(y, x) for y, x in actual if (sheet[y : y + height, x : x + width] == tile).all()]
 
 
 def test_every_tile_is_there_once_and_in_line():
-    given = tiles(2, 3, 96)
+    shown_tiles = tiles(2, 3, 96)
     sheet = canvas.table(
-        given, side=96, heading="a heading", note="a note", rows=["one", "two"], columns="abc", labels=[["x"] * 3] * 2
+        shown_tiles,
+        side=96,
+        heading="a heading",
+        note="a note",
+        rows=["one", "two"],
+        columns="abc",
+        labels=[["x"] * 3] * 2,
     )
-    found = [[places(sheet, tile) for tile in row] for row in given]
-    assert all(len(place) == 1 for row in found for place in row)
-    tops, lefts = np.array(found)[:, :, 0, 0], np.array(found)[:, :, 0, 1]
+    actual = [[places(sheet, tile) for tile in row] for row in shown_tiles]
+    assert all(len(corners) == 1 for row in actual for corners in row)
+    tops, lefts = np.array(actual)[:, :, 0, 0], np.array(actual)[:, :, 0, 1]
     assert (tops == tops[:, :1]).all() and (lefts == lefts[:1]).all()
     assert (np.diff(lefts[0]) == 96 + canvas.GAP).all() and (np.diff(tops[:, 0]) > 96 + 12).all()
     assert sheet.shape[1] == lefts[0, -1] + 96 + canvas.MARGIN
 
 
 def test_text_stands_beside_its_tile():
-    given = np.full((1, 2, 64, 64, 3), 200, np.uint8)
+    blank_tiles = np.full((1, 2, 64, 64, 3), 200, np.uint8)
 
     def ink(**text):
-        with_text, without = (canvas.table(given, side=64, **{**blank, **own}) for own in (text, {}))
+        with_text, without = (canvas.table(blank_tiles, side=64, **{**blank, **own}) for own in (text, {}))
         assert with_text.shape == without.shape
         return np.argwhere((with_text != without).any(-1))
 
     blank = {"rows": [" "], "columns": [" ", " "], "labels": [["-", "-"]], "heading": "-"}
-    left = canvas.table(given, side=64, **blank)
-    first = places(left, given[0, 0])
+    left = canvas.table(blank_tiles, side=64, **blank)
+    first = places(left, blank_tiles[0, 0])
     (top, one), (_, two) = first
     below = ink(labels=[["-", "ab"]])
     assert (below[:, 0] >= top + 64).all() and (below[:, 1] >= two).all() and (below[:, 1] < two + 64).all()
 
 
 def test_empty_places_stay_white():
-    given = [[np.zeros((8, 8, 3), np.uint8), None], [None, np.zeros((8, 8, 3), np.uint8)]]
-    sheet = canvas.table(given, side=8)
+    some_tiles = [[np.zeros((8, 8, 3), np.uint8), None], [None, np.zeros((8, 8, 3), np.uint8)]]
+    sheet = canvas.table(some_tiles, side=8)
     assert (sheet == 0).all(-1).sum() == 2 * 64 and (sheet[canvas.MARGIN :, -canvas.MARGIN - 8 :][:8] == 255).all()
 
 

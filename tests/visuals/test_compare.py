@@ -93,5 +93,5 @@ def test_sheet():
     sheet = compare.compare_sheet([compare.Row("ours", ours), compare.Row("theirs", [theirs, None])], CAPTIONS)
     corners = [places(sheet, image.repeat(3, 0).repeat(3, 1)) for image in ours]
     beneath = places(sheet, theirs[:, 54:246])  # the middle square, at its own size
-    assert [len(found) for found in (*corners, beneath)] == [1, 1, 1]
+    assert [len(actual) for actual in (*corners, beneath)] == [1, 1, 1]
     assert corners[0][0][0] == corners[1][0][0] < beneath[0][0] and corners[0][0][1] == beneath[0][1]

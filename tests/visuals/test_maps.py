@@ -56,9 +56,9 @@ def test_the_liveliest_channels():
 
 
 def test_colours():
-    found = maps.coloured(np.array([[0.0, 0.5, 1.0, 2.0]]), 0.0, 1.0)
-    assert found.dtype == np.uint8 and found.shape == (1, 4, 3)
-    np.testing.assert_array_equal(found[0], [(68, 1, 84), (33, 144, 141), (253, 231, 37), (253, 231, 37)])
+    actual = maps.coloured(np.array([[0.0, 0.5, 1.0, 2.0]]), 0.0, 1.0)
+    assert actual.dtype == np.uint8 and actual.shape == (1, 4, 3)
+    np.testing.assert_array_equal(actual[0], [(68, 1, 84), (33, 144, 141), (253, 231, 37), (253, 231, 37)])
     brightness = maps.coloured(np.linspace(0, 1, 50)[None]).astype(float)[0] @ [0.299, 0.587, 0.114]
     assert (np.diff(brightness) > 0).all()  # reads right in grey
     assert (maps.coloured(np.ones((2, 2))) == (68, 1, 84)).all()  # no range, no division

@@ -14,15 +14,15 @@ def test_nearest_against_scipy():
     queries, references = rng.normal(size=(70, 5)), rng.normal(size=(90, 5))
     distances = cdist(queries, references)
     order = np.argsort(distances, axis=1)[:, :4]
-    places, found = nearest(queries, references, 4)
-    np.testing.assert_array_equal(places, order)
-    np.testing.assert_allclose(found, np.take_along_axis(distances, order, 1), rtol=1e-12)
+    indices, actual = nearest(queries, references, 4)
+    np.testing.assert_array_equal(indices, order)
+    np.testing.assert_allclose(actual, np.take_along_axis(distances, order, 1), rtol=1e-12)
 
 
 def test_nearest_keeps_small_distances_far_from_the_origin():
     references = 1e4 + np.arange(6.0)[:, None] * np.array([[1e-3, 0]])
-    places, distances = nearest(references[2:3] + [[4e-4, 0]], references, 2)
-    assert places.tolist() == [[2, 3]]
+    indices, distances = nearest(references[2:3] + [[4e-4, 0]], references, 2)
+    assert indices.tolist() == [[2, 3]]
     np.testing.assert_allclose(distances, [[4e-4, 6e-4]], rtol=1e-6)
 
 
@@ -32,8 +32,8 @@ def test_equal_ones_in_order():
 
 def test_pixel_features_are_block_means():
     image = np.random.default_rng(1).integers(0, 256, (1, 64, 64, 3), np.uint8)
-    found = pixel_features(image).reshape(32, 32, 3)
-    assert found[5, 9] == pytest.approx(image[0, 10:12, 18:20].reshape(4, 3).mean(0) / 255, abs=1e-6)
+    actual = pixel_features(image).reshape(32, 32, 3)
+    assert actual[5, 9] == pytest.approx(image[0, 10:12, 18:20].reshape(4, 3).mean(0) / 255, abs=1e-6)
     black, grey = np.zeros((1, 64, 64, 3), np.uint8), np.full((1, 64, 64, 3), 51, np.uint8)
     root_mean_square = np.linalg.norm(pixel_features(black) - pixel_features(grey)) / np.sqrt(3072)
     assert root_mean_square == pytest.approx(0.2, rel=1e-6)
@@ -46,10 +46,10 @@ def training(tiny_records):
 
 def test_planted_images_are_found(training):
     planted = np.stack([training.image(7), training.image(20)[:, ::-1], training.image(3)])
-    found = training.nearest(planted, 3)
-    assert found.indices[:, 0].tolist() == [7, 20, 3] and found.mirrored[:, 0].tolist() == [False, True, False]
-    assert not found.distances[:, 0].any() and (found.distances[:, 1] > 0).all()
-    assert all(len(set(row)) == 3 for row in found.indices.tolist())  # an image and its mirror image are one
+    actual = training.nearest(planted, 3)
+    assert actual.indices[:, 0].tolist() == [7, 20, 3] and actual.mirrored[:, 0].tolist() == [False, True, False]
+    assert not actual.distances[:, 0].any() and (actual.distances[:, 1] > 0).all()
+    assert all(len(set(row)) == 3 for row in actual.indices.tolist())  # an image and its mirror image are one
 
 
 def test_the_usual_distance_is_that_of_test_images(training, tiny_records):
@@ -76,10 +76,10 @@ class Network:
 
 def test_by_a_networks_features(tiny_records, tmp_path):
     training = TrainingImages(str(tiny_records), 64, Network(), batch=4, cache_dir=str(tmp_path))
-    planted = np.stack([training.image(place)[::-1] for place in (2, 9, 11, 17, 23)])  # upside down: the same mean
-    found = training.nearest(planted, 2)
-    assert found.indices[:, 0].tolist() == [2, 9, 11, 17, 23] and not found.mirrored.any()
-    np.testing.assert_allclose(found.distances[:, 0], 0, atol=1e-4)
+    planted = np.stack([training.image(index)[::-1] for index in (2, 9, 11, 17, 23)])  # upside down: the same mean
+    actual = training.nearest(planted, 2)
+    assert actual.indices[:, 0].tolist() == [2, 9, 11, 17, 23] and not actual.mirrored.any()
+    np.testing.assert_allclose(actual.distances[:, 0], 0, atol=1e-4)
 
 
 def test_sheet(model, training, tiny_records, monkeypatch):

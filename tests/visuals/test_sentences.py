@@ -21,8 +21,8 @@ def test_what_is_no_split(text):
 
 def test_captions_are_spread_over_the_split():
     names, texts = [f"c/{i}" for i in range(9)], [[f"first of {i}", "second"] for i in range(9)]
-    found = sentences.choose_captions(names, texts, 3)
-    assert found == [sentences.Caption(f"first of {i}", f"c/{i}", i) for i in (0, 4, 8)]
+    actual = sentences.choose_captions(names, texts, 3)
+    assert actual == [sentences.Caption(f"first of {i}", f"c/{i}", i) for i in (0, 4, 8)]
     assert len(sentences.choose_captions(names, texts, 100)) == 9
 
 

@@ -20,12 +20,12 @@ def shown(sheet, image, times=2):
 
 def test_attention(model):
     sheet = sheets.attention_sheet(model, SENTENCE, seed=4)
-    found = model.explain(SENTENCE, 4)
-    assert shown(sheet, found.image) == 1
-    for level in found.attention:
+    actual = model.explain(SENTENCE, 4)
+    assert shown(sheet, actual.image) == 1
+    for level in actual.attention:
         for word in range(5):
-            assert shown(sheet, maps.overlay(found.image, level[..., word])) >= 1
-    np.testing.assert_array_equal(found.image, model.generate(SENTENCE, seed=4)[0])
+            assert shown(sheet, maps.overlay(actual.image, level[..., word])) >= 1
+    np.testing.assert_array_equal(actual.image, model.generate(SENTENCE, seed=4)[0])
 
 
 def test_long_sentences_take_more_lines(model):
@@ -35,9 +35,9 @@ def test_long_sentences_take_more_lines(model):
 
 def test_features(model):
     sheet = sheets.features_sheet(model, SENTENCE, seed=4, channels=2)
-    found = model.explain(SENTENCE, 4)
-    assert shown(sheet, found.image) == 1
-    for features in found.features.values():
+    actual = model.explain(SENTENCE, 4)
+    assert shown(sheet, actual.image) == 1
+    for features in actual.features.values():
         times = 128 // len(features)
         assert shown(sheet, maps.coloured(maps.energy(features), 0.0), times) == 1
         for channel in np.argsort(-features.var((0, 1)))[:2]:
@@ -84,15 +84,15 @@ def test_variety(model):
     [([SENTENCE, "a blue bird with a wing"], [3]), ([SENTENCE], [3, 8]), (["a red bird", SENTENCE], [3, 8])],
 )
 def test_interpolation_ends_are_generates_bytes(model, texts, seeds):
-    found = sheets.interpolation(model, texts, seeds, frames=4, smooth=2)
+    actual = sheets.interpolation(model, texts, seeds, frames=4, smooth=2)
     first, last = model.generate(texts[0], seed=seeds[0])[0], model.generate(texts[-1], seed=seeds[-1])[0]
-    np.testing.assert_array_equal(found.frames[0], first)
-    np.testing.assert_array_equal(found.frames[6], last)
-    assert shown(found.sheet, first) == shown(found.sheet, last) == 1
+    np.testing.assert_array_equal(actual.frames[0], first)
+    np.testing.assert_array_equal(actual.frames[6], last)
+    assert shown(actual.sheet, first) == shown(actual.sheet, last) == 1
     # There and back, each stop held longer.
-    assert len(found.frames) == len(found.milliseconds) == 12
-    np.testing.assert_array_equal(found.frames[7:], found.frames[5:0:-1])
-    assert [i for i, time in enumerate(found.milliseconds) if time > 100] == [0, 6]
+    assert len(actual.frames) == len(actual.milliseconds) == 12
+    np.testing.assert_array_equal(actual.frames[7:], actual.frames[5:0:-1])
+    assert [i for i, time in enumerate(actual.milliseconds) if time > 100] == [0, 6]
 
 
 def test_the_way_begins_and_ends_where_the_stops_are(model):
@@ -116,18 +116,22 @@ def test_half_way_by_hand(model):
     image = model.generator(
         (codes[0] + codes[1]) / 2, tf.concat(words, 1), tf.ones([1, 5], tf.bool), noise[:, :10], noise[:, 10:]
     ).image
-    found = Between(model)(Stop(texts[0], 3), Stop(texts[1], 8), [0.5])
+    actual = Between(model)(Stop(texts[0], 3), Stop(texts[1], 8), [0.5])
     assert (
-        np.abs(found[0] - (image[0].numpy() + 1) * 127.5).max() <= 1.6
+        np.abs(actual[0] - (image[0].numpy() + 1) * 127.5).max() <= 1.6
     )  # half as often, all of them: the same softmax
 
 
 def test_several_legs(model):
-    found = sheets.interpolation(model, [SENTENCE], [1, 2, 3], frames=3, smooth=1)
+    actual = sheets.interpolation(model, [SENTENCE], [1, 2, 3], frames=3, smooth=1)
     images = model.generate(SENTENCE, seeds=[1, 2, 3])
-    np.testing.assert_array_equal(found.frames[[0, 2, 4]], images)
-    assert [shown(found.sheet, image) for image in images] == [1, 2, 1]  # the middle stop ends one row, begins the next
-    assert len(found.frames) == 8
+    np.testing.assert_array_equal(actual.frames[[0, 2, 4]], images)
+    assert [shown(actual.sheet, image) for image in images] == [
+        1,
+        2,
+        1,
+    ]  # the middle stop ends one row, begins the next
+    assert len(actual.frames) == 8
 
 
 def test_words_left_out_are_told_once_more_by_nobody(model):

@@ -1,4 +1,4 @@
-"""`python -m ffgan_tf.visualize`: what its files hold, and the mistakes it tells before TensorFlow is loaded."""
+"""`python -m ffgan_tf.visualize`: the content of its files, and errors that it reports before TensorFlow is loaded."""
 
 import subprocess
 import sys

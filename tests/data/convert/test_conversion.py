@@ -1,4 +1,4 @@
-"""The conversion engine on tiny data sets: what the records hold, every kind of bad input, one report."""
+"""The conversion engine on tiny data sets: the content of the records, every kind of bad input, one report."""
 
 import dataclasses
 import hashlib

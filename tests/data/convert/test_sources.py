@@ -1,4 +1,4 @@
-"""The readers of CUB, Oxford-102 and plain folders: splits, classes, and what is missing."""
+"""The readers of CUB, Oxford-102 and plain folders: splits, classes, missing files."""
 
 import pickle
 import subprocess
@@ -44,9 +44,9 @@ def test_cub_lists_that_overlap(tiny_cub):
     names = ["002.Finch/Finch_0001", "002.Finch/Finch_0002", "001.Auk/Auk_0001", "003.Crow/Crow_0009"]
     (tiny_cub / "test" / "filenames.pickle").write_bytes(pickle.dumps(names))
     (tiny_cub / "test" / "class_info.pickle").write_bytes(pickle.dumps([2, 2, 1, 3]))
-    found = reasons(cub.read_source(tiny_cub))
-    assert any("001.Auk/Auk_0001 is also in train" in reason for reason in found)
-    assert any("003.Crow/Crow_0009.jpg: its class 3 is in both splits" in reason for reason in found)
+    actual = reasons(cub.read_source(tiny_cub))
+    assert any("001.Auk/Auk_0001 is also in train" in reason for reason in actual)
+    assert any("003.Crow/Crow_0009.jpg: its class 3 is in both splits" in reason for reason in actual)
 
 
 @pytest.mark.parametrize(
@@ -257,13 +257,13 @@ def test_oxford_through_tfds_gives_the_same_records(tiny_oxford, tmp_path):
         ("files", oxford102.from_files(tiny_oxford)),
     ):
         convert(source, tmp_path / "out" / name, SETTINGS)
-    made = {path.name: path.read_bytes() for path in (tmp_path / "out" / "tfds").glob("*.tfrecord")}
-    assert len(made) == 2
+    shards = {path.name: path.read_bytes() for path in (tmp_path / "out" / "tfds").glob("*.tfrecord")}
+    assert len(shards) == 2
     (shard, *_) = data_dir.rglob("*.tfrecord*")
     shard.write_bytes(shard.read_bytes()[:40])
     with pytest.raises(UserError, match="--tfds_dir=.*cannot read oxford_flowers102.*Fix: "):
         oxford102.from_tfds(tiny_oxford, str(data_dir), download=False)
-    assert made == {path.name: path.read_bytes() for path in (tmp_path / "out" / "files").glob("*.tfrecord")}
+    assert shards == {path.name: path.read_bytes() for path in (tmp_path / "out" / "files").glob("*.tfrecord")}
 
 
 def test_folder_classes_and_lists(tiny_folder, tmp_path):
@@ -306,9 +306,9 @@ def test_folder_ratio_is_a_draw_by_seed(tiny_folder):
 def test_folder_bad_input(tiny_folder):
     (tiny_folder / "red" / "a.png").write_bytes((tiny_folder / "red" / "b.png").read_bytes())
     (tiny_folder / "green").mkdir()
-    found = reasons(folder.read_source(tiny_folder))
-    assert any("a.jpg: shares its caption file with a.png" in reason for reason in found)
-    assert any("green: a class without images" in reason for reason in found)
+    actual = reasons(folder.read_source(tiny_folder))
+    assert any("a.jpg: shares its caption file with a.png" in reason for reason in actual)
+    assert any("green: a class without images" in reason for reason in actual)
     with pytest.raises(UserError, match="no images in it"):
         folder.read_source(tiny_folder / "green")
 
@@ -327,9 +327,9 @@ def test_the_command_line(tiny_oxford, tmp_path):
         )
 
     out = tmp_path / "out"
-    made = run("convert_oxford102", f"--oxford={tiny_oxford}", f"--out={out}", "--image_size=16", "--workers=2")
-    assert made.returncode == 0, made.stderr
-    assert "train: 3 images, 30 captions, 2 classes, 1 shards" in made.stdout
+    done = run("convert_oxford102", f"--oxford={tiny_oxford}", f"--out={out}", "--image_size=16", "--workers=2")
+    assert done.returncode == 0, done.stderr
+    assert "train: 3 images, 30 captions, 2 classes, 1 shards" in done.stdout
     shard = out / "test-00000-of-00001.tfrecord"
     content = bytearray(shard.read_bytes())
     content[100] ^= 1
