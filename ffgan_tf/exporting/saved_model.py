@@ -6,8 +6,8 @@ The signatures take the same inputs, rows of one first dimension N, as TensorFlo
 
 - `serving_default`: `images` (N, S, S, 3) uint8
 - `png`: `png_bytes` (N,) string (the ending tells TensorFlow Serving to answer in base64)
-- `attention` (of networks with word attention): `images`, `attention_1` (N, S/4, S/4, 25), `attention_2` (N, S/2, S/2, 25) float32, `words` (N, 25)
-  string
+- `attention`, of networks with word attention: `images`, `attention_1` (N, S/4, S/4, 25), `attention_2` (N, S/2, S/2,
+  25) float32, `words` (N, 25) string
 
 and `known_words` (N,) int32, the number of words used: 0 means that the image shows the noise alone. An assertion
 instead would fail a whole batch.
@@ -30,7 +30,7 @@ INPUTS = (
 
 
 class Served(tf.Module):
-    """The signatures of a run that computes in float32, by their names in `signatures`."""
+    """The signatures of a run that computes in float32, by name, in `answers`: `signatures` is TensorFlow's own."""
 
     def __init__(self, run: Run):
         super().__init__()
@@ -66,12 +66,12 @@ class Served(tf.Module):
             named = {f"attention_{stage}": each for stage, each in enumerate(maps, 1)}
             return {"images": images, **named, "words": words, "known_words": known}
 
-        self.signatures = {"serving_default": arrays, "png": png}
+        self.answers = {"serving_default": arrays, "png": png}
         if generated.get_concrete_function().structured_outputs[1]:
-            self.signatures["attention"] = attention
+            self.answers["attention"] = attention
 
 
 def write_saved_model(run: Run, folder: Path) -> None:
     """Writes the run, loaded in float32, into `folder`, which is made."""
     served = Served(run)
-    tf.saved_model.save(served, str(folder), signatures=served.signatures)
+    tf.saved_model.save(served, str(folder), signatures=dict(served.answers))
