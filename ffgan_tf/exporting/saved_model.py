@@ -30,7 +30,7 @@ INPUTS = (
 
 
 class Served(tf.Module):
-    """The signatures of a run that computes in float32, by name, in `answers`: TensorFlow keeps `signatures` for itself."""
+    """The signatures of a run that computes in float32, by name, in `answers`: `signatures` is TensorFlow's own."""
 
     def __init__(self, run: Run):
         super().__init__()
