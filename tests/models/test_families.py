@@ -19,6 +19,8 @@ IDS = [*FACTS, "stackgan-2"]
 def small(family: str, **settings) -> ModelConfig:
     """The family's own settings at the smallest widths, at S = 64 where it has that."""
     sizes = {"ngf": 4, "ndf": 4, "z_dim": 5, "c_dim": 6, "image_size": 64}
+    if settings.get("stage") == 2:
+        sizes["ngf"] = 16  # ngf/4 channels are its last; of a single one ReLU may leave nothing
     if family == "ffgan":
         return tiny(**settings)
     if family == "dfgan":
@@ -107,7 +109,7 @@ def dfgan_count(size: int, n: int, z: int) -> tuple[int, int]:
     return g, d + conv(3, 8 * n + D, 2 * n, 0) + 16 * 2 * n
 
 
-@pytest.mark.parametrize("size,n", [(64, 4), (128, 4), (256, 32)])
+@pytest.mark.parametrize("size,n", [(64, 4), (256, 32)])
 def test_parameters_of_dfgan(size, n):
     config = ModelConfig.of_family("dfgan", image_size=size, ngf=n, ndf=n)
     assert (config.z_dim, ModelConfig.of_family("dfgan").ngf, ModelConfig.of_family("dfgan").ndf) == (100, 32, 32)
@@ -375,7 +377,7 @@ def test_a_step_of_stage_2_does_not_move_stage_1(precision):
     rest = {**inputs, "epsilon": inputs["epsilon"][:, config.c_dim :]}
     training, inference = (first(**rest, training=mode).image for mode in (True, False))
     assert np.abs(training - inference).max() > 1e-3
-    alone = build.build_generator(small("stackgan"), precision)
+    alone = build.build_generator(small("stackgan", ngf=16), precision)
     for a, b in zip(alone.variables, before, strict=True):
         a.assign(b)
     np.testing.assert_allclose(alone(**rest, training=True).image, training, atol=1e-5)
@@ -384,7 +386,7 @@ def test_a_step_of_stage_2_does_not_move_stage_1(precision):
 
 def test_stage_1_of_a_run_is_restored_into_stage_2(tmp_path):
     """The objects of a checkpoint of the first run have the same names below `first`."""
-    one, two = generator(small("stackgan")), build.build_generator(small("stackgan", **STAGE2), "float64")
+    one, two = generator(small("stackgan", ngf=16)), build.build_generator(small("stackgan", **STAGE2), "float64")
     path = tf.train.Checkpoint(ema=one).write(str(tmp_path / "one"))
     tf.train.Checkpoint(ema=two.first).read(path).assert_consumed()
     config = small("stackgan", **STAGE2)
