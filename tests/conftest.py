@@ -35,8 +35,8 @@ def draw_cases(request) -> Callable[[int, Callable[[int], None]], None]:
     return run
 
 
-def make_records(root: Path) -> Path:
-    """Converts 24 training and 8 test images of 6 classes for S = 64, ten captions each of 4 to 31 words."""
+def make_records(root: Path, image_size: int = 64) -> Path:
+    """Converts 24 training and 8 test images of 6 classes for S = `image_size`, ten captions each of 4 to 31 words."""
     random = np.random.default_rng(7)
     items = []
     for split, classes, images in (("train", (1, 2, 3, 4), 6), ("test", (5, 6), 4)):
@@ -56,7 +56,7 @@ def make_records(root: Path) -> Path:
                 )
                 items.append(Item(split, name, image, class_id, captions))
     source = Source("tiny", str(root), items, {i: f"class_{i}" for i in range(1, 7)})
-    convert(source, root / "records", Settings(image_size=64, workers=1, images_per_shard=10))
+    convert(source, root / "records", Settings(image_size=image_size, workers=1, images_per_shard=10))
     return root / "records"
 
 
@@ -64,6 +64,12 @@ def make_records(root: Path) -> Path:
 def tiny_records(tmp_path_factory) -> Path:
     """The folder of a converted data set of 24 training and 8 test images; not to be written to."""
     return make_records(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def large_records(tmp_path_factory) -> Path:
+    """The same data set for S = 256."""
+    return make_records(tmp_path_factory.mktemp("large"), 256)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 from families import STAGE2, make_batch, settings_of
-from runs import assert_equal_state
+from runs import assert_equal_state, state
 
 import ffgan_tf
 from ffgan_tf.config import TrainConfig
@@ -106,6 +106,24 @@ def test_stage_two_begins_with_stage_one_and_keeps_it(stage1):
         assert len(of_kept) == len(first.variables)
         for variable in first.variables:
             np.testing.assert_array_equal(of_kept[variable.name.split("/", 1)[-1]], variable, err_msg=variable.name)
+
+
+@pytest.mark.slow
+def test_the_second_run_reads_the_first_once(stage1, large_records, tmp_path):
+    """It goes on from its own checkpoint where the first run's folder is gone."""
+    first = tmp_path / "first"
+    shutil.copytree(stage1, first)
+    config = config_of(large_records, STAGE2, init_from=str(first), steps=1)
+    assert train(config, tmp_path / "run") == 0
+    shutil.rmtree(first)
+    assert train(config.replace(steps=2), tmp_path / "run") == 0
+    kept, began = state(tmp_path / "run", 2), state(stage1, 3)
+    names = [name for name in began if name.startswith("ema/") and "VARIABLE" in name]
+    assert len(names) > 20
+    for network in ("generator", "ema"):
+        for name in names:
+            same = name.replace("ema/", f"{network}/first/", 1)
+            np.testing.assert_array_equal(kept[same], began[name], err_msg=name)
 
 
 @pytest.mark.slow

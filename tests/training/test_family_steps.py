@@ -121,10 +121,11 @@ def test_interpolated_texts_lie_between_sample_i_and_half_a_batch_on():
     unit = inputs.sentence.numpy() / np.sqrt(np.mean(inputs.sentence.numpy() ** 2, 1, keepdims=True))
     assert found.sentence.shape == (6, 256) and found.noise.shape == (6, 6)
     np.testing.assert_array_equal(found.sentence[:4], inputs.sentence)
-    np.testing.assert_allclose(found.sentence[4:], [(unit[0] + unit[2]) / 2, (unit[1] + unit[3]) / 2], rtol=1e-5)
+    halfway = [(unit[0] + unit[2]) / 2, (unit[1] + unit[3]) / 2]
+    np.testing.assert_allclose(found.sentence[4:], halfway, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(found.condition[4:], found.sentence[4:])
     np.testing.assert_array_equal(found.condition[:4], inputs.condition)
-    np.testing.assert_allclose(unit_rms(inputs.sentence), unit, rtol=1e-5)
+    np.testing.assert_allclose(unit_rms(inputs.sentence), unit, rtol=1e-5, atol=1e-6)
     # Noise of its own for each, and none of it D's.
     rows = np.concatenate([found.noise, inputs.noise])
     assert len(np.unique(rows.round(6), axis=0)) == 10
