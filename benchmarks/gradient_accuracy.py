@@ -5,10 +5,12 @@ same weights and inputs: with the project's layers as they are, with batch norm 
 stages (over columns, rows, images), and with the plain convolutions of TensorFlow in place of the CPU's fast forms. The
 error of a gradient is |g32 - g64| / |g64|, over all weights of both networks.
 
-Then one batch norm alone: the error of its variance and output at S = 64 and 256, and the time of both forms.
+Before that, one batch norm alone: the error of its variance and output at S = 64 and 256 (PyTorch's too, where it is
+installed), and the processor time of both forms.
 """
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -28,6 +30,7 @@ from ffgan_tf.config import TrainConfig
 from ffgan_tf.models import build, cpu_convolutions
 
 BATCH, WORDS = 4, 5
+NORM = compat.BatchNormalization.call
 JUMP = 1e-4  # above it a sign has changed before an activation: rounding alone gives some 1e-6
 
 
@@ -37,7 +40,9 @@ def staged_mean(x: tf.Tensor) -> tf.Tensor:
 
 
 def staged_norm(self, x, training=None):
-    """Batch norm by such means, in `BatchNormalization.call`'s place."""
+    """Batch norm by such means, in `BatchNormalization.call`'s place; of vectors as it is."""
+    if x.shape.rank != 4:
+        return NORM(self, x, training=training)
     mean = staged_mean(x)
     variance = staged_mean(tf.math.squared_difference(x, mean))
     return tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
@@ -86,11 +91,11 @@ def relative(value, reference) -> float:
 def compare_networks(size: int, draws: int) -> None:
     """A line a draw and form, then how many gradients jumped."""
     single, double = networks(size)
-    norm, on_cpu = compat.BatchNormalization.call, cpu_convolutions.on_cpu
+    on_cpu = cpu_convolutions.on_cpu
     forms: dict[str, tuple[Callable, Callable]] = {
-        "as they are": (norm, on_cpu),
+        "as they are": (NORM, on_cpu),
         "sums in stages": (staged_norm, on_cpu),
-        "plain convolutions": (norm, lambda: False),
+        "plain convolutions": (NORM, lambda: False),
     }
     jumps = dict.fromkeys(forms, 0)
     for draw in range(draws):
@@ -105,7 +110,7 @@ def compare_networks(size: int, draws: int) -> None:
             error = relative(found, wanted)
             jumps[name] += error > JUMP
             print(f"S={size} draw {draw} {name:20} image {relative(generated, image):.1e}  gradient {error:.1e}")
-        compat.BatchNormalization.call, cpu_convolutions.on_cpu = norm, on_cpu
+        compat.BatchNormalization.call, cpu_convolutions.on_cpu = NORM, on_cpu
     print(f"gradients off by more than {JUMP:g}, of {draws}: {jumps}", flush=True)
 
 
@@ -121,7 +126,15 @@ def compare_sums(size: int, channels: int = 8) -> None:
     own = tf.nn.batch_normalization(x, staged_mean(tf.constant(x)), staged, zeros, ones, 1e-5)
     fused = relative(np.float64(unbiased) * (count - 1) / count, variance), relative(y, output)
     print(f"S={size} TensorFlow's kernel: variance {fused[0]:.1e} output {fused[1]:.1e}")
-    print(f"S={size} sums in stages:      variance {relative(staged, variance):.1e} output {relative(own, output):.1e}")
+    print(f"S={size} sums in stages: variance {relative(staged, variance):.1e} output {relative(own, output):.1e}")
+    with contextlib.suppress(ImportError):
+        import torch
+
+        means, variances = torch.zeros(channels), torch.ones(channels)
+        maps = torch.tensor(x).permute(0, 3, 1, 2).contiguous()
+        y = torch.nn.functional.batch_norm(maps, means, variances, training=True, momentum=1.0, eps=1e-5)
+        found = relative(variances.double() * (count - 1) / count, variance), relative(y.permute(0, 2, 3, 1), output)
+        print(f"S={size} PyTorch: variance {found[0]:.1e} output {found[1]:.1e}")
 
 
 def compare_time(shape: tuple[int, ...] = (4, 256, 256, 64), repeats: int = 3) -> None:

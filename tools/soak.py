@@ -242,14 +242,14 @@ def draw(dice: random.Random, straight: Attempt) -> Moment:
 class Soak:
     """The trainings in a folder, and what their kills met."""
 
-    def __init__(self, folder: Path, graph: bool, seed: int):
+    def __init__(self, folder: Path, commands: list[str], graph: bool, seed: int):
         self.folder, self._graph, self._dice = folder, graph, random.Random(seed)
         self.kills: collections.Counter[str] = collections.Counter()  # by command
         self.seconds: collections.Counter[str] = collections.Counter()  # of processor time, by command
         self.met: collections.Counter[str] = collections.Counter()  # by what was left behind
         self.before: collections.Counter[str] = collections.Counter()  # by what the process was about to do
         self.runs, self.faults = 0, []
-        self.straight = {command: self._process(command, self._straight(command), None) for command in COMMANDS}
+        self.straight = {command: self._process(command, self._straight(command), None) for command in commands}
         for command, ended in self.straight.items():
             if ended.code != 0:
                 sys.exit(f"error: {command} fails without any kill:\n{ended.words}")
@@ -262,7 +262,7 @@ class Soak:
 
     def one_run(self, wanted: int, tell: Callable[[int], None]) -> None:
         """One training, killed until it ends or there were `wanted` kills in all; the command that had less time."""
-        command = min(COMMANDS, key=lambda name: self.seconds[name])
+        command = min(self.straight, key=lambda name: self.seconds[name])
         run = self.folder / f"run-{self.runs}"
         ended = None
         while ended is None or ended.code is None:
@@ -287,7 +287,7 @@ class Soak:
 
     def report(self) -> str:
         """Figures for people."""
-        each = ", ".join(f"{name} {self.kills[name]:,} in {self.seconds[name]:,.0f} s" for name in COMMANDS)
+        each = ", ".join(f"{name} {self.kills[name]:,} in {self.seconds[name]:,.0f} s" for name in self.straight)
         lines = [f"{self.kills.total():,} kills of {self.runs:,} runs ({each}); {len(self.faults)} differ"]
         for title, counts in (("left behind", self.met), ("about to", self.before)):
             lines += [f"{title}:", *(f"  {count:6,}  {name}" for name, count in counts.most_common())]
@@ -322,6 +322,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20, help="in all")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     parser.add_argument("--out", default="", help="folder for the runs, new or empty; default: a temporary one")
+    parser.add_argument("--trainings", nargs="+", choices=COMMANDS, default=list(COMMANDS), help="which; default both")
     parser.add_argument("--graph", action="store_true", help="compiled steps, as users train; slower to start")
     given = parser.parse_args()
     folder = Path(given.out or tempfile.mkdtemp(prefix="ffgan_tf-soak-")).absolute()
@@ -337,7 +338,8 @@ def main() -> int:
 
     if forked(lambda: make_records(folder / "records"), folder / "words.txt")[0]:
         sys.exit(f"error: no records: {(folder / 'words.txt').read_text()}")
-    soak, progress = Soak(folder, given.graph, given.seed), Progress("kills", given.kills, "kills")
+    soak = Soak(folder, given.trainings, given.graph, given.seed)
+    progress = Progress("kills", given.kills, "kills")
     while soak.kills.total() < given.kills:
         soak.one_run(given.kills, lambda count: progress.update(count, f"{len(soak.faults)} runs differ"))
     progress.close()

@@ -137,7 +137,7 @@ def float_tiff(case):
 
 def one_colour(case):
     case.image("class_0/blank", picture=Image.new("RGB", (40, 30), tuple(case.random.integers(0, 256, 3).tolist())))
-    case.stderr.append("1 × of one single colour")
+    case.stderr.append("[12] × of one single colour")  # a small image of one pixel is another
 
 
 def latin_name(case):
