@@ -188,7 +188,10 @@ def test_messages_of_troubleshooting_are_the_codes():
     parts = [
         part.strip(" .:,(")
         for message in messages
-        for part in re.split(r"…|\bRUN\b|\bN\b|--\w+=\w*|\b\d[\d,]*|\([^)]*\)|\w+/\w+ is nan|\bmanifest\.\w+", message)
+        for part in re.split(
+            r"…|\bRUN\b|\bN\b|--\w+=\w*|\b\d[\d,]*|\([^)]*\)|\w+/\w+ is nan|\bmanifest\.\w+",
+            message.removeprefix("warning: "),
+        )
     ]
     assert len(messages) > 10
     assert [part for part in parts if len(part) > 6 and part not in source] == []

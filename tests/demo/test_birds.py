@@ -257,7 +257,7 @@ def test_an_existing_folder_is_left_alone(folder, tmp_path):
     assert digests(folder) == before
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("x")
-    with pytest.raises(UserError, match="no demo data set"):
+    with pytest.raises(UserError, match="not a demo data set"):
         make_demo_dataset(tmp_path / "mine", 0, 1, 1, 1, overwrite=True)
     assert (tmp_path / "mine/thesis.txt").read_text() == "x"
     make_demo_dataset(tmp_path / "new", 0, 1, 1, 1, workers=1)
