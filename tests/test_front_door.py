@@ -19,6 +19,7 @@ from ffgan_tf import compat, sample
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
 from ffgan_tf.models import blocks, build
+from ffgan_tf.models.generator import Generator
 from ffgan_tf.run import settings
 from ffgan_tf.run.checkpoints import Checkpoints
 from ffgan_tf.run.sampler import load_run
@@ -29,7 +30,7 @@ WORDS = ["<end>", "a", "bird", "blue", "red", "small", "wing", "with", "yellow"]
 STEP = 30
 
 
-def strong(seed: int) -> build.Generator:
+def strong(seed: int) -> Generator:
     """A generator whose images are far from grey, and in which words show."""
     tf.keras.utils.set_random_seed(seed)
     generator = build.build_generator(CONFIG.model)
