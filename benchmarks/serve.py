@@ -63,6 +63,11 @@ class Server:
         text = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         return int(re.search(r"VmRSS:\s*(\d+) kB", text)[1]) / 1024
 
+    def cpu(self) -> float:
+        """CPU seconds that it has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @contextlib.contextmanager
 def started(run: str) -> Iterator[Server]:
@@ -78,9 +83,19 @@ def started(run: str) -> Iterator[Server]:
 # --- load
 
 
+def known(model: "ffgan_tf.TextToImage") -> list[str]:
+    """Sentences of which the run knows every word."""
+    texts = [text for text in EXAMPLES if not model.vocabulary.encode(text)[1]]
+    if len(texts) < 2:
+        raise UserError(
+            "the run knows the words of fewer than two of the page's examples. Fix: a run on birds or flowers."
+        )
+    return texts
+
+
 def requests_and_replies(model: "ffgan_tf.TextToImage") -> list[tuple[bytes, list[bytes]]]:
     """Bodies of requests, and the PNGs that must come back for each."""
-    texts = [text for text in EXAMPLES if model.vocabulary.encode(text)[0]]
+    texts = known(model)
     rng, found = np.random.default_rng(1), []
     for kind in range(KINDS):
         chosen = [texts[i] for i in rng.choice(len(texts), 1 + kind % 2, replace=False)]
@@ -108,14 +123,14 @@ def requests_and_replies(model: "ffgan_tf.TextToImage") -> list[tuple[bytes, lis
     return found
 
 
-def own_speed(model: "ffgan_tf.TextToImage", seconds: float = 10) -> float:
-    """Images a second of the sampler alone."""
-    sentence = next(text for text in EXAMPLES if model.vocabulary.encode(text)[0])
+def own_speed(model: "ffgan_tf.TextToImage", seconds: float = 10) -> tuple[float, float]:
+    """Images a second of the sampler alone, and its CPU seconds an image, those of all cores."""
+    sentence = known(model)[0]
     model.generate(sentence, 8)
-    images, began = 0, time.perf_counter()
+    images, began, cpu = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - began < seconds:
         images += len(model.generate(sentence, 16, seed=images))
-    return images / (time.perf_counter() - began)
+    return images / (time.perf_counter() - began), (time.process_time() - cpu) / images
 
 
 def load(server: Server, kinds: list[tuple[bytes, list[bytes]]], clients: int, minutes: float) -> dict:
@@ -164,16 +179,20 @@ def load(server: Server, kinds: list[tuple[bytes, list[bytes]]], clients: int, m
     return seen | {"took": time.perf_counter() - began}
 
 
-def report_load(seen: dict, own: list[float]) -> None:
+def report_load(seen: dict, own: list[tuple[float, float]], cpu: float) -> None:
     seconds = sorted(seen["seconds"])
     speed = seen["images"] / seen["took"]
+    (before, cpu_before), (after, cpu_after) = own
+    own_cpu = (cpu_before + cpu_after) / 2
     print(
         f"{len(seconds)} replies with {seen['images']} images in {seen['took']:.0f} s: {seen['wrong']} wrong, "
         f"{seen['lost']} lost, {seen['busy']} times 503\n"
         f"seconds a reply: p50 {statistics.median(seconds):.2f}, p95 {seconds[int(0.95 * len(seconds))]:.2f}, "
         f"longest {seconds[-1]:.2f}\n"
-        f"{speed:.1f} images/s; the sampler alone {own[0]:.1f} before and {own[1]:.1f} after: "
-        f"{100 * speed / statistics.mean(own):.0f} %"
+        f"{speed:.1f} images/s; the sampler alone {before:.1f} before and {after:.1f} after: "
+        f"{100 * speed / ((before + after) / 2):.0f} %\n"
+        f"CPU an image: the server's {1000 * cpu / seen['images']:.1f} ms, the sampler's {1000 * own_cpu:.1f} ms: "
+        f"{100 * own_cpu * seen['images'] / cpu:.0f} % go into images"
     )
 
 
@@ -238,12 +257,11 @@ def malformed(rng: np.random.Generator) -> bytes:
     return bytes(content).replace(b"Content-Length", b"Transfer-Encoding: chunked\r\nX", 1)
 
 
-def send(port: int, content: bytes) -> str:
-    """The status that comes back; `none` where nothing does within two seconds after the request's end."""
-    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+def send(port: int, content: bytes, seconds: float) -> str:
+    """The status that comes back; `none` where nothing does in time, or the connection is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         try:
             connection.sendall(content)
-            connection.shutdown(socket.SHUT_WR)
             answer = connection.recv(64)
         except OSError:
             return "none"
@@ -257,7 +275,9 @@ def garbage(server: Server, number: int) -> None:
     statuses: collections.Counter = collections.Counter()
     memory = [server.memory()]
     for i in range(number):
-        statuses[send(server.port, (malformed if rng.integers(3) == 0 else well_formed)(rng))] += 1
+        broken = rng.integers(3) == 0  # and so perhaps without an end that the server could answer
+        content = malformed(rng) if broken else well_formed(rng)
+        statuses[send(server.port, content, 2 if broken else 120)] += 1
         if i + 1 in (number // 2, number):
             memory.append(server.memory())
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
@@ -275,11 +295,11 @@ def main(argv: list[str]) -> int:
         if values.minutes:
             model = ffgan_tf.load(values.run)
             kinds, own = requests_and_replies(model), [own_speed(model)]
-            before = server.memory()
+            before, cpu = server.memory(), server.cpu()
             seen = load(server, kinds, values.clients, values.minutes)
-            after = server.memory()
+            after, cpu = server.memory(), server.cpu() - cpu
             own.append(own_speed(model))
-            report_load(seen, own)
+            report_load(seen, own, cpu)
             print(f"memory MiB: before {before:.0f}, after {after:.0f}")
         if values.garbage:
             garbage(server, values.garbage)

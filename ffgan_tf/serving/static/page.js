@@ -40,7 +40,6 @@ function describeRun() {
   const moving = run.ema ? ", moving average" : "";
   const name = runs.length > 1 ? "" : `${run.run} · `;
   find("model").textContent = `${name}step ${run.step.toLocaleString("en")}${moving} · ${run.image_size} × ${run.image_size}`;
-  text.placeholder = run.examples[0] ?? "a sentence";
   find("examples").replaceChildren(...run.examples.map((example) => {
     const chip = make("button", { type: "button", class: "chip" }, example);
     chip.addEventListener("click", () => {
