@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ffgan_tf.reporting.runs import RunRecord
-from ffgan_tf.run.checkpoints import Checkpoints
 
 STATISTICS = ("moving_mean", "moving_variance")  # of batch norm: kept, not trained
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -16,6 +15,8 @@ def parameter_counts(run: RunRecord) -> dict[str, int]:
     The moving averages of batch norm, the generator's moving average and the optimisers' state do not count.
     """
     import tensorflow as tf
+
+    from ffgan_tf.run.checkpoints import Checkpoints
 
     if not run.steps:
         return {}
