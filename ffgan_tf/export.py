@@ -41,6 +41,7 @@ def define_flags() -> None:
     flags.DEFINE_boolean("ema", True, "Use the generator's moving average (EMA); --noema its last weights.")
     flags.DEFINE_string("name", "", "What the model is called; default: the name of --out.")
     flags.DEFINE_string("license", "other", "Licence of the weights, for the card: an SPDX name such as apache-2.0.")
+    flags.DEFINE_string("dataset", "", "Name of the data set, for the card; default: the one in its manifest.")
     flags.DEFINE_multi_string("note", [], "A sentence for the card on data or limits; again for more.")
     flags.DEFINE_multi_string("text", [], "A sentence for the card's images; again for more.")
 
@@ -105,6 +106,8 @@ def described(given: flags.FlagValues, source: Source, run: "Run", to: Target, s
     from ffgan_tf.exporting.provenance import provenance, without_paths
 
     about = provenance(source, run.step, given.license, list(given.note))
+    if given.dataset:
+        about["data"] = {**about.get("data", {}), "name": given.dataset}
     about["sentences"] = about.get("sentences") or ([] if given.text else sentences)
     weights = "ema" if given.ema else "last"
     return ModelFile(to.path, to.name, without_paths(run.config), run.vocabulary, run.step, weights, about)

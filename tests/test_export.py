@@ -92,10 +92,13 @@ def test_figures_of_this_step_come_along(tiny_run, command, tmp_path):
 
 def test_a_folder_and_a_file_of_a_file(exported, command, tmp_path):
     """--out without the ending is a folder, which loads by its name; a file can be exported again, halved."""
-    command(export, f"--run={exported}", f"--out={tmp_path / 'half'}", "--format=safetensors", "--dtype=float16")
+    options = ("--format=safetensors", "--dtype=float16", "--dataset=rendered", "--license=mit")
+    command(export, f"--run={exported}", f"--out={tmp_path / 'half'}", *options)
     half = ffgan_tf.load(tmp_path / "half")
     assert half.name == "half" and half.path == tmp_path / "half" / "model.safetensors"
-    assert half.provenance == ffgan_tf.load(exported).provenance
+    known = ffgan_tf.load(exported).provenance
+    assert half.provenance == {**known, "license": "mit", "data": {**known["data"], "name": "rendered"}}
+    assert 'datasets: ["rendered"]' in (tmp_path / "half" / "README.md").read_text(encoding="utf-8")
     apart = np.abs(half.generate(TEXT).astype(int) - ffgan_tf.load(exported).generate(TEXT))
     # Weights to eleven bits: a few levels of 256 in images whose contrast the test has raised.
     assert 0 < apart.mean() < 2

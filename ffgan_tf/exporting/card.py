@@ -58,7 +58,7 @@ def card(
         weights=model.weights,
         words=len(model.vocabulary) - 1,
         max_words=MAX_WORDS,
-        example=sentences[0] if sentences else " ".join(model.vocabulary.words[1:4]),
+        example=min(sentences, key=len) if sentences else " ".join(model.vocabulary.words[1:4]),
         sentences=list(sentences) if image else [],
         from_test=list(sentences) == about.get("sentences"),
         image=image,
