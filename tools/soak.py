@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = "figures.txt"  # what there is so far, after each run
 SOON = 0.05  # seconds after a change within which a kill still hits what follows from it
+HIDDEN = r"\.[0-9a-f]{12}\.(tmp|old)"  # ends the name of a file that is being written
 TICKS = os.sysconf("SC_CLK_TCK")
 COMMON = ("--image_size=64", "--log_every=1", "--keep_checkpoints=2")
 COMMANDS = {
@@ -99,7 +100,7 @@ class Trap:
 
 def kind_of(path: str) -> str:
     """A file's name without the number and the random part that it has while it is written."""
-    name = re.sub(r"^\.|\.[0-9a-f]{12}\.(tmp|old)$", "", os.path.basename(path))
+    name = re.sub(rf"^\.|{HIDDEN}$", "", os.path.basename(path))
     return re.sub(r"\d[\d.]*", "N", name)[:24]
 
 
@@ -194,11 +195,12 @@ def attempt(command: str, run: Path, records: Path, words: Path, graph: bool, mo
 
 
 def content(run: Path) -> dict[str, Any]:
-    """A run's files by name, without what may differ: TensorBoard's, times and speeds, the run's own name."""
+    """A run's files by name, without what may differ: TensorBoard's, times and speeds, the run's own name, and what a
+    killed process left half-written, which stays for a minute at least."""
     found: dict[str, Any] = {}
     for path in sorted(path for path in run.rglob("*") if path.is_file()):
         name = str(path.relative_to(run))
-        if name.startswith("tensorboard/") or name == "lock":
+        if name.startswith("tensorboard/") or name == "lock" or re.search(rf"(^|/)\..*{HIDDEN}", name):
             continue
         found[name] = path.read_bytes()
         if name.endswith(".jsonl"):
@@ -211,7 +213,7 @@ def content(run: Path) -> dict[str, Any]:
 
 
 def differences(run: Path, straight: Path) -> list[str]:
-    """The files in which a run differs from the one that was never killed; hidden leftovers count."""
+    """The files in which a run differs from the one that was never killed."""
     left, right = content(run), content(straight)
     return sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
 
@@ -232,10 +234,10 @@ def left_behind(run: Path) -> str:
 
 
 def draw(dice: random.Random, straight: Attempt) -> Moment:
-    """A moment within the first quarter of what an uninterrupted run takes."""
-    change, kind = dice.randint(1, max(straight.changes // 4, 2)), dice.random()
+    """A moment within the first half of what an uninterrupted run takes, so that a killed one comes on."""
+    change, kind = dice.randint(1, max(straight.changes // 2, 2)), dice.random()
     if kind < 0.15:
-        return Moment(0, dice.uniform(0, straight.seconds / 3))
+        return Moment(0, dice.uniform(0, straight.seconds / 2))
     return Moment(change, dice.uniform(0, SOON) if kind < 0.35 else 0)
 
 
