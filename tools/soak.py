@@ -218,12 +218,18 @@ def differences(run: Path, straight: Path) -> list[str]:
     return sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
 
 
-def left_behind(run: Path) -> str:
-    """What a killed process left, by the files alone."""
+def half_written(run: Path) -> set[Path]:
+    """What stands there under the name of something that is being written."""
+    return {path for path in run.rglob(".*") if path.name.endswith((".tmp", ".old"))}
+
+
+def left_behind(run: Path, before: set[Path]) -> str:
+    """What a killed process left, by the files alone; `before`: half-written by those before it."""
     steps = [int(path.name[5:]) for path in (run / "checkpoints").glob("step-*")]
-    if any((run / "checkpoints").glob(".step-*")):
+    new = {path.name for path in half_written(run) - before}
+    if any(name.startswith(".step-") and ".png" not in name for name in new):
         return "a half-written checkpoint"
-    if any(path.name.endswith((".tmp", ".old")) for path in run.rglob(".*")):
+    if new:
         return "another half-written file or folder"
     if not steps:
         return "no checkpoint yet"
@@ -270,13 +276,14 @@ class Soak:
         while ended is None or ended.code is None:
             enough = self.kills.total() >= wanted
             moment = None if enough else draw(self._dice, self.straight[command])
+            before = half_written(run)
             ended = self._process(command, run, moment)
             self.seconds[command] += ended.seconds
             if re.search(r"damaged|Traceback|^error:", ended.words, re.MULTILINE):
                 break
             if ended.code is None:
                 self.kills[command] += 1
-                self.met[left_behind(run)] += 1
+                self.met[left_behind(run, before)] += 1
                 self.before[ended.label] += 1
                 tell(self.kills.total())
         self.runs += 1
