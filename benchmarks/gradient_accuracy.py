@@ -88,7 +88,7 @@ def relative(value, reference) -> float:
     return float(np.linalg.norm(value - reference) / np.linalg.norm(reference))
 
 
-def compare_networks(size: int, draws: int) -> None:
+def compare_networks(size: int, draws: range) -> None:
     """A line a draw and form, then how many gradients jumped."""
     single, double = networks(size)
     on_cpu = cpu_convolutions.on_cpu
@@ -98,7 +98,7 @@ def compare_networks(size: int, draws: int) -> None:
         "plain convolutions": (NORM, lambda: False),
     }
     jumps = dict.fromkeys(forms, 0)
-    for draw in range(draws):
+    for draw in draws:
         random = np.random.default_rng(100 + draw)
         shapes = [(BATCH, 256), (BATCH, WORDS, 256), (BATCH, 8), (BATCH, 8), (BATCH, size, size, 3), (BATCH, 8)]
         batch = [random.normal(size=shape).astype(np.float32) for shape in shapes]
@@ -111,7 +111,7 @@ def compare_networks(size: int, draws: int) -> None:
             jumps[name] += error > JUMP
             print(f"S={size} draw {draw} {name:20} image {relative(generated, image):.1e}  gradient {error:.1e}")
         compat.BatchNormalization.call, cpu_convolutions.on_cpu = NORM, on_cpu
-    print(f"gradients off by more than {JUMP:g}, of {draws}: {jumps}", flush=True)
+    print(f"gradients off by more than {JUMP:g}, of {len(draws)}: {jumps}", flush=True)
 
 
 def compare_sums(size: int, channels: int = 8) -> None:
@@ -168,12 +168,13 @@ def main() -> None:
     """All three comparisons."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image_size", type=int, choices=(64, 128, 256), default=256)
-    parser.add_argument("--draws", type=int, default=6)
+    parser.add_argument("--draws", type=int, default=6, help="of images, noise and sentences")
+    parser.add_argument("--first", type=int, default=0, help="number of the first draw, its seed")
     given = parser.parse_args()
     for size in (64, 256):
         compare_sums(size)
     compare_time()
-    compare_networks(given.image_size, given.draws)
+    compare_networks(given.image_size, range(given.first, given.first + given.draws))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = "figures.txt"  # what there is so far, after each run
 SOON = 0.05  # seconds after a change within which a kill still hits what follows from it
+HIDDEN = r"\.[0-9a-f]{12}\.(tmp|old)"  # ends the name of a file that is being written
 TICKS = os.sysconf("SC_CLK_TCK")
 COMMON = ("--image_size=64", "--log_every=1", "--keep_checkpoints=2")
 COMMANDS = {
@@ -99,7 +100,7 @@ class Trap:
 
 def kind_of(path: str) -> str:
     """A file's name without the number and the random part that it has while it is written."""
-    name = re.sub(r"^\.|\.[0-9a-f]{12}\.(tmp|old)$", "", os.path.basename(path))
+    name = re.sub(rf"^\.|{HIDDEN}$", "", os.path.basename(path))
     return re.sub(r"\d[\d.]*", "N", name)[:24]
 
 
@@ -194,11 +195,12 @@ def attempt(command: str, run: Path, records: Path, words: Path, graph: bool, mo
 
 
 def content(run: Path) -> dict[str, Any]:
-    """A run's files by name, without what may differ: TensorBoard's, times and speeds, the run's own name."""
+    """A run's files by name, without what may differ: TensorBoard's, times and speeds, the run's own name, and what a
+    killed process left half-written, which stays for a minute at least."""
     found: dict[str, Any] = {}
     for path in sorted(path for path in run.rglob("*") if path.is_file()):
         name = str(path.relative_to(run))
-        if name.startswith("tensorboard/") or name == "lock":
+        if name.startswith("tensorboard/") or name == "lock" or re.search(rf"(^|/)\..*{HIDDEN}", name):
             continue
         found[name] = path.read_bytes()
         if name.endswith(".jsonl"):
@@ -211,17 +213,23 @@ def content(run: Path) -> dict[str, Any]:
 
 
 def differences(run: Path, straight: Path) -> list[str]:
-    """The files in which a run differs from the one that was never killed; hidden leftovers count."""
+    """The files in which a run differs from the one that was never killed."""
     left, right = content(run), content(straight)
     return sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
 
 
-def left_behind(run: Path) -> str:
-    """What a killed process left, by the files alone."""
+def half_written(run: Path) -> set[Path]:
+    """What stands there under the name of something that is being written."""
+    return {path for path in run.rglob(".*") if path.name.endswith((".tmp", ".old"))}
+
+
+def left_behind(run: Path, before: set[Path]) -> str:
+    """What a killed process left, by the files alone; `before`: half-written by those before it."""
     steps = [int(path.name[5:]) for path in (run / "checkpoints").glob("step-*")]
-    if any((run / "checkpoints").glob(".step-*")):
+    new = {path.name for path in half_written(run) - before}
+    if any(name.startswith(".step-") and ".png" not in name for name in new):
         return "a half-written checkpoint"
-    if any(path.name.endswith((".tmp", ".old")) for path in run.rglob(".*")):
+    if new:
         return "another half-written file or folder"
     if not steps:
         return "no checkpoint yet"
@@ -232,10 +240,10 @@ def left_behind(run: Path) -> str:
 
 
 def draw(dice: random.Random, straight: Attempt) -> Moment:
-    """A moment within the first quarter of what an uninterrupted run takes."""
-    change, kind = dice.randint(1, max(straight.changes // 4, 2)), dice.random()
+    """A moment within the first half of what an uninterrupted run takes, so that a killed one comes on."""
+    change, kind = dice.randint(1, max(straight.changes // 2, 2)), dice.random()
     if kind < 0.15:
-        return Moment(0, dice.uniform(0, straight.seconds / 3))
+        return Moment(0, dice.uniform(0, straight.seconds / 2))
     return Moment(change, dice.uniform(0, SOON) if kind < 0.35 else 0)
 
 
@@ -268,13 +276,14 @@ class Soak:
         while ended is None or ended.code is None:
             enough = self.kills.total() >= wanted
             moment = None if enough else draw(self._dice, self.straight[command])
+            before = half_written(run)
             ended = self._process(command, run, moment)
             self.seconds[command] += ended.seconds
             if re.search(r"damaged|Traceback|^error:", ended.words, re.MULTILINE):
                 break
             if ended.code is None:
                 self.kills[command] += 1
-                self.met[left_behind(run)] += 1
+                self.met[left_behind(run, before)] += 1
                 self.before[ended.label] += 1
                 tell(self.kills.total())
         self.runs += 1

@@ -16,6 +16,7 @@ from typing import Any
 
 from ffgan_tf.utils.errors import UserError, report_write_errors
 
+HEX = "[0-9a-f]" * 12  # of a hidden name
 FRESH = 60  # seconds: a folder this young may be one whose process has not locked it yet
 
 
@@ -43,7 +44,7 @@ def _beside(path: Path, ending: str) -> Path:
 def _remove_leftovers(path: Path, exclusive: bool) -> None:
     """Removes the folders that killed processes left half-made for `path`. A living one holds its own locked: UserError
     where `exclusive`."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 12}.tmp"):
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{HEX}.tmp"):
         with contextlib.suppress(OSError), _locked(leftover) as ours:
             if ours and time.time() - leftover.stat().st_mtime > FRESH:
                 shutil.rmtree(leftover, ignore_errors=True)
@@ -52,6 +53,21 @@ def _remove_leftovers(path: Path, exclusive: bool) -> None:
                     f"{path}: another process is writing it (to {leftover.name}). Fix: wait for it, or name another "
                     "folder."
                 )
+
+
+def _remove_old_copies(path: Path) -> None:
+    """Removes former folders `path` that a killed process had moved away for its new one, once there is one."""
+    if path.is_dir():
+        for old in path.parent.glob(f".{glob.escape(path.name)}.{HEX}.old"):
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_leftover_files(path: Path) -> None:
+    """Removes the files that killed processes left half-written for `path`. Nobody writes one for a minute."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.{HEX}.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > FRESH:
+                leftover.unlink()
 
 
 @contextlib.contextmanager
@@ -86,12 +102,14 @@ def check_writable(path: str | os.PathLike, flag: str = "", folder: bool = False
 def write_atomic(path: str | os.PathLike, content: bytes | str) -> None:
     """Writes `content` (text as UTF-8) to `path`: readers see the old file or the whole new one, never a part.
 
-    The file's mode follows the process's umask, as for any new file.
+    What killed processes left half-written for it is removed. The file's mode follows the process's umask, as for any
+    new file.
     """
     path = Path(path)
     if isinstance(content, str):
         content = content.encode("utf-8")
     temporary = _beside(path, "tmp")
+    _remove_leftover_files(path)
     try:
         with open(temporary, "xb") as file:
             file.write(content)
@@ -126,6 +144,7 @@ def directory_atomic(path: str | os.PathLike, replace: bool = False, exclusive: 
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     temporary = _beside(path, "tmp")
     _remove_leftovers(path, exclusive)
+    _remove_old_copies(path)
     temporary.mkdir()
     try:
         with _locked(temporary):

@@ -50,6 +50,28 @@ def test_write_atomic_replaces(tmp_path):
     assert path.read_text() == "new"
 
 
+def test_what_killed_processes_left_is_removed_after_a_minute(tmp_path):
+    """Of the same name alone, and no file that may still be written."""
+    old = [f"{name}.0123456789ab.{end}" for name, end in ((".file", "tmp"), (".[f]ile", "tmp"), (".file", "old"))]
+    old += [".file.tmp", "file.0123456789ab.tmp"]
+    for name in [*old, ".file.ba9876543210.tmp"]:
+        (tmp_path / name).write_text("half")
+    for name in old:
+        os.utime(tmp_path / name, (1, 1))
+    files.write_atomic(tmp_path / "file", "whole")
+    assert names(tmp_path) == sorted([*old[1:], ".file.ba9876543210.tmp", "file"])
+
+
+def test_a_folder_that_was_moved_away_goes_once_there_is_a_new_one(tmp_path):
+    """Killed between the two renames: the former folder stays until there is another, then it goes."""
+    moved = tmp_path / ".folder.0123456789ab.old"
+    moved.mkdir()
+    for left in ([moved.name, "folder"], ["folder"]):
+        with files.directory_atomic(tmp_path / "folder", replace=True) as temporary:
+            (temporary / "file").write_text("new")
+        assert names(tmp_path) == left
+
+
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), Interrupted()])
 def test_write_atomic_failing_leaves_the_old_file(tmp_path, monkeypatch, call, error):
