@@ -359,7 +359,7 @@ def test_a_runs_images_come_from_the_planned_captions(record_folder):
             generator=layer,
             text_encoder=layer,
             step=9,
-            folder="runs/x",
+            path="runs/x",
             config=SimpleNamespace(model=SimpleNamespace(image_size=64)),
         )
 

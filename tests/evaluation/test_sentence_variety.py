@@ -41,7 +41,7 @@ def run(asked):
         return np.stack([np.full((64, 64, 3), 3 * (number % 4), np.uint8) for number in numbers])
 
     weights = SimpleNamespace(get_weights=lambda: [np.ones(2)])
-    return SimpleNamespace(sampler=sampler, generator=weights, text_encoder=weights, folder="run", step=7)
+    return SimpleNamespace(sampler=sampler, generator=weights, text_encoder=weights, path="run", step=7)
 
 
 def test_which_images_are_made(run, records, asked, tiny_records):
