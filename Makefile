@@ -69,11 +69,12 @@ workers: venv
 demo: venv
 	@PYTHON="$(CURDIR)/.venv/bin/python" bash tools/demo.sh
 
-# What the page draws with: a trained run.
-RUN ?= runs/demo
+# What the page draws with: make demo's run, else the model that comes with the package.
+RUN ?= $(firstword $(patsubst %/checkpoints,%,$(wildcard runs/demo/checkpoints)) \
+    $(basename $(notdir $(wildcard ffgan_tf/pretrained/birds-demo.safetensors))) none)
 
 page:
-	@if [ "$(RUN)" = runs/demo ] && [ ! -e runs/demo/checkpoints ]; then \
+	@if [ "$(RUN)" = none ]; then \
 	    echo 'runs/demo: no trained run there yet. Fix: make demo (20 minutes), or make page RUN=DIR of another' >&2; \
 	    exit 2; fi
 	@$(MAKE) --no-print-directory venv

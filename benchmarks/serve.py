@@ -107,7 +107,7 @@ def requests_and_replies(model: "ffgan_tf.TextToImage") -> list[tuple[bytes, lis
                 images[i * count + n],
                 {
                     "Software": f"ffgan_tf {ffgan_tf.__version__}",
-                    "run": model.folder.resolve().name,
+                    "run": model.name,
                     "step": model.step,
                     "ema": True,
                     "text": text,
@@ -272,19 +272,21 @@ def send(port: int, content: bytes, seconds: float) -> str:
 def garbage(server: Server, number: int) -> None:
     """Sends it, and prints the statuses and the memory before, half-way and after."""
     rng = np.random.default_rng(2)
-    statuses: collections.Counter = collections.Counter()
+    statuses = {"well-formed": collections.Counter(), "malformed": collections.Counter()}
     memory = [server.memory()]
     for i in range(number):
         broken = rng.integers(3) == 0  # and so perhaps without an end that the server could answer
         content = malformed(rng) if broken else well_formed(rng)
-        statuses[send(server.port, content, 2 if broken else 120)] += 1
+        statuses["malformed" if broken else "well-formed"][send(server.port, content, 2 if broken else 120)] += 1
         if i + 1 in (number // 2, number):
             memory.append(server.memory())
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("GET", "/healthz")
     alive = connection.getresponse().status
-    counts = ", ".join(f"{count} × {status}" for status, count in sorted(statuses.items()))
-    print(f"{number} requests: {counts}; then healthz {alive}")
+    for kind, found in statuses.items():
+        counts = ", ".join(f"{count} × {status}" for status, count in sorted(found.items()))
+        print(f"{found.total()} {kind}: {counts}")
+    print(f"then healthz {alive}")
     print(f"memory MiB: before {memory[0]:.0f}, half-way {memory[1]:.0f}, after {memory[-1]:.0f}")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from absl import flags
 
 from ffgan_tf.config.commands import run_command
+from ffgan_tf.run import source
 from ffgan_tf.run.signals import StopRequest
 from ffgan_tf.run.text_to_image import BATCH, TextToImage, load
 from ffgan_tf.serving.guard import Guard, is_loopback
@@ -25,7 +26,9 @@ from ffgan_tf.utils.errors import UserError
 
 def define_flags() -> None:
     """The command's flags: not at import, because several commands share names."""
-    flags.DEFINE_multi_string("run", [], "A trained run, DIR or NAME=DIR; again for more, the default first.")
+    flags.DEFINE_multi_string(
+        "run", [], f"{source.RUN_HELP} NAME=… gives it another name; again for more, the default first."
+    )
     flags.DEFINE_integer("port", 8000, "Port to listen on; 0 takes a free one.", lower_bound=0, upper_bound=65535)
     flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0 lets other machines in.")
     flags.DEFINE_multi_string("allow_host", [], "A name under which browsers may ask for the server; again for more.")
@@ -45,27 +48,27 @@ def check_extra() -> None:
         raise UserError(f'{" and ".join(missing)}: not installed. Fix: pip install "ffgan-tf[serve]"')
 
 
-def name_runs(given: list[str]) -> dict[str, str]:
-    """{name: run} of --run=DIR and --run=NAME=DIR; a run's own name is its folder's. Raises UserError for one twice."""
-    runs: dict[str, str] = {}
+def name_runs(given: list[str]) -> dict[str, Path]:
+    """{name: folder or file} of every --run. Raises UserError for what is no run, and for a name that comes twice."""
+    runs: dict[str, Path] = {}
     for text in given:
         name, equals, place = text.partition("=")
-        if not equals or Path(text).exists():  # a folder's name may have a = in it
-            name, place = Path(text).resolve().name, text
-        if not name or not place:
-            raise UserError(f"--run={text}: no run is named. Fix: --run=DIR or --run=NAME=DIR")
+        if not equals or "://" in name or Path(text).exists():  # an address or a folder's name may have a = in it
+            name, place = "", text
+        path = source.locate(place)
+        name = name or source.find(path).name
         if name in runs:
             raise UserError(f"--run: two are called {name!r}. Fix: --run=NAME=DIR")
-        runs[name] = place
+        runs[name] = path
     return runs
 
 
-def load_all(runs: dict[str, str]) -> dict[str, TextToImage]:
+def load_all(runs: dict[str, Path]) -> dict[str, TextToImage]:
     """The runs, loaded, by their names."""
     models = {}
-    for name, place in runs.items():
+    for name, path in runs.items():
         began = time.monotonic()
-        models[name] = model = load(place, flags.FLAGS.step, flags.FLAGS.ema, batch=flags.FLAGS.batch)
+        models[name] = model = load(path, flags.FLAGS.step, flags.FLAGS.ema, batch=flags.FLAGS.batch)
         ema = " (EMA)" if model.ema else ""
         size = model.image_size
         print(f"{name}: step {model.step:,}{ema}, {size}x{size}, in {time.monotonic() - began:.1f} s", flush=True)

@@ -97,16 +97,16 @@ def test_requests_under_way_are_answered_at_the_stop(serve, run):
     assert code == 0 and set(statuses) <= {200, 503} and 503 in statuses
 
 
-def test_names_of_runs(tmp_path):
-    (tmp_path / "a=b").mkdir()
-    here = f"{tmp_path}/a=b"
-    assert serve_command.name_runs(["x/one", "big=x/two"]) == {"one": "x/one", "big": "x/two"}
-    assert serve_command.name_runs([here]) == {"a=b": here}
-    for given in (["x/one", "y/one"], ["one=x", "y/one"]):
-        with pytest.raises(UserError, match="two are called 'one'. Fix: --run=NAME=DIR"):
-            serve_command.name_runs(given)
-    with pytest.raises(UserError, match="no run is named"):
-        serve_command.name_runs(["=x"])
+def test_names_of_runs(run, tmp_path):
+    odd = tmp_path / "a=b" / "tiny"
+    odd.parent.mkdir()
+    odd.symlink_to(run)
+    assert serve_command.name_runs([str(odd), f"big={run}"]) == {"tiny": odd, "big": run}
+    for given in ([run, odd], [f"tiny={run}", odd]):
+        with pytest.raises(UserError, match="two are called 'tiny'. Fix: --run=NAME=DIR"):
+            serve_command.name_runs([str(text) for text in given])
+    with pytest.raises(UserError, match="none"):
+        serve_command.name_runs([str(run), str(tmp_path / "none")])
 
 
 def test_a_missing_extra_is_named(monkeypatch):
@@ -117,7 +117,7 @@ def test_a_missing_extra_is_named(monkeypatch):
         serve_command.check_extra()
 
 
-def test_mistakes_are_told_before_tensorflow(tmp_path):
+def test_mistakes_are_told_before_tensorflow(run, tmp_path):
     code = (
         "import sys; from ffgan_tf import serve; sys.argv[0] = 'x'\n"
         "try: serve.cli()\n"
@@ -126,7 +126,7 @@ def test_mistakes_are_told_before_tensorflow(tmp_path):
     for arguments, message in (
         ([], "error: --run is missing"),
         ([f"--run={tmp_path}", "--port=0"], f"error: {tmp_path}"),
-        ([f"--run={tmp_path}", "--host=256.1.1.1"], "error: --host=256.1.1.1: no address of this machine"),
+        ([f"--run={run}", "--host=256.1.1.1"], "error: --host=256.1.1.1: no address of this machine"),
         ([f"--run={tmp_path}", "--queue=10"], "error: flag --queue=10"),
     ):
         done = subprocess.run(
