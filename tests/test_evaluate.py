@@ -12,7 +12,7 @@ from ffgan_tf import evaluate
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.evaluation import protocols
-from ffgan_tf.run import settings
+from ffgan_tf.run import model_file, settings
 from ffgan_tf.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,6 +73,17 @@ def test_checkpoints_that_are_not_there(tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             call(f"--run={tmp_path}", f"--steps={steps}")
+
+
+def test_a_model_file_has_one_step_and_no_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # its results go to samples/NAME here
+    words = Vocabulary(["<end>", "bird"])
+    model = model_file.ModelFile(tmp_path / "x.safetensors", "x", TrainConfig(), words, 5, "ema", {})
+    model_file.write(model, {"text_encoder/embedding/embeddings": np.zeros((2, 300), np.float32)})
+    with pytest.raises(UserError, match="--run=x is a model file, without checkpoints"):
+        call(f"--run={model.path}", "--steps=all")
+    with pytest.raises(UserError, match="its data set is not known here. Fix: --data=RECORDS"):
+        call(f"--run={model.path}")
 
 
 def test_missing_weights_are_named_with_their_origin(folders):

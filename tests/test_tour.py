@@ -29,6 +29,6 @@ def test_it_runs_from_top_to_bottom(tiny_run, monkeypatch):
             exec(compile("".join(cell["source"]), f"tour.ipynb, {cell['id']}", "exec"), names)
     assert names["images"].shape == (8, 64, 64, 3)
     assert names["reading"].left_out == ("riding", "bicycle")
-    assert all(isinstance(names[name], np.ndarray) and names[name].ndim == 3 for name in ("edits",))
+    assert names["edits"].dtype == names["way"].sheet.dtype == np.uint8 and len(names["seen"].attention) == 2
     assert isinstance(names["side_by_side"](names["images"]), Image.Image)
-    assert names["kid"]["another sentence"] > 3 * abs(names["kid"]["the same sentence"])
+    assert names["kid"]["another sentence"] > 0.1 > names["kid"]["the same sentence"]  # unbiased: below 0, too

@@ -16,6 +16,7 @@ instead would fail a whole batch.
 from pathlib import Path
 
 import tensorflow as tf
+from absl import logging
 
 from ffgan_tf import compat
 from ffgan_tf.exporting.graph_tokenizer import GraphReader
@@ -74,4 +75,9 @@ class Served(tf.Module):
 def write_saved_model(run: Run, folder: Path) -> None:
     """Writes the run, loaded in float32, into `folder`, which is made."""
     served = Served(run)
-    tf.saved_model.save(served, str(folder), signatures=dict(served.answers))
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)  # it lists hundreds of variables under made-up names
+    try:
+        tf.saved_model.save(served, str(folder), signatures=dict(served.answers))
+    finally:
+        logging.set_verbosity(before)

@@ -19,6 +19,7 @@ from ffgan_tf.utils.reading import LIMITS
 
 LIMIT = LIMITS["arrays"]
 TIMEOUT, MOST_SECONDS = 30, 3600  # of silence, and in all
+OTHER = "Fix: check the address."
 LOOPBACK = ("127.0.0.1", "::1")  # nobody between: http is as good there
 
 
@@ -107,12 +108,12 @@ def _fetch(url: str, file, limit: int) -> str:
             length = answer.headers.get("Content-Length")
             announced = int(length) if length and length.isdecimal() else None
             if (announced or 0) > limit:
-                raise UserError(f"{url}: {announced:,} bytes; files of its kind are read up to {limit:,}.")
+                raise UserError(f"{url}: {announced:,} bytes; files of its kind are read up to {limit:,}. {OTHER}")
             progress = Progress(f"downloading {url}", announced or 0, "bytes")
             while block := answer.read(1 << 16):
                 done += len(block)
                 if done > limit:
-                    raise UserError(f"{url}: more than {limit:,} bytes; files of its kind are read up to that.")
+                    raise UserError(f"{url}: more than {limit:,} bytes; files of its kind are read up to that. {OTHER}")
                 if time.monotonic() - began > MOST_SECONDS:
                     raise UserError(f"{url}: not here after {MOST_SECONDS:,} seconds. {fix}")
                 digest.update(block)
@@ -123,7 +124,7 @@ def _fetch(url: str, file, limit: int) -> str:
         if sys.stderr.isatty():
             progress.close()
     except urllib.error.HTTPError as error:
-        raise UserError(f"{url}: the server says {error.code} {error.reason}. Fix: check the address.") from None
+        raise UserError(f"{url}: the server says {error.code} {error.reason}. {OTHER}") from None
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise UserError(f"{url}: cannot be reached ({reason or type(error).__name__}). {fix}") from None

@@ -106,7 +106,10 @@ def _check_digest(path: Path, wanted: str) -> None:
     if not path.is_file():
         raise UserError(f"{path}: sha256 is a file's, and this is none. Fix: leave it out.")
     if (found := sha256_file(path)) != wanted.lower():
-        raise UserError(f"{path}: its SHA-256 is {found}, wanted {wanted}: another file, or a damaged one.")
+        raise UserError(
+            f"{path}: its SHA-256 is {found}, wanted {wanted}: another file, or a damaged one. Fix: compare both with "
+            "what its publisher says."
+        )
 
 
 def find(run: str | os.PathLike, sha256: str | None = None) -> Source:
