@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags
@@ -29,14 +30,14 @@ from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.checks import check
 from ffgan_tf.config.commands import run_command
 from ffgan_tf.config.families import FACTS
-from ffgan_tf.models import build
+from ffgan_tf.models import blocks, build
 from ffgan_tf.training.gan_step import Gan
 
 flags.DEFINE_integer("image_size", 64, "S.")
 flags.DEFINE_integer("batch", 16, "Images a step.", lower_bound=2)
 flags.DEFINE_string("precision", "float32", "Keras policy.")
 flags.DEFINE_boolean("jit_compile", False, "Compile with XLA.")
-flags.DEFINE_integer("repeats", 3, "Steps to time, after one that compiles.", lower_bound=1)
+flags.DEFINE_integer("repeats", 3, "Steps to time, after one that compiles; 0: count alone.", lower_bound=0)
 flags.DEFINE_list("only", [], "Names of cases, with commas; default all.")
 flags.DEFINE_string("jsonl", "", "Append every row to this file.")
 flags.DEFINE_string("case_out", "", "Of one case's own process: where its row goes.")
@@ -73,19 +74,15 @@ def measure(name: str, settings: dict, given: flags.FlagValues) -> dict:
         image_size=given.image_size, batch=given.batch, precision=given.precision, data="none", **settings
     )
     check(config)
-    gan = Gan(config, build.build_text_encoder(VOCABULARY, 1.0, 1, 2.0))
+    with blocks.blank_weights(not given.repeats):
+        gan = Gan(config, build.build_text_encoder(VOCABULARY, 1.0, 1, 2.0))
     batch = random_batch(config)
     inputs = gan.inputs(batch)
     generate = compiled(
         lambda: gan.ema(inputs.sentence, inputs.words, inputs.mask, inputs.noise, inputs.epsilon).image, False
     )
     step = compiled(lambda: gan.train_step(batch), given.jit_compile)
-    call = waiting(step)
-    call()
-    peak_bytes(reset=True)  # now of the step alone
-    call()
-    memory = peak_bytes()
-    wall, cpu = in_turns({name: call}, given.repeats)[name]
+    wall, cpu, memory = timed(waiting(step), given.repeats) if given.repeats else ([], [], None)
     return {
         "name": name,
         "label": FACTS[config.model.family].label,
@@ -105,18 +102,32 @@ def measure(name: str, settings: dict, given: flags.FlagValues) -> dict:
     }
 
 
+def timed(call: Callable, repeats: int) -> tuple[list[float], list[float], int]:
+    """Wall and CPU seconds of a step, and its peak memory."""
+    call()
+    peak_bytes(reset=True)  # now of the step alone
+    call()
+    memory = peak_bytes()
+    wall, cpu = in_turns({"": call}, repeats)[""]
+    return wall, cpu, memory
+
+
 def row(found: dict) -> str:
     """Of the table, in Markdown."""
-    wall, cpu = statistics.median(found["wall"]), statistics.median(found["cpu"])
-    ms = f"{1000 * wall:,.0f} ({1000 * min(found['wall']):,.0f})"
+    times = " | | | |"
+    if found["wall"]:
+        wall, cpu = statistics.median(found["wall"]), statistics.median(found["cpu"])
+        times = (
+            f" {1000 * wall:,.0f} ({1000 * min(found['wall']):,.0f}) | {1000 * cpu:,.0f} | "
+            f"{found['batch'] * CORES / cpu:.1f} | {found['peak_bytes'] / 2**30:.2f} |"
+        )
 
     def billions(count):
         return "" if count is None else f"{count / 1e9:.2f}"
 
     return (
         f"| {found['name']} | {found['generator'] / 1e6:.2f} | {sum(found['discriminators']) / 1e6:.2f} | "
-        f"{billions(found['generate'])} | {billions(found['step'])} | {ms} "
-        f"| {1000 * cpu:,.0f} | {found['batch'] * CORES / cpu:.1f} | {found['peak_bytes'] / 2**30:.2f} |"
+        f"{billions(found['generate'])} | {billions(found['step'])} |{times}"
     )
 
 
