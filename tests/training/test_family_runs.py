@@ -67,7 +67,8 @@ def test_a_run_stops_continues_and_draws(family, tiny_records, tmp_path):
     shutil.rmtree(stopped / "checkpoints" / "step-00000002")
     train(config, stopped)
     assert_equal_state(whole, stopped, 2)
-    assert all(np.isfinite(value) for line in logged(whole) for value in line.values() if isinstance(value, float))
+    told = [value for line in logged(whole) for name, value in line.items() if name.startswith("loss_")]
+    assert len(told) > 10 and np.isfinite(told).all()  # not the gradients' norms: float16 finds its scale by trying
 
     model = ffgan_tf.load(whole)
     images = model.generate(["a red bird number 3", "a blue bird with a wing"], count=2)
