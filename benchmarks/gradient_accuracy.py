@@ -3,7 +3,8 @@
 The gradients of tiny networks (ngf 4, ndf 4, batch 4) on random images are computed in float64 and in float32, by the
 same weights and inputs: with the project's layers as they are, with batch norm whose sums over a map are made in three
 stages (over columns, rows, images), and with the plain convolutions of TensorFlow in place of the CPU's fast forms. The
-error of a gradient is |g32 - g64| / |g64|, over all weights of both networks.
+error of a gradient is |g32 - g64| / |g64|, over all weights of both networks. Where rounding changes the sign of an
+input of ReLU or LeakyReLU, the gradient jumps: these are counted, too.
 
 Before that, one batch norm alone: the error of its variance and output at S = 64 and 256 (PyTorch's too, where it is
 installed), and the processor time of both forms.
@@ -27,7 +28,7 @@ import tensorflow as tf
 
 from ffgan_tf import compat
 from ffgan_tf.config import TrainConfig
-from ffgan_tf.models import build, cpu_convolutions
+from ffgan_tf.models import blocks, build, cpu_convolutions
 
 BATCH, WORDS = 4, 5
 NORM = compat.BatchNormalization.call
@@ -63,6 +64,27 @@ def gradients(generator, discriminator, batch: list, dtype: tf.DType) -> tuple[n
     found = tape.gradient(loss_d, discriminator.trainable_variables)
     found += tape.gradient(loss_g, generator.trainable_variables)
     return np.concatenate([np.float64(part).ravel() for part in found]), np.float64(fake)
+
+
+@contextlib.contextmanager
+def recorded_signs() -> Iterator[list[np.ndarray]]:
+    """The signs of all inputs of ReLU and LeakyReLU inside, in order."""
+    signs: list[np.ndarray] = []
+    before = tf.nn.relu, blocks.leaky_relu
+
+    def recorder(activation: Callable) -> Callable:
+        return lambda x: (signs.append(np.packbits(x.numpy() > 0)), activation(x))[1]
+
+    tf.nn.relu, blocks.leaky_relu = (recorder(activation) for activation in before)
+    try:
+        yield signs
+    finally:
+        tf.nn.relu, blocks.leaky_relu = before
+
+
+def changed(signs: list[np.ndarray], reference: list[np.ndarray]) -> int:
+    """How many signs differ."""
+    return sum(int(np.unpackbits(one ^ other).sum()) for one, other in zip(signs, reference, strict=True))
 
 
 def networks(size: int) -> Iterator[tuple]:
@@ -103,13 +125,16 @@ def compare_networks(size: int, draws: range) -> None:
         shapes = [(BATCH, 256), (BATCH, WORDS, 256), (BATCH, 8), (BATCH, 8), (BATCH, size, size, 3), (BATCH, 8)]
         batch = [random.normal(size=shape).astype(np.float32) for shape in shapes]
         batch[4] = np.clip(batch[4] / 2, -1, 1)
-        wanted, image = gradients(*double, batch, tf.float64)
+        with recorded_signs() as exact:
+            wanted, image = gradients(*double, batch, tf.float64)
         for name, (call, on) in forms.items():
             compat.BatchNormalization.call, cpu_convolutions.on_cpu = call, on
-            found, generated = gradients(*single, batch, tf.float32)
+            with recorded_signs() as signs:
+                found, generated = gradients(*single, batch, tf.float32)
             error = relative(found, wanted)
             jumps[name] += error > JUMP
-            print(f"S={size} draw {draw} {name:20} image {relative(generated, image):.1e}  gradient {error:.1e}")
+            line = f"S={size} draw {draw} {name:20} image {relative(generated, image):.1e} gradient {error:.1e}"
+            print(f"{line} signs changed {changed(signs, exact)}", flush=True)
         compat.BatchNormalization.call, cpu_convolutions.on_cpu = NORM, on_cpu
     print(f"gradients off by more than {JUMP:g}, of {len(draws)}: {jumps}", flush=True)
 
