@@ -13,6 +13,7 @@ from absl import flags
 import ffgan_tf
 from ffgan_tf.config import DamsmConfig, TrainConfig
 from ffgan_tf.config.flags import define_flags
+from ffgan_tf.evaluation.paper_table import PAPER_ROWS
 
 ROOT = Path(ffgan_tf.__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -237,6 +238,19 @@ def test_model_md_states_every_default(config_class, part):
     assert not set(stated) - set(defaults)
     assert {name: value for name, value in stated.items() if not same(value, defaults[name])} == {}
     assert not set(defaults) - set(stated)
+
+
+def test_the_papers_table_is_that_of_model_md():
+    """Every figure: reports stand beside the one, the other was written from the paper by hand."""
+    text = (ROOT / "docs" / "model.md").read_text(encoding="utf-8").replace("**", "").replace("± .", "± 0.")
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines()]
+    stated = {row[0]: row[1:] for row in rows if len(row) == 5 and " ± " in row[1]}
+    ours = {}
+    for method, scores in PAPER_ROWS:
+        pairs = [scores[dataset] for dataset in ("cub", "oxford102")]
+        cells = [(f"{mean:.2f} ± {error:.2f}", "–" if fid is None else f"{fid:.2f}") for mean, error, fid in pairs]
+        ours[method.removesuffix(" (paper)")] = [cell for pair in cells for cell in pair]
+    assert ours == stated and len(ours) == 5
 
 
 def test_scalars_of_troubleshooting_are_written():
