@@ -14,6 +14,8 @@ from ffgan_tf.models.discriminator import Discriminator
 from ffgan_tf.models.families import attngan, dfgan, gan_int_cls, stackgan, stackgan_v2
 from ffgan_tf.models.generator import Generator
 
+__all__ = ["FAMILIES", "Family", "attngan", "dfgan", "gan_int_cls", "stackgan", "stackgan_v2"]
+
 TAILS = {256: 2, 128: 1}  # AttnGAN's: conv3×3 layers behind the stride-2 ones, by the side of the images
 
 
