@@ -57,7 +57,7 @@ def test_neighbours_do_not_matter(sampler, images):
 
 def test_places_said_to_be_alike_are(sampler):
     """Against all that the generator returns, for another sample in every place: alike exactly where that is equal."""
-    everything = sampler._compiled(sampler._generate, 3)
+    everything = sampler._compiled(sampler.graph, 3)
     found = everything(*padded([SENTENCES[1]] * 3, np.full((3, 2), 7), np.zeros((3, 1), np.float32), 3))
     values = [found.image, found.condition, *found.attention, *found.features.values()]
 
