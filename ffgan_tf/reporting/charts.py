@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ffgan_tf.reporting.curves import D_OUTPUTS, SCORES, Series, logged, logged_names, scored, thin
-from ffgan_tf.reporting.runs import RunRecord
+from ffgan_tf.reporting.runs import RunRecord, finite
 
 WIDTH, HEIGHT = 480, 220
 LEFT, RIGHT, TOP, BOTTOM = 56, 24, 10, 28  # room for the axes' numbers
@@ -192,7 +192,7 @@ def log_charts(runs: Sequence[RunRecord]) -> list[Chart]:
 
 def _constant(runs: Sequence[RunRecord], name: str) -> bool:
     """Whether a loss scale or penalty never had another value than 1 or 0: it was not in use."""
-    values = {line[name] for run in runs for line in run.log if name in line}
+    values = {line[name] for run in runs for line in run.log if finite(line.get(name))}
     return (name.startswith("loss_scale/") and values == {1.0}) or values == {0.0}
 
 

@@ -116,8 +116,8 @@ def read_run(folder: str | Path, name: str = "", data: str = "") -> RunRecord:
         kind=config.kind if config else "",
         config=config,
         log=log,
-        evaluations=[line for line in evaluations if line.get("kind") == "evaluation"],
-        scores=[line for line in scores if line.get("kind") == "score_run"],
+        evaluations=_reports(evaluations, "evaluation", "metrics.jsonl", missing),
+        scores=_reports(scores, "score_run", "scores.jsonl", missing),
         steps=[step for step, _ in steps],
         best=tried(lambda: read_json(best), None) if best.exists() else None,
         samples=samples,
@@ -167,6 +167,21 @@ def _read_lines(path: Path, missing: list[str], without: str) -> list[Line]:
         word = "line is" if len(damaged) == 1 else "lines are"
         missing.append(f"{path.name}: {len(damaged)} {word} damaged and left out ({some})")
     return found
+
+
+def _reports(lines: list[Line], kind: str, name: str, missing: list[str]) -> list[Line]:
+    """The lines of one kind of report; those whose fields are of wrong types are left out, and `missing` says so."""
+    reports = [line for line in lines if line.get("kind") == kind]
+    sound = [
+        line
+        for line in reports
+        if (line.get("step") is None or _is_step(line))
+        and type(line.get("count")) is int
+        and all(isinstance(line.get(part) or {}, dict) for part in ("protocol", "network", "is_network"))
+    ]
+    if len(sound) < len(reports):
+        missing.append(f"{name}: {len(reports) - len(sound)} reports are not as they were written, and left out")
+    return sound
 
 
 def _is_step(line: Line) -> bool:

@@ -179,7 +179,7 @@ def data_rows(run: RunRecord) -> list[tuple[str, str]]:
     rows.append(("stored for", f"S up to {image['max_size']}; {storage(manifest)}"))
     if "crop" in image:
         rows.append(("crop", str(image["crop"])))
-    rows.append(("vocabulary", f"{vocabulary.get('words', '?'):,} words" if vocabulary else "–"))
+    rows.append(("vocabulary", f"{vocabulary.get('words', '?')} words"))
     made = manifest.get("made_by", {})
     for name in ("version", "date", "left_out"):
         if name in made:
@@ -272,9 +272,8 @@ def headline(run: RunRecord, counts: Mapping[str, int]) -> list[tuple[str, str]]
     found += [row for row in time_rows(run) if row[0] in ("images seen", "median speed", "training steps alone")]
     found += [(f"{network}'s parameters", f"{size / 1e6:.2f} million") for network, size in counts.items()]
     for one in evaluated(run)[-1:]:
-        found += [
-            (SCORES[score][0], text) for score, text in one.scores.items() if score in ("fid", "colour_agreement")
-        ]
+        chosen = [(score, text) for score, text in one.scores.items() if score in ("fid", "colour_agreement")]
+        found += [(f"{SCORES[score][0]} ({one.protocol})", text) for score, text in chosen]
     if run.best and finite(run.best.get("value")):
         found.append((f"best {run.best.get('metric')}", f"{run.best['value']:.4g} at step {run.best.get('step')}"))
     return found

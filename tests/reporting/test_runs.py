@@ -5,6 +5,7 @@ import json
 import pytest
 from made_runs import log_line, report_line
 
+from ffgan_tf.reporting import charts
 from ffgan_tf.reporting.runs import read_run, read_runs, run_names
 from ffgan_tf.utils.errors import UserError
 
@@ -46,6 +47,23 @@ def test_each_missing_part_is_said(make):
     told = " ".join(read_run(folder).missing)
     for part in ("log.jsonl: no such file", "metrics.jsonl: no such file", "checkpoints: none", "samples: no grid"):
         assert part in told
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"count": "many"}, {"protocol": "ffgan"}, {"network": [1]}, {"step": "3"}, {"step": -1}, {"count": None}]
+)
+def test_reports_of_other_types_are_left_out(make, wrong):
+    run = read_run(make(reports=[report_line(100, 50.0), {**report_line(200, 40.0), **wrong}]))
+    assert [line["fid"] for line in run.evaluations] == [50.0]
+    assert "metrics.jsonl: 1 reports are not as they were written, and left out" in run.missing
+
+
+def test_a_log_of_strange_values_is_drawn(make):
+    strange = {"step": 20, "D/real": [1], "loss_d/total": {"a": 1}, "x": None, "grad_norm/d": "high", "y": True}
+    run = read_run(make(log=[log_line(10), strange, log_line(30)], steps=()))
+    shown = {chart.key: chart for chart in charts.log_charts([run])}
+    assert [len(curve.places) for curve in shown["losses"].curves] == [2, 2]
+    assert shown["losses"].curves[0].note == "1 not finite, left out" and not {"x", "y"} & set(shown)
 
 
 def test_damaged_settings_and_records_do_not_stop_it(make):

@@ -89,6 +89,13 @@ def test_seconds_of_training(record):
     assert tables.steps_seconds(record("other", log=slow)) == pytest.approx(100 + 50)
 
 
+def test_the_headline_s_figures_say_their_protocol(record):
+    run = record(reports=[report_line(200, 40.0), report_line(300, 35.0)])
+    told = dict(tables.headline(run, {"generator": 1_500_000}))
+    assert told["step"] == "300 of 400" and told["images seen"] == "3,000 (batch 10)"
+    assert told["FID (ffgan, 500 images, keras)"] == "35.00" and told["generator's parameters"] == "1.50 million"
+
+
 def test_parameters_of_a_checkpoint():
     """Equal to what Keras counts as trainable; the average and the optimiser's moments are left out."""
     import tensorflow as tf
