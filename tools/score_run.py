@@ -15,6 +15,7 @@ import numpy as np
 from absl import app, flags
 
 from ffgan_tf.config.flags import parse_flags
+from ffgan_tf.run.source import find
 from ffgan_tf.utils.errors import UserError, exit_code_main
 
 CAPTIONS, EACH, SHOWN = 16, 8, 64  # captions for variety, images of each; images in the sheet
@@ -87,11 +88,11 @@ def score(run, data: str, network, args: flags.FlagValues) -> dict:
 
     shown = images[np.linspace(0, len(images) - 1, SHOWN).astype(int)]
     shown = np.concatenate([shown, varied[:4].reshape(-1, size, size, 3)])
-    sheet = run.folder / "samples" / f"score-{run.step:08d}.png"
+    sheet = find(args.run).samples / f"score-{run.step:08d}.png"
     write_atomic(sheet, png(grid(shown.repeat(2, axis=1).repeat(2, axis=2), columns=12)))
     return {
         "kind": "score_run",
-        "run": str(run.folder),
+        "run": str(run.path),
         "step": run.step,
         "images_seen": run.step * run.config.schedule.batch,
         "train_seed": run.config.schedule.seed,
@@ -129,10 +130,11 @@ def main(argv: list[str]) -> int:
     network = load_network(
         args.inception, args.inception_weights, args.precision, None, 32, ("--inception", "--inception_weights")
     )
+    source = find(args.run)
+    data = source.data(args.data)
     for step in map(int, args.steps) if args.steps else [None]:
-        run = load_run(args.run, step=step)
-        scores = score(run, args.data or run.config.data, network, args)
-        append_json_line(Path(args.run) / "scores.jsonl", scores)
+        scores = score(load_run(source.path, step=step), data, network, args)
+        append_json_line(source.home / "scores.jsonl", scores)
         shown = {name: value for name, value in scores.items() if isinstance(value, int | float)}
         print("  ".join(f"{name} {value:.4g}" for name, value in shown.items()), flush=True)
     return 0
