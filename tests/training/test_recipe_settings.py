@@ -86,7 +86,7 @@ def test_the_blur_is_gone_after_its_steps():
     inputs = plain.inputs(make_batch())
     for step, same in ((3, False), (4, True), (9, True)):
         blurring.step.assign(step)
-        shown = blurring.shown_to_d(inputs, inputs.real)[0].real.numpy()
+        shown = blurring.shown_to_d(inputs, (inputs.real,))[0].inputs.real.numpy()
         assert np.allclose(shown, inputs.real.numpy()) == same
 
 
