@@ -69,7 +69,7 @@ class Server:
     def stop(self, number: int) -> tuple[int, str]:
         """Sends a signal; the exit code, and what was printed after it began to listen."""
         self.process.send_signal(number)
-        rest, _ = self.process.communicate(timeout=60)
+        rest, _ = self.process.communicate(timeout=300)
         return self.process.returncode, rest
 
 

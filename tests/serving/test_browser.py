@@ -70,7 +70,7 @@ def browser():
 def page(browser):
     """A page whose requests and console errors are written down; nothing may leave, nothing may be wrong."""
     context = browser.new_context()
-    context.set_default_timeout(120_000)
+    context.set_default_timeout(300_000)
     page = context.new_page()
     requests, errors = [], []
     page.on("request", lambda request: requests.append(request.url))
@@ -163,7 +163,7 @@ class TestInChromium:
     def test_on_a_phone_nothing_sticks_out(self, browser, server):
         context = browser.new_context(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
         page = context.new_page()
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(300_000)
         page.goto(f"{server.url}#text=a+red+bird+with+a+wing&text2=a+blue+bird&count=2")
         page.wait_for_selector(".pair figure img")
         assert page.evaluate("document.documentElement.scrollWidth") <= 360

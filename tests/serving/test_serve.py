@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow  # a process that imports TensorFlow
 
 
 def request(port, method, path, body=None, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     try:
         headers = {"Content-Type": "application/json", **headers}
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -130,7 +130,7 @@ def test_mistakes_are_told_before_tensorflow(run, tmp_path):
         ([f"--run={tmp_path}", "--queue=10"], "error: flag --queue=10"),
     ):
         done = subprocess.run(
-            [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
+            [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300
         )
         assert done.stdout == "2 False\n" and done.stderr.startswith(message), done.stderr
 
