@@ -101,12 +101,11 @@ def test_stage_two_begins_with_stage_one_and_keeps_it(stage1):
     gan, first = stage2(stage1), load_run(stage1).generator
     assert load_first_stage(gan) == 3
     assert len(first.variables) == len(gan.generator.first.variables) > 20
-    gan.train_step(make_batch(gan.config))
+    batch = make_batch(gan.config)
+    gan.train_step({**batch, "tokens": batch["tokens"] % gan.text_encoder.n_words})
     for kept in (gan.generator.first, gan.ema.first):
-        of_kept = {variable.name.split("/", 2)[-1]: variable for variable in kept.variables}
-        assert len(of_kept) == len(first.variables)
-        for variable in first.variables:
-            np.testing.assert_array_equal(of_kept[variable.name.split("/", 1)[-1]], variable, err_msg=variable.name)
+        for own, variable in zip(kept.variables, first.variables, strict=True):
+            np.testing.assert_array_equal(own, variable, err_msg=variable.name)
 
 
 @pytest.mark.slow
