@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from absl import flags
+from command_flags import own_flags
 
 import ffgan_tf
 from ffgan_tf.config import DamsmConfig, TrainConfig
@@ -49,14 +50,12 @@ def declared_flags() -> set[str]:
 
 
 def flags_of(command: str) -> dict[str, flags.Flag]:
-    """Name → flag of one command; those that its `define_flags` defines are taken from absl's global ones again."""
+    """Name → flag of one command."""
     module = importlib.import_module(f"ffgan_tf.{command}")
-    before = set(flags.FLAGS)
-    module.define_flags()
-    own = {name: flags.FLAGS[name] for name in set(flags.FLAGS) - before}
-    for name in own:
-        delattr(flags.FLAGS, name)
-    return own
+    with own_flags() as values:
+        before = set(values)
+        module.define_flags()
+        return {name: values[name] for name in set(values) - before}
 
 
 def called_commands(text: str) -> list[tuple[str, list[str]]]:

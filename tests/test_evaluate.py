@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from absl.testing import flagsaver
+from command_flags import call_main
 from PIL import Image
 
 from ffgan_tf import evaluate
@@ -18,13 +18,8 @@ from ffgan_tf.utils.errors import UserError
 ROOT = Path(__file__).resolve().parents[1]
 
 
-evaluate.define_flags()  # the only command that these tests run in their own process
-
-
 def call(*arguments):
-    with flagsaver.flagsaver():
-        evaluate.flags.FLAGS(["evaluate", *arguments])
-        return evaluate.main(["evaluate"])
+    return call_main(evaluate, *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from absl import flags
+from command_flags import call_main
 from PIL import Image
 
 import ffgan_tf
@@ -27,16 +27,7 @@ TEXT = "a red bird number 3"
 def command():
     """Runs a command's main in this process, with flags of its own."""
 
-    def run(module, *arguments):
-        values = flags.FlagValues()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(flags, "FLAGS", values)
-            for name in [name for name in dir(flags) if name.startswith("DEFINE_")]:
-                patch.setattr(flags, name, partial(getattr(flags, name), flag_values=values))
-            module.define_flags()
-            return module.main(values([module.__name__, *map(str, arguments)]))
-
-    return run
+    return call_main
 
 
 @pytest.fixture(scope="module")

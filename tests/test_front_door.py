@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
+from command_flags import own_flags
 from PIL import Image
 
 import ffgan_tf
@@ -130,15 +130,8 @@ def test_keras_3_is_refused_with_what_to_do():
 
 
 def test_the_same_bytes_as_the_command(run, model, tmp_path, capsys):
-    values = flags.FlagValues()
     sentences = ["A small, yellow bird", "a red zebra"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flags, "FLAGS", values)
-        for define in ("string", "multi_string", "integer", "boolean", "float"):
-            original = getattr(flags, f"DEFINE_{define}")
-            patch.setattr(
-                flags, f"DEFINE_{define}", lambda *a, original=original, **k: original(*a, flag_values=values, **k)
-            )
+    with own_flags() as values:
         sample.define_flags()
         texts = [f"--text={sentence}" for sentence in sentences]
         values(["sample", f"--run={run}", "--count=3", "--seed=7", f"--out={tmp_path}", "--truncation=1.5", *texts])

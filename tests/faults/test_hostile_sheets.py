@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
+from command_flags import own_flags
 from PIL import Image
 
 import ffgan_tf.run.text_to_image
@@ -110,19 +111,12 @@ def drawn_arguments(random, root, out) -> list[str]:
     return arguments
 
 
-def test_a_sheet_or_an_error_with_its_fix(folders, one_run, tmp_path, draw_cases, monkeypatch, capsys):
+def test_a_sheet_or_an_error_with_its_fix(folders, one_run, tmp_path, draw_cases, capsys):
     outcomes = {0: 0, 2: 0}
 
     def case(seed):
         arguments = drawn_arguments(np.random.default_rng(seed), folders, tmp_path)
-        values = flags.FlagValues()
-        with monkeypatch.context() as patch:
-            patch.setattr(flags, "FLAGS", values)
-            for define in ("string", "multi_string", "integer", "boolean", "float", "enum"):
-                original = getattr(flags, f"DEFINE_{define}")
-                patch.setattr(
-                    flags, f"DEFINE_{define}", lambda *a, original=original, **k: original(*a, flag_values=values, **k)
-                )
+        with own_flags() as values:
             visualize.define_flags()
             try:
                 parsed = values(["visualize", *arguments])

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from absl import flags
+from command_flags import own_flags
 
 from ffgan_tf.config import DamsmConfig, TrainConfig
 from ffgan_tf.run import settings
@@ -30,18 +30,15 @@ def test_one_process_writes(monkeypatch):
 
 @pytest.fixture
 def start():
-    """`start(*words)` parses a command line of the GAN's training and opens its run; the flags are taken back."""
-    before = set(flags.FLAGS)
-    define_flags(TrainConfig)
+    """`start(*words)` parses a command line of the GAN's training and opens its run; with flags of its own."""
+    with own_flags() as values:
+        define_flags(TrainConfig)
 
-    def opened(*words):
-        flags.FLAGS(["train", *map(str, words)])
-        return opened_run(TrainConfig, "runs/demo", "experiments/demo.cfg")
+        def opened(*words):
+            values(["train", *map(str, words)])
+            return opened_run(TrainConfig, "runs/demo", "experiments/demo.cfg")
 
-    yield opened
-    for name in set(flags.FLAGS) - before:
-        delattr(flags.FLAGS, name)
-    flags.FLAGS.unparse_flags()
+        yield opened
 
 
 def test_a_run_is_open_to_one_process(start, tiny_records, tmp_path):

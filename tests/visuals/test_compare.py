@@ -59,7 +59,7 @@ def test_by_a_list(folder, tmp_path):
         file.write_text(text, encoding="utf-8")
         with pytest.raises(UserError, match=f"--list=.*{what}"):
             compare.read_list(file, root, CAPTIONS)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="no such file"):
         compare.read_list(tmp_path / "none.txt", root, CAPTIONS)
 
 

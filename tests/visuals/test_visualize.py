@@ -1,12 +1,13 @@
 """`python -m ffgan_tf.visualize`: the content of its files, and errors that it reports before TensorFlow is loaded."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from absl import flags
+from command_flags import call_main
 from PIL import Image
 
 import ffgan_tf
@@ -20,22 +21,10 @@ TEXT = "a red bird number 3"
 
 
 @pytest.fixture
-def call(monkeypatch):
+def call():
     """Runs the command's main in this process, with flags of its own."""
 
-    def run(kind, *arguments):
-        values = flags.FlagValues()
-        with monkeypatch.context() as patch:
-            patch.setattr(flags, "FLAGS", values)
-            for define in ("string", "multi_string", "integer", "boolean", "float", "enum"):
-                original = getattr(flags, f"DEFINE_{define}")
-                patch.setattr(
-                    flags, f"DEFINE_{define}", lambda *a, original=original, **k: original(*a, flag_values=values, **k)
-                )
-            visualize.define_flags()
-            return visualize.main(values(["visualize", kind, *map(str, arguments)]))
-
-    return run
+    return functools.partial(call_main, visualize)
 
 
 def pixels(path):
