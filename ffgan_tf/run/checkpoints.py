@@ -71,11 +71,19 @@ class Checkpoints:
         except UserError as error:
             print(f"warning: {error} Until then no checkpoint is removed.", file=sys.stderr, flush=True)
             return self.path(step)
-        earlier = [old for old in self.steps() if old <= step]
-        for old in self.steps():
-            if old not in earlier[-self.keep :] and old != (best and best["step"]):
-                self._remove(old)
+        for later in self.steps():
+            if later > step and later != (best and best["step"]):
+                self._remove(later)
+        self.thin(step)
         return self.path(step)
+
+    def thin(self, step: int) -> None:
+        """Removes the checkpoints up to `step` beyond the `keep` newest, but for the best: after a save, and at a
+        start, for a process killed in between leaves a former checkpoint, or a part of one. UserError as `best`."""
+        best, earlier = self.best(), [old for old in self.steps() if old <= step]
+        for old in earlier[: -self.keep]:
+            if old != (best and best["step"]):
+                self._remove(old)
 
     def _remove(self, step: int) -> None:
         """Removes a step's folder, unless it is being read; then the next call removes it."""

@@ -73,6 +73,8 @@ class Session:
                 "train on the data the run was started with, or take another --run.",
             )
         self.checkpoints.remove_leftovers()
+        if self.resume_step is not None and self.writes_run:
+            self.checkpoints.thin(self.resume_step)
         self._sources: dict[str, str] = {}
         self.saved = self.resume_step  # the newest checkpoint
         self._checkpoint: tf.train.Checkpoint | None = None

@@ -212,3 +212,18 @@ def test_values_survive_as_they_are(tmp_path):
     restored = tf.Variable(tf.zeros(4))
     Checkpoints(tmp_path).restore(tf.train.Checkpoint(v=restored), 1)
     assert restored.numpy().tobytes() == values.tobytes()
+
+
+def test_what_a_kill_left_of_a_former_checkpoint_goes_at_the_next_start(tmp_path, monkeypatch):
+    """Killed in the removal: between two files of one, or before it. The best and the newest stay."""
+    checkpoints, checkpoint = Checkpoints(tmp_path, keep=2), tf.train.Checkpoint(step=tf.Variable(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "_remove", lambda self, step: None)
+        for step in (1, 2, 3, 4, 5):
+            checkpoints.save(checkpoint, step)
+    checkpoints.mark_best(2, "fid", 3.0)
+    (checkpoints.path(3) / "state.index").unlink()
+    checkpoints.thin(5)
+    assert checkpoints.steps() == [2, 4, 5]
+    checkpoints.thin(5)
+    assert checkpoints.steps() == [2, 4, 5]
