@@ -59,7 +59,20 @@ class Logit(tf.keras.layers.Layer):
         return self.dense(tf.reshape(tf.cast(x, self.dense.compute_dtype), [-1, math.prod(x.shape[1:])]))[:, 0]
 
 
-class Discriminator(tf.keras.Model):
+class TrunkDiscriminator(tf.keras.Model):
+    """What discriminators of one image trunk share: `trunk`, its layers, which a subclass sets."""
+
+    trunk: list[tf.keras.layers.Layer]
+
+    def features(self, images, training=False):
+        """Images (B, s, s, 3) in [−1, 1] → map (B, 4, 4, 8ndf)."""
+        x = tf.cast(images, self.compute_dtype)
+        for layer in self.trunk:
+            x = layer(x, training=training)
+        return x
+
+
+class Discriminator(TrunkDiscriminator):
     """`features` of images once, then either head on them: real images serve three of Eq. 4's five terms.
 
     Trunk: 4×4 stride-2 convolutions ndf (no BN), 2ndf, 4ndf, … down to 4² (log2(s/4) of them: 32ndf at s = 256), then
@@ -94,13 +107,6 @@ class Discriminator(tf.keras.Model):
             self.unconditional_logit = Logit(name="unconditional_logit")
         self.joint = ConvNormLeaky(8 * config.ndf, 3, norm=norm, sync=sync, name="joint")
         self.conditional_logit = Logit(name="conditional_logit")
-
-    def features(self, images, training=False):
-        """Images (B, s, s, 3) in [−1, 1] → map (B, 4, 4, 8ndf)."""
-        x = tf.cast(images, self.compute_dtype)
-        for layer in self.trunk:
-            x = layer(x, training=training)
-        return x
 
     def features_of_both(self, real, fake, training=False):
         """`features` of two batches of one size, equal to two calls.
