@@ -7,7 +7,7 @@ import tensorflow as tf
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models import blocks
 
-SMALL_SIDE = 16  # pixels, of a layer's input: up to here, reading the weights costs more than reading the maps
+SMALL_SIDE = 16  # pixels of a layer's input; at this side and below, reading the weights costs more than the maps
 
 
 class ConvNormLeaky(tf.keras.layers.Layer):
@@ -46,8 +46,7 @@ class ConvNormLeaky(tf.keras.layers.Layer):
 
 
 class Logit(tf.keras.layers.Layer):
-    """4×4 convolution of the whole 4×4 map, with bias unless told, to one logit an image: (B, 4, 4, C) → (B,), float32
-    or wider."""
+    """4×4 convolution of the whole 4×4 map to one logit per image: (B, 4, 4, C) → (B,), float32 or wider."""
 
     def __init__(self, use_bias: bool = True, kernel_initializer=None, **kwargs):
         super().__init__(**kwargs)
@@ -77,8 +76,9 @@ class Discriminator(TrunkDiscriminator):
 
     Trunk: 4×4 stride-2 convolutions ndf (no BN), 2ndf, 4ndf, … down to 4² (log2(s/4) of them: 32ndf at s = 256), then
     conv3×3 to 16ndf and to 8ndf. Heads return logits, never probabilities. `sync`: see `blocks`.
-    `size` s of its images, S unless told. `tail`: the last so many of the two conv3×3; AttnGAN has 2, 1, 0 at 256, 128,
-    64. Below 64 the trunk begins wider, so that it ends at 8ndf. `unconditional` false: no such head.
+    `size`: the side s of its images; 0 means S. `tail`: how many of the two conv3×3 there are (1: the second alone);
+    AttnGAN has 2, 1, 0 at 256, 128, 64. Below 64 the trunk begins wider, so that it ends at 8ndf. `unconditional`:
+    whether there is an unconditional head.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ def small(family: str, **settings) -> ModelConfig:
     """The family's own settings at the smallest widths, at S = 64 where it has that."""
     sizes = {"ngf": 4, "ndf": 4, "z_dim": 5, "c_dim": 6, "image_size": 64}
     if settings.get("stage") == 2:
-        sizes["ngf"] = 16  # ngf/4 channels are its last; of a single one ReLU may leave nothing
+        sizes["ngf"] = 16  # its last maps have ngf/4 channels; ReLU may leave nothing of a single one
     if family == "ffgan":
         return tiny(**settings)
     if family == "dfgan":
@@ -29,7 +29,7 @@ def small(family: str, **settings) -> ModelConfig:
 
 
 def discriminators(config: ModelConfig, precision: str = "float64") -> list[tf.keras.Model]:
-    """Shaken."""
+    """The config's discriminators, the same at every call, shaken."""
     tf.keras.utils.set_random_seed(2)
     models = build.build_discriminators(config, precision)
     for number, model in enumerate(models):

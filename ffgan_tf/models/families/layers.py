@@ -59,8 +59,8 @@ class TextDiscriminator(TrunkDiscriminator):
     """An image trunk down to 4²×8ndf, and one head that embeds the sentence by a dense layer of its own.
 
     Head: s (at RMS 1 with `--normalise_sentence`) → dense to c, BN (with `text_norm`), LeakyReLU → tiled beside the map
-    → 1×1 to 8ndf, BN, LeakyReLU → 4×4 convolution without bias to one logit. `dense_initial` and `dense_bias`: of the
-    text layer's kernel and bias.
+    → 1×1 to 8ndf, BN, LeakyReLU → 4×4 convolution without bias to one logit. `dense_initial` and `dense_bias`
+    initialise the text layer's kernel and bias.
     """
 
     has_unconditional = False
@@ -91,7 +91,7 @@ class TextDiscriminator(TrunkDiscriminator):
         return self.features(real, training=training), self.features(fake, training=training)
 
     def unconditional(self, features):
-        """It has no such head."""
+        """None: there is no unconditional head."""
         del features
 
     def conditional(self, features, condition, training=False):
