@@ -33,6 +33,10 @@ FEATURES = {
     "resfpa": {"precision": "mixed_bfloat16", "d_blur": 1.0, "d_blur_steps": 10},
     "dfgan": {"jit_compile": True, "penalty_every": 2, "ema_decay": 0.9},
 }
+# Those that continue: three discriminators; noise of the generator's own and no average; float16's scales. (StackGAN's
+# second stage does so below.)
+CONTINUED = ("ffgan", "gan_int_cls", "attngan")
+EXPLAINED = ("ffgan", "attngan", "dfgan")  # without attention, with it, without augmentation
 SCHEDULE = {"steps": 2, "log_every": 1, "sample_every": 2, "checkpoint_every": 1, "grid_captions": 3, "seed": 7}
 
 
@@ -63,10 +67,11 @@ def test_a_run_stops_continues_and_draws(family, tiny_records, tmp_path):
     config = config_of(tiny_records, family, **FEATURES[family])
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     train(config, whole)
-    shutil.copytree(whole, stopped)
-    shutil.rmtree(stopped / "checkpoints" / "step-00000002")
-    train(config, stopped)
-    assert_equal_state(whole, stopped, 2)
+    if family in CONTINUED:
+        shutil.copytree(whole, stopped)
+        shutil.rmtree(stopped / "checkpoints" / "step-00000002")
+        train(config, stopped)
+        assert_equal_state(whole, stopped, 2)
     told = [value for line in logged(whole) for name, value in line.items() if name.startswith("loss_")]
     assert len(told) > 10 and np.isfinite(told).all()  # not the gradients' norms: float16 finds its scale by trying
 
@@ -74,11 +79,11 @@ def test_a_run_stops_continues_and_draws(family, tiny_records, tmp_path):
     images = model.generate(["a red bird number 3", "a blue bird with a wing"], count=2)
     assert images.shape == (4, 64, 64, 3) and images.dtype == np.uint8
     assert not np.array_equal(images[0], images[1])  # noise
-    found = model.explain("a red bird number 3")
-    np.testing.assert_array_equal(found.image, images[0])
-    attends = family in ("attngan", "attndcgan")
-    assert len(found.attention) == (2 if attends else 0)
-    assert sorted((whole / "samples").glob("*.png")) or sorted((whole / "samples").glob("*"))
+    assert sorted((whole / "samples").glob("step-00000002.*"))
+    if family in EXPLAINED:
+        found = model.explain("a red bird number 3")
+        np.testing.assert_array_equal(found.image, images[0])
+        assert len(found.attention) == (2 if family == "attngan" else 0)
 
 
 @pytest.mark.slow
