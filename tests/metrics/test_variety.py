@@ -42,8 +42,8 @@ def test_variety_beside_that_of_classes():
     assert (actual["variety_sentences"], actual["variety_images"], actual["variety_classes"]) == (2, 4, 2)
 
 
-def test_one_caption_has_no_spread():
-    actual = variety(simplex(4, 2.0)[None], simplex(3, 8.0), np.zeros(3))
+def test_one_caption_of_two_images_has_no_spread():
+    actual = variety(simplex(3, 2.0)[None, :2], simplex(3, 8.0), np.zeros(3))
     assert (actual["variety"], actual["variety_std"], actual["variety_sentences"]) == (pytest.approx(2), 0, 1)
 
 
