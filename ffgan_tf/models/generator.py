@@ -33,14 +33,14 @@ class Generated(NamedTuple):
 
 
 def painted(x: tf.Tensor) -> tf.Tensor:
-    """tanh, float32 or wider: a head's three channels → an image."""
+    """A head's three channels → an image: tanh, in float32 or wider."""
     return tf.tanh(blocks.at_least_float32(x))
 
 
 class Stage1(tf.keras.layers.Layer):
     """H1: [I_s, z] → dense, no bias, to 4²×32ngf → BN → GLU → two ups to 16²×4ngf → text pyramid → ups to F1.
 
-    F1 is (S/4)² × ngf. Its last up goes to ngf; where S/4 = 16 leaves no up, a 1×1 convolution does so (ours).
+    F1 is (S/4)² × ngf. The last up narrows it to ngf; at S = 64 no up is left, and a 1×1 convolution does it (ours).
     Without `pyramid` it is AttnGAN's and StackGAN++'s first stage (at S = 256).
     """
 
