@@ -87,7 +87,7 @@ def main(argv: list[str]) -> int:
     source = find(args.run)
     data, sheet = source.data(args.data), Path(args.sheet or source.samples / "colours.png")
     check_writable(source.home / "metrics.jsonl")  # before the work, not after
-    check_writable(sheet, "--sheet" if args.sheet else "")
+    check_writable(sheet, "--sheet")
     run = load_run(source.path, step=args.step, batch=args.batch)
     records.read_manifest(data)
     check_same_vocabulary(

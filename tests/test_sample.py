@@ -10,7 +10,7 @@ from ffgan_tf import sample
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
 from ffgan_tf.models import build
-from ffgan_tf.run.sampler import Sampler, load_run, padded, truncated
+from ffgan_tf.run.sampler import Sampler, load_run, truncated
 from ffgan_tf.run.sentence_flags import Line
 from ffgan_tf.utils import grid, pixels
 from ffgan_tf.utils.errors import UserError

@@ -87,16 +87,33 @@ def _locked(folder: Path) -> Iterator[bool]:
 
 def check_writable(path: str | os.PathLike, flag: str = "", folder: bool = False) -> None:
     """UserError unless a file can be made at `path` (with `folder`, in it), or is there and can be appended to: before
-    hours of work, not after. Makes its folder where that is missing, and leaves nothing else behind."""
+    hours of work, not after. Leaves nothing behind: of missing folders, only whether the first could be made is tried.
+    """
     path, name = Path(path), f"{flag}={path}" if flag else path
     path = path / f".{secrets.token_hex(6)}.tmp" if folder else path
     with report_write_errors(name):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        missing = _first_missing(path)
+        if missing != path:
+            (trial := missing.with_name(f".{secrets.token_hex(6)}.tmp")).mkdir()
+            trial.rmdir()
+            return
         there = os.path.lexists(path)
         with open(path, "ab"):
             pass
         if not there:
             path.unlink()
+
+
+def _first_missing(path: Path) -> Path:
+    """The outermost part of `path` whose folder is there. OSError where no folder could be made for it."""
+    while True:
+        try:
+            os.stat(path.parent)
+            return path
+        except FileNotFoundError:
+            if os.path.islink(path.parent):  # to nothing
+                raise
+            path = path.parent
 
 
 def write_atomic(path: str | os.PathLike, content: bytes | str) -> None:

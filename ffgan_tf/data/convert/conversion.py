@@ -248,7 +248,7 @@ def _report(source: Source, problems: Sequence[Problem], kept: Sequence, setting
             file=sys.stderr,
         )
     if not kept:
-        raise UserError(f"{source.location}: no usable image. Nothing was written.")
+        raise UserError(f"{source.location}: no usable image. Nothing was written. Fix: the files above.")
     for split in records.SPLITS:
         if not any(item.split == split for item, _, _ in kept):
             raise UserError(
