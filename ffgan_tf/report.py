@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
     for path, content in files:
         with report_write_errors(path):
             write_atomic(path, content)
-        print(f"{path} ({len(content.encode('utf-8')) / 1e6:.2f} MB)", flush=True)
+        print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)", flush=True)
     if len(text) > page.LARGE:
         print("note: a large page. Fewer --captions, --seeds or --attention make it smaller.", flush=True)
     return 0
