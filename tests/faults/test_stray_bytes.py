@@ -23,6 +23,15 @@ ROOT = Path(__file__).resolve().parents[2]
 STRAY = os.fsdecode(b"caf\xe9")
 
 
+def some_flags():
+    values = flags.FlagValues()
+    flags.DEFINE_string("run", "", "", flag_values=values)
+    flags.DEFINE_string("folder", "", "", flag_values=values)
+    flags.DEFINE_multi_string("many", [], "", flag_values=values)
+    flags.DEFINE_list("few", [], "", flag_values=values)
+    return values
+
+
 @pytest.mark.parametrize(
     "words, named",
     [
@@ -33,14 +42,14 @@ STRAY = os.fsdecode(b"caf\xe9")
     ],
 )
 def test_a_flag_is_refused(words, named):
-    values = flags.FlagValues()
-    flags.DEFINE_string("run", "", "", flag_values=values)
-    flags.DEFINE_string("folder", "", "", flag_values=values)
-    flags.DEFINE_multi_string("many", [], "", flag_values=values)
-    flags.DEFINE_list("few", [], "", flag_values=values)
     with pytest.raises(UserError, match=named + ".*Fix: rename"):
-        parse(["program", *words], values)
-    assert parse(["program", f"--folder={STRAY}", "--run=café"], values) == ["program"]  # our own reader's, and UTF-8
+        parse(["program", *words], some_flags())
+
+
+def test_a_folder_that_tensorflow_does_not_open_may_have_any_name():
+    values = some_flags()
+    assert parse(["program", f"--folder={STRAY}", "--run=café"], values) == ["program"]
+    assert (values["folder"].value, values["run"].value) == (STRAY, "café")
 
 
 @pytest.mark.parametrize("command", ["train", "train_damsm", "sample", "report", "export", "serve"])
