@@ -16,6 +16,8 @@ from absl import flags
 
 from ffgan_tf.config.commands import run_command
 from ffgan_tf.config.shared import INT32
+from ffgan_tf.run.source import find
+from ffgan_tf.utils.files import check_writable, write_atomic
 
 
 def define_flags() -> None:
@@ -74,20 +76,18 @@ def main(argv: list[str]) -> int:
     """Loads the run, generates images, measures, reports."""
     args = flags.FLAGS
     del argv
+    source = find(args.run)
+    data, sheet = source.data(args.data), Path(args.sheet or source.samples / "colours.png")
+    check_writable(source.home / "metrics.jsonl")  # before the work, not after
+    check_writable(sheet, "--sheet")
     from ffgan_tf.data import records
     from ffgan_tf.data.captions import Vocabulary
     from ffgan_tf.evaluation.colour_agreement import evaluate_colours
     from ffgan_tf.evaluation.report import append_json_line
     from ffgan_tf.run.sampler import load_run
-    from ffgan_tf.run.source import find
     from ffgan_tf.run.vocabulary import check_same_vocabulary
-    from ffgan_tf.utils.files import check_writable, write_atomic
     from ffgan_tf.utils.grid import png
 
-    source = find(args.run)
-    data, sheet = source.data(args.data), Path(args.sheet or source.samples / "colours.png")
-    check_writable(source.home / "metrics.jsonl")  # before the work, not after
-    check_writable(sheet, "--sheet" if args.sheet else "")
     run = load_run(source.path, step=args.step, batch=args.batch)
     records.read_manifest(data)
     check_same_vocabulary(

@@ -15,7 +15,9 @@ to TensorBoard.
 docs/evaluation.md describes the protocols. Exit codes: 0 done, 2 something is for you to fix.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from absl import flags
 
@@ -126,7 +128,7 @@ def _steps(args: flags.FlagValues, source: Source | None) -> Sequence[int | None
     if missing := [str(step) for step in steps if step not in kept]:
         raise UserError(
             f"--steps={','.join(args.steps)}: {args.run} has no checkpoint of {', '.join(missing)} (it "
-            f"has {', '.join(map(str, kept)) or 'none'})."
+            f"has {', '.join(map(str, kept)) or 'none'}). Fix: one of these, or --steps=all."
         )
     return steps
 
@@ -134,40 +136,46 @@ def _steps(args: flags.FlagValues, source: Source | None) -> Sequence[int | None
 def _check_places(args: flags.FlagValues, source: Source | None) -> None:
     """Raises UserError if a result could not be written, before hours of work instead of after."""
     check_writable(expand_home(args.cache_dir), "--cache_dir", folder=True)
-    if args.output:
-        check_writable(args.output, "--output")
-    if source:
+    if output := _output(args, source):
+        check_writable(output, "--output")
+    if source and not args.output:
         check_writable(source.home / "tensorboard", folder=True)
-        if not args.output:
-            check_writable(source.home / "metrics.jsonl")
+
+
+def _output(args: flags.FlagValues, source: Source | None) -> Path | None:
+    """The file that the reports go to; None for --images without --output."""
+    return Path(args.output) if args.output else source and source.home / "metrics.jsonl"
 
 
 def _check(args: flags.FlagValues, protocol: Protocol) -> None:
     if bool(args.run) == bool(args.images):
-        raise UserError("name what to evaluate: --run=DIR, or --images=FOLDER (not both).")
+        raise UserError("nothing, or too much, to evaluate. Fix: --run=DIR, or --images=FOLDER (not both).")
     if args.reference and (args.data or args.run):
         raise UserError(
-            "--reference goes with --images alone; a run's reference, and --data's, are the data set's real images."
+            "--reference goes with --images alone; a run's reference, and --data's, are the data set's real images. "
+            "Fix: leave --reference out."
         )
     if (args.step is not None or args.steps) and not args.run:
-        raise UserError("--step and --steps name checkpoints of --run.")
+        raise UserError("--step and --steps name checkpoints of --run. Fix: --run=DIR, or leave them out.")
     if args.step is not None and args.steps:
-        raise UserError("--step or --steps, not both.")
+        raise UserError("--step and --steps exclude each other. Fix: leave one of the two out.")
     if args.damsm and not args.run:
-        raise UserError("--damsm needs --run: R-precision asks for the captions that images were made from.")
+        raise UserError(
+            "--damsm needs --run: R-precision asks for the captions that images were made from. Fix: --run=DIR."
+        )
     if args.variety and not args.run:
-        raise UserError("--variety needs --run: it asks for several images of one sentence.")
+        raise UserError("--variety needs --run: it asks for several images of one sentence. Fix: --run=DIR.")
     if args.variety == 1:
         raise UserError("--variety=1: one image has no variety. Fix: --variety=10")
     if args.damsm_trunk_weights and not args.damsm:
-        raise UserError("--damsm_trunk_weights without --damsm: name the DAMSM that was trained on them.")
+        raise UserError("--damsm_trunk_weights without --damsm. Fix: --damsm=RUN, the DAMSM that was trained on them.")
     if not (args.inception or protocol.network):
         raise UserError(
-            f"--protocol={protocol.name} needs a network: --inception=stackgan_birds (CUB) or "
+            f"--protocol={protocol.name} needs a network. Fix: --inception=stackgan_birds (CUB) or "
             "--inception=stackgan_flowers (Oxford-102), with --inception_weights."
         )
     if args.is_weights and not args.is_inception:
-        raise UserError("--is_weights without --is_inception: name the network that they are of.")
+        raise UserError("--is_weights without --is_inception. Fix: --is_inception=NETWORK, which they are of.")
 
 
 def _evaluate(
@@ -190,7 +198,9 @@ def _evaluate(
     if run:
         image_size = image_size or run.config.model.image_size
         if image_size != run.config.model.image_size:
-            raise UserError(f"--image_size={image_size}: the run makes images of {run.config.model.image_size}.")
+            raise UserError(
+                f"--image_size={image_size}: the run makes images of {run.config.model.image_size}. Fix: leave it out."
+            )
     else:
         images = folder = FolderImages(args.images, "images", args.num_samples, args.seed)
         if len(folder.sizes) > 1:
@@ -286,11 +296,15 @@ def _only_size(images: FolderImages) -> int:
 def _write(args: flags.FlagValues, source: Source | None, report: dict) -> None:
     from ffgan_tf.evaluation.report import append_json_line, write_tensorboard
 
-    output = args.output or (source.home / "metrics.jsonl" if source else "")
-    if output:
+    if output := _output(args, source):
         append_json_line(output, report)
     if source:
-        write_tensorboard(source.home / "tensorboard", report)
+        try:
+            write_tensorboard(source.home / "tensorboard", report)
+        except UserError as error:
+            if not args.output:
+                raise
+            print(f"note: not in TensorBoard. {error}", file=sys.stderr)  # a run of somebody else, say
 
 
 def _print(args: flags.FlagValues, reports: list[dict], dataset: str) -> None:

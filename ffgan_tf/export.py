@@ -70,7 +70,9 @@ def main(argv: list[str]) -> int:
     given = flags.FLAGS
     saved_model = given.format == "saved_model"
     if saved_model and given["dtype"].present:
-        raise UserError(f"--dtype={given.dtype} is for --format=safetensors; a SavedModel holds float32.")
+        raise UserError(
+            f"--dtype={given.dtype} is for --format=safetensors; a SavedModel holds float32. Fix: leave it out."
+        )
     to = Target(given.out, given.name, saved_model)
     source = find(given.run)
     sentences = list(given.text) or example_sentences(source)

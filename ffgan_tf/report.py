@@ -39,21 +39,19 @@ def main(argv: list[str]) -> int:
     given = flags.FLAGS
     folders = [folder for folder in given.run if folder]
     if not folders:
-        raise UserError("--run is missing: the folder of a run; again for more.")
-    for folder in folders:  # before the page's place is tried, which makes a folder
-        if not Path(folder).is_dir():
-            raise UserError(f"--run={folder}: no such folder. Fix: the folder of a run.")
+        raise UserError("--run is missing. Fix: --run=DIR, the folder of a run; again for more.")
     seeds = parse_seeds(given.seeds)
     if len(seeds) > 8:
         raise UserError(f"--seeds={given.seeds}: {len(seeds)} seeds. Fix: at most 8.")
+    from ffgan_tf.reporting.runs import read_runs
+
+    runs = read_runs(folders, given.data)  # before the page's place is tried, which makes a folder
     out = Path(given.out) if given.out else Path(folders[0] if len(folders) == 1 else ".") / "report.html"
     for path, flag in ((out, "--out"), (given.csv, "--csv"), (given.log_csv, "--log_csv")):
         if path:
             check_writable(path, flag)
     from ffgan_tf.reporting import page, tables
-    from ffgan_tf.reporting.runs import read_runs
 
-    runs = read_runs(folders, given.data)
     text = page.build(runs, given.captions, seeds, given.attention, given.data)
     files = [(out, text)]
     if given.csv:
@@ -63,7 +61,7 @@ def main(argv: list[str]) -> int:
     for path, content in files:
         with report_write_errors(path):
             write_atomic(path, content)
-        print(f"{path} ({len(content.encode('utf-8')) / 1e6:.2f} MB)", flush=True)
+        print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)", flush=True)
     if len(text) > page.LARGE:
         print("note: a large page. Fewer --captions, --seeds or --attention make it smaller.", flush=True)
     return 0

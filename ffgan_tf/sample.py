@@ -19,6 +19,7 @@ from ffgan_tf.run.sentence_flags import check_words, define_sentence_flags, read
 from ffgan_tf.run.source import RUN_HELP, find
 from ffgan_tf.run.text_to_image import load
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import check_writable, write_atomic
 from ffgan_tf.utils.seeds import LIMIT, parse_seeds
 
 
@@ -62,12 +63,13 @@ def main(argv: list[str]) -> int:
     lines = read_lines(values.text, values.text_file)
     source = find(values.run)
     check_words(lines, source.vocabulary)
+    out = Path(values.out or (source.samples / "own" if source.folder else source.samples))
+    check_writable(out, "--out", folder=True)  # before the work, not after
     model = load(source.path, values.step, values.ema)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnknownWords)  # check_words has named them
         sentences = [line.sentence for line in lines]
         images = model.generate(sentences, values.count, values.seed, values.truncation, seeds=seeds)
-    out = Path(values.out or (source.samples / "own" if source.folder else source.samples))
     write_images(images, sentences, out)
     ema = " (EMA)" if values.ema else ""
     print(f"{len(images)} images of step {model.step:,}{ema} in {out}; all in {out / 'grid.png'}")
@@ -77,7 +79,6 @@ def main(argv: list[str]) -> int:
 def write_images(images, sentences: list[str], out: Path) -> None:
     """Writes images (N·count, S, S, 3) of N sentences as single PNGs and as grid.png, a sentence a row."""
     from ffgan_tf.utils import grid
-    from ffgan_tf.utils.files import write_atomic
 
     count = len(images) // len(sentences)
     for i, image in enumerate(images):

@@ -22,7 +22,7 @@ from ffgan_tf.evaluation.protocols import NETWORKS
 from ffgan_tf.run.sentence_flags import check_words, define_sentence_flags, read_lines
 from ffgan_tf.run.source import RUN_HELP, Source, find
 from ffgan_tf.utils.errors import UserError, report_write_errors
-from ffgan_tf.utils.files import write_atomic
+from ffgan_tf.utils.files import check_writable, write_atomic
 from ffgan_tf.utils.image_files import png_bytes, webp_animation
 from ffgan_tf.utils.seeds import parse_seeds
 from ffgan_tf.visuals import compare
@@ -78,7 +78,7 @@ def make_task(kind: str, args: flags.FlagValues) -> Task:
     if not args.truncation < float("inf"):  # nan, too
         raise UserError(f"--truncation={args.truncation}: not a finite number. Fix: 0, or between 0.5 and 2.")
     if not args.run and kind != "compare":
-        raise UserError("--run is missing: the folder of a trained run.")
+        raise UserError("--run is missing. Fix: --run=DIR, the folder of a trained run.")
     own = find(args.run) if args.run else None
     models, lists = _models(args, own) if kind == "compare" else ([], {})
     sources = [own] if own else []
@@ -173,6 +173,7 @@ def main(argv: list[str]) -> int:
     args = flags.FLAGS
     task = make_task(argv[1], args)
     out = Path(args.out) if args.out else (task.run.samples if task.run else Path("samples")) / task.kind
+    check_writable(out, "--out", folder=True)
     for name, described, drawn in task.draw():
         path = out / f"{name}.png"
         sheet = getattr(drawn, "sheet", drawn)

@@ -59,9 +59,9 @@ def test_what_main_returns_is_the_exit_code(program):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([], "--name is missing: Whose it is. See python -m program --help"),
-        (["--name="], "--name is missing: Whose it is. See python -m program --help"),
-        (["--name=me", "x"], "'x' is no flag. See python -m program --help"),
+        ([], "--name is missing: Whose it is. Fix: see python -m program --help"),
+        (["--name="], "--name is missing: Whose it is. Fix: see python -m program --help"),
+        (["--name=me", "x"], "'x' is no flag. Fix: see python -m program --help"),
         (["--name=me", "--size=9"], "--size=9: too large. Fix: --size=8"),
     ],
 )
@@ -82,7 +82,7 @@ def test_arguments_that_are_no_flags(program):
     assert program("--name=me", "a", "b", options=options)[1] == "me 2 ['a', 'b'] 3 False\n"
     for arguments in ([], ["a"], ["a", "b", "c"]):
         code, stdout, stderr = program("--name=me", *arguments, options=options)
-        assert (code, stdout, stderr) == (2, "", "error: Two files are wanted. See python -m program --help\n")
+        assert (code, stdout, stderr) == (2, "", "error: Two files are wanted. Fix: see python -m program --help\n")
 
 
 @pytest.mark.parametrize(

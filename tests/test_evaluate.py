@@ -40,12 +40,12 @@ def folders(tmp_path_factory):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([], "name what to evaluate"),
+        ([], "nothing, or too much, to evaluate"),
         (["--run=r", "--images=i"], "not both"),
         (["--images=i", "--reference=r", "--data=d"], "--reference goes with --images alone"),
         (["--images=i", "--step=3"], "--step and --steps name checkpoints of --run"),
         (["--images=i", "--steps=all"], "--step and --steps name checkpoints of --run"),
-        (["--run=r", "--steps=all", "--step=3"], "--step or --steps, not both"),
+        (["--run=r", "--steps=all", "--step=3"], "--step and --steps exclude each other"),
         (["--run=r", "--steps=all"], "r is not the folder of a run"),
         (["--images=i", "--damsm=d"], "--damsm needs --run"),
         (["--run=r", "--damsm_trunk_weights=w"], "without --damsm"),

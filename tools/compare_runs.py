@@ -6,6 +6,7 @@ reasons why they do not compare. The figure has a panel for each score, of the p
 """
 
 import os
+import sys
 from pathlib import Path
 
 from absl import app, flags
@@ -30,14 +31,17 @@ def main(argv: list[str]) -> int:
     if len(argv) > 1:
         raise UserError(f"{argv[1]!r} is no flag. Fix: --run={argv[1]}")
     if not given.run:
-        raise UserError("--run is missing: the folder of a run; again for more.")
-    for path, flag in ((given.out, "--out"), (given.figure, "--figure")):
-        if path:
-            check_writable(path, flag)
+        raise UserError("--run is missing. Fix: --run=DIR, the folder of a run; again for more.")
     from ffgan_tf.reporting import comparison
     from ffgan_tf.reporting.runs import read_runs
 
     runs = read_runs(given.run)
+    for path, flag in ((given.out, "--out"), (given.figure, "--figure")):
+        if path:
+            check_writable(path, flag)
+    for run in runs:
+        for line in run.missing:
+            print(f"note: {run.name}: {line}", file=sys.stderr)
     text = comparison.comparison_text(runs, given.format, given.pick)
     if given.out:
         with report_write_errors(given.out):

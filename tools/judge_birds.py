@@ -101,9 +101,9 @@ def main(argv: list[str]) -> int:
     """Trains the judge, prints its errors, then judges the runs."""
     args = flags.FLAGS
     if len(argv) > 1:
-        raise UserError(f"{argv[1]!r} is not a flag. See python tools/judge_birds.py --help")
+        raise UserError(f"{argv[1]!r} is no flag. Fix: see python tools/judge_birds.py --help")
     if not args.data:
-        raise UserError("--data is missing: the converted demo birds. See python tools/judge_birds.py --help")
+        raise UserError("--data is missing. Fix: --data=RECORDS, the converted demo birds.")
     from ffgan_tf.demo.non_birds import non_birds
     from ffgan_tf.utils.files import write_atomic
     from ffgan_tf.utils.grid import grid, png

@@ -16,7 +16,9 @@ from absl import app, flags
 
 from ffgan_tf.config.flags import parse_flags
 from ffgan_tf.run.source import find
-from ffgan_tf.utils.errors import UserError, exit_code_main
+from ffgan_tf.utils.errors import UserError, exit_code_main, report_write_errors
+from ffgan_tf.utils.files import check_writable, expand_home, write_atomic
+from ffgan_tf.utils.reading import npz_bytes, read_npz
 
 CAPTIONS, EACH, SHOWN = 16, 8, 64  # captions for variety, images of each; images in the sheet
 
@@ -43,15 +45,16 @@ def features_of(network, images: np.ndarray) -> np.ndarray:
 
 
 def real_features(network, images: np.ndarray, cache: Path) -> np.ndarray:
-    """Features (N, 2048) of the real images, cached."""
-    from ffgan_tf.utils.files import write_atomic
-
+    """Features (N, 2048) of the real images, cached; a damaged file is made again."""
     key = hashlib.sha256(images.tobytes() + repr(sorted(network.protocol().items())).encode()).hexdigest()[:24]
-    path = cache / f"{key}.npy"
-    if not path.is_file():
+    path = cache / f"{key}.npz"
+    try:
+        return read_npz(path)["features"]
+    except UserError:  # missing or damaged
         features = features_of(network, images).astype(np.float32)
-        write_atomic(path, features.tobytes())
-    return np.frombuffer(path.read_bytes(), np.float32).reshape(len(images), -1)
+        with report_write_errors(path):
+            write_atomic(path, npz_bytes({"features": features}))
+        return features
 
 
 def score(run, data: str, network, args: flags.FlagValues) -> dict:
@@ -61,11 +64,9 @@ def score(run, data: str, network, args: flags.FlagValues) -> dict:
     from ffgan_tf.metrics.scores import compare_features
     from ffgan_tf.metrics.spectrum import spectrum_ratio
     from ffgan_tf.metrics.variety import variety
-    from ffgan_tf.utils.files import expand_home, write_atomic
     from ffgan_tf.utils.grid import grid, png
 
     size, cache = run.config.model.image_size, expand_home(args.cache_dir)
-    cache.mkdir(parents=True, exist_ok=True)
     test, manifest = pipeline.load_split(data, "test"), records.read_manifest(data)
     batches = pipeline.centre_images(test, max_size=manifest["image"]["max_size"], image_size=size, batch=256)
     real = np.concatenate([batch.numpy() for batch in batches])
@@ -117,12 +118,20 @@ def main(argv: list[str]) -> int:
     """Scores each of --steps."""
     args = flags.FLAGS
     if len(argv) > 1:
-        raise UserError(f"{argv[1]!r} is not a flag. See python tools/score_run.py --help")
+        raise UserError(f"{argv[1]!r} is no flag. Fix: --run={argv[1]}")
     for name in ("run", "labels"):
         if not args[name].value:
-            raise UserError(f"--{name} is missing. See python tools/score_run.py --help")
+            raise UserError(f"--{name} is missing: {flags.FLAGS[name].help} Fix: --{name}=…")
     if not all(step.isdecimal() for step in args.steps):
         raise UserError(f"--steps={','.join(args.steps)}: not numbers. Fix: --steps=250,500")
+    source = find(args.run)
+    data = source.data(args.data)
+    from ffgan_tf.evaluation.colour_probe import read_colour_labels
+
+    read_colour_labels(args.labels)  # before the work, as the places
+    check_writable(source.home / "scores.jsonl")
+    check_writable(source.samples, folder=True)
+    check_writable(expand_home(args.cache_dir), "--cache_dir", folder=True)
     from ffgan_tf.evaluation.inception.networks import load_network
     from ffgan_tf.evaluation.report import append_json_line
     from ffgan_tf.run.sampler import load_run
@@ -130,8 +139,6 @@ def main(argv: list[str]) -> int:
     network = load_network(
         args.inception, args.inception_weights, args.precision, None, 32, ("--inception", "--inception_weights")
     )
-    source = find(args.run)
-    data = source.data(args.data)
     for step in map(int, args.steps) if args.steps else [None]:
         scores = score(load_run(source.path, step=step), data, network, args)
         append_json_line(source.home / "scores.jsonl", scores)

@@ -64,7 +64,7 @@ def check_model(config: ModelConfig) -> None:
     if not 1 <= len(kernels) <= 4 or any(kernel < 1 for kernel in kernels):
         raise UserError(
             f"--pyramid_kernels={config.pyramid_kernels}: one to four kernels (16x16 halves four "
-            "times), each at least 1."
+            "times), each at least 1. Fix: 7,5,3,1."
         )
     if max(kernels) > 64:
         raise UserError(f"--pyramid_kernels={config.pyramid_kernels}: each must be at most 64; the map is 16x16.")
@@ -76,7 +76,7 @@ def check_model(config: ModelConfig) -> None:
     if config.pyramid != "fpam" and config.pyramid_kernels != ModelConfig().pyramid_kernels:
         raise UserError(
             f"--pyramid_kernels={config.pyramid_kernels} contradicts --pyramid={config.pyramid}: only "
-            "fpam has kernels. Leave one of the two out."
+            "fpam has kernels. Fix: leave one of the two out."
         )
     if config.edges == "repeat" and config.stage_block != "dense":
         raise UserError(
@@ -102,7 +102,7 @@ def check_heads(config: TrainConfig) -> None:
     if losses.interpolate and losses.adversarial == "relativistic":
         raise UserError(
             "--interpolate and --adversarial=relativistic exclude each other: a text between two has no real image. "
-            "Leave one of the two out."
+            "Fix: leave one of the two out."
         )
     if losses.damsm_weight and (losses.interpolate or config.text.captions_mean > 1):
         raise UserError(
@@ -121,7 +121,7 @@ def check_training(config: TrainConfig) -> None:
     if config.schedule.batch % config.devices.accumulate or config.schedule.batch == config.devices.accumulate > 1:
         raise UserError(
             f"--accumulate={config.devices.accumulate}: --batch={config.schedule.batch} must be a multiple of it, with "
-            "at least two images in each part for batch norm."
+            "at least two images in each part for batch norm. Fix: another --accumulate."
         )
     known = ("translation", "cutout", "colour")
     if not set(config.losses.augmentations) <= set(known) or len(set(config.losses.augmentations)) != len(
@@ -147,7 +147,7 @@ def check_training(config: TrainConfig) -> None:
     if config.devices.sync_batch_norm and config.devices.jit_compile and config.devices.strategy != "one":
         raise UserError(
             "--sync_batch_norm and --jit_compile exclude each other on several devices: XLA compiles each "
-            "replica separately. Leave one of the two out."
+            "replica separately. Fix: leave one of the two out."
         )
     if config.devices.strategy == "multi_worker" and config.devices.steps_per_call > 1:
         raise UserError(
@@ -158,5 +158,5 @@ def check_training(config: TrainConfig) -> None:
         if getattr(config.text, name) != getattr(TextConfig(), name):
             raise UserError(
                 f"--{name}={getattr(config.text, name)} contradicts --text_encoder={config.text.text_encoder}: it "
-                "initialises an untrained encoder. Leave one of the two out."
+                "initialises an untrained encoder. Fix: leave one of the two out."
             )

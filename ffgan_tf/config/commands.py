@@ -36,7 +36,7 @@ def run_command(
     module = sys.modules[main.__module__]
     sys.modules["__main__"].__doc__ = module.__doc__  # absl's --help prints it; an installed script has none
     # Under python -m the module's own name is __main__ and its spec has the real one; a script has no spec.
-    hint = f"See python {f'-m {module.__spec__.name}' if module.__spec__ else sys.argv[0]} --help"
+    hint = f"Fix: see python {f'-m {module.__spec__.name}' if module.__spec__ else sys.argv[0]} --help"
     foreign = set(flags.FLAGS)
     if define_flags:  # a stand-alone script may define its flags at module level
         define_flags()

@@ -56,7 +56,7 @@ def _lines(name: str, including: tuple[Path, ...]) -> list[Argument]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--flagfile={name}: cannot be read as UTF-8 text ({error}).") from None
+        raise UserError(f"--flagfile={name}: cannot be read as UTF-8 text ({error}). Fix: name another file.") from None
     arguments = []
     for number, line in enumerate(map(str.strip, lines), 1):
         origin = f"{path} line {number}"

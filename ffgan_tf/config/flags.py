@@ -16,6 +16,9 @@ from ffgan_tf.config.fields import Settings
 from ffgan_tf.config.flag_files import expanded, find_flagfile, origin_of
 from ffgan_tf.config.help import CHOICES, HIDDEN, TITLES, define_help_flags
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.files import check_utf8
+
+NOT_TENSORFLOWS = ("folder", "cub", "oxford", "images", "reference", "test_list", "text_file", "list", "labels")
 
 __all__ = ["define_flags", "find_flagfile", "parse", "parse_flags", "renamed", "section"]
 
@@ -78,8 +81,8 @@ def renamed(old: str, new: str, flag_values: flags.FlagValues = flags.FLAGS) -> 
 def parse(argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS) -> list[str]:
     """Reads a command line, program first, into `flag_values`; returns the program and the positional arguments.
 
-    Raises UserError for whatever absl rejects, with the flag file and line it came from, and for floats that are not
-    finite.
+    Raises UserError for whatever absl rejects, with the flag file and line it came from, for floats that are not
+    finite, and for text that is not UTF-8, but for names that TensorFlow never sees.
     """
     program, *rest = argv
     arguments = expanded(rest)
@@ -92,6 +95,11 @@ def parse(argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS) -> l
         value = flag_values[name].value
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"--{name}={value}: must be a finite number.")
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and name not in NOT_TENSORFLOWS:
+                check_utf8(text, f"--{name}")
+    for text in left[1:]:
+        check_utf8(text)
     return left
 
 

@@ -180,7 +180,7 @@ def training_batches(
     far as it has so many, or with `captions_repeat` drawn one by one.
     """
     if batch % (replicas * split_by):
-        raise UserError(f"--batch={batch} cannot be shared evenly by {replicas * split_by} replicas.")
+        raise UserError(f"--batch={batch} cannot be shared evenly by {replicas * split_by} replicas. Fix: a multiple.")
     count, share = len(split.names), batch // replicas
     tokens, lengths = tf.constant(split.tokens), tf.constant(split.lengths)
     heights, widths = tf.constant(split.height), tf.constant(split.width)
@@ -197,6 +197,7 @@ def training_batches(
             picked.append((tf.ensure_shape(words, [max_words]), length))
         return picked[0] if captions == 1 else tuple(map(tf.stack, zip(*picked)))
 
+    @tf.autograph.experimental.do_not_convert  # no branch depends on a tensor; searching for one takes a second
     def sample(offset):
         position = (start_step + offset // share) * batch + replica * share + offset % share
         index = tf.cast(shuffled_index(position, count, seed), tf.int32)
@@ -228,6 +229,7 @@ def centre_images(
     heights, widths = tf.constant(split.height), tf.constant(split.width)
     half, no_flip = tf.constant([0.5, 0.5]), tf.constant(False)
 
+    @tf.autograph.experimental.do_not_convert
     def sample(index):
         return crop_at(split.jpegs[index], heights[index], widths[index], image_size, max_size, half, no_flip)
 

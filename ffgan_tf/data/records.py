@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ffgan_tf.utils.errors import UserError
-from ffgan_tf.utils.files import sha256_file
+from ffgan_tf.utils.files import sha256_file, utf8
 from ffgan_tf.utils.reading import check_file, read_bytes, read_json
 
 FORMAT = 1
@@ -127,7 +127,7 @@ def write_split(folder: Path, split: str, records: Iterable[Record], count: int,
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     """Writes `manifest.json` and its digest, in the form that `sha256sum -c` reads."""
-    content = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+    content = utf8(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     (folder / MANIFEST).write_bytes(content)
     (folder / DIGEST).write_text(digest_line(content), encoding="ascii", newline="")
 

@@ -50,7 +50,7 @@ def read_colour_labels(path: str | os.PathLike) -> dict[str, str]:
         for row in reader:
             image, colour = (row["image"] or "").strip(), (row["colour"] or "").strip()
             if not image or not colour:
-                raise UserError(f"{path}, line {reader.line_num}: the image or its colour is empty.")
+                raise UserError(f"{path}, line {reader.line_num}: the image or its colour is empty. {fix}")
             if record_key(image) in labels:
                 raise UserError(
                     f"{path}, line {reader.line_num}: a second line for the image {record_key(image)}. "

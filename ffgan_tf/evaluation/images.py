@@ -62,7 +62,7 @@ class FolderImages:
     def __init__(self, folder: str, flag: str, limit: int = 0, seed: int = SEED):
         root = expand_home(folder)
         if not root.is_dir():
-            raise UserError(f"--{flag}={folder}: no such folder.")
+            raise UserError(f"--{flag}={folder}: no such folder. Fix: the folder of the images.")
         paths = sorted(
             path
             for path in root.rglob("*")

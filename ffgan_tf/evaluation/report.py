@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ffgan_tf.utils.errors import report_write_errors
+from ffgan_tf.utils.files import utf8
 
 SCALARS = (
     "fid",
@@ -41,7 +42,7 @@ def append_json_line(path: str | os.PathLike, report: dict[str, Any]) -> None:
     """Appends `report` as one line: a single write on a file opened for appending, so that lines never mix."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = (json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+    line = utf8(json.dumps(report, ensure_ascii=False, allow_nan=False) + "\n")
     with report_write_errors(path), open(path, "ab", buffering=0) as file:
         file.write(line)
         os.fsync(file.fileno())

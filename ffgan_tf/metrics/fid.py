@@ -53,7 +53,7 @@ def fid(features1: np.ndarray, features2: np.ndarray, statistics2: FeatureStatis
     if features1.shape[1] != features2.shape[1]:
         raise UserError(
             f"FID: the two sets have {features1.shape[1]} and {features2.shape[1]} features: they come "
-            "from different networks."
+            "from different networks. Fix: features of one network."
         )
     fewest = min(len(features1), len(features2))
     if fewest < 2:

@@ -91,7 +91,7 @@ def read_run(folder: str | Path, name: str = "", data: str = "") -> RunRecord:
             missing.append(f"{what}{error}")
             return fallback
 
-    config = tried(lambda: _read_config(folder), None)
+    config = tried(lambda: _read_config(folder, missing), None)
     log = _read_lines(folder / "log.jsonl", missing, "no curves of the training")
     log = _in_order([line for line in log if _is_step(line)])
     scores = _read_lines(folder / "scores.jsonl", missing, "")
@@ -100,7 +100,11 @@ def read_run(folder: str | Path, name: str = "", data: str = "") -> RunRecord:
     steps = _numbered(folder / "checkpoints", r"step-(\d+)")
     samples = _numbered(folder / "samples", r"step-(\d+)\.png")
     if config is None and not (log or steps or samples):
-        raise UserError(f"--run={folder}: not the folder of a run (no config.json, log, checkpoint or samples).")
+        if settings.config_path(folder).exists():
+            _read_config(folder, missing)  # raises, with the reason
+        raise UserError(
+            f"--run={folder}: not the folder of a run (no config.json, log, checkpoint, samples). Fix: name one."
+        )
     if not steps:
         missing.append("checkpoints: none, so no images by its newest weights and no attention")
     if not samples:
@@ -128,12 +132,12 @@ def read_run(folder: str | Path, name: str = "", data: str = "") -> RunRecord:
     )
 
 
-def _read_config(folder: Path) -> Settings:
-    """The settings of a run of either kind, edited ones too."""
+def _read_config(folder: Path, missing: list[str]) -> Settings:
+    """The settings of a run of either kind; of edited ones `missing` says so."""
     path = settings.config_path(folder)
     kept = read_json(path, fix="Fix: put the run's own file back.")
     kind = DamsmConfig if kept.get(settings.KIND) == DamsmConfig.kind else TrainConfig
-    return settings.load(kind, folder, accept_edits=True)
+    return settings.load(kind, folder, accept_edits=missing.append)
 
 
 def _read_lines(path: Path, missing: list[str], without: str) -> list[Line]:

@@ -193,7 +193,8 @@ class Checkpoints:
     def mark_best(self, step: int, metric: str, value: float, lower_is_better: bool = True) -> bool:
         """Records a step as the best by `metric` if it is; the best checkpoint is never removed. Returns whether it is.
 
-        A step already on record that is evaluated again (its process was killed in between) gets its new value.
+        A step already on record that is evaluated again (its process was killed in between) gets its new value. The
+        former best goes at once if it is not among the newest: so the run holds the same as one that was killed here.
         """
         before = self.best()
         if before and before["metric"] == metric and before["step"] in self.steps() and before["step"] != step:
@@ -201,6 +202,7 @@ class Checkpoints:
                 return False
         record = {"step": step, "metric": metric, "value": float(value)}
         write_json(self.folder / BEST, {**record, "sha256": _best_digest(record)})
+        self.thin(step)
         return True
 
     def best(self) -> dict | None:

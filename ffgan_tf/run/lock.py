@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def run_lock(run: str | Path) -> Iterator[None]:
                 f"{path}: another process trains in this folder ({file.read().strip() or 'unknown'}). Fix: "
                 "stop it, or choose another --run."
             ) from None
+        except OSError as error:
+            print(
+                f"warning: {path}: this file system has no locks ({error.strerror}), so nothing keeps a second "
+                "training out of the folder",
+                file=sys.stderr,
+            )
         file.truncate(0)
         file.write(f"host {socket.gethostname()} pid {os.getpid()}\n")
         file.flush()

@@ -189,7 +189,7 @@ def choose_step(run: str | Path, step: int | None = None) -> int:
         step = best["step"]
     if step not in checkpoints.steps():
         kept = ", ".join(map(str, checkpoints.steps())) or "none"
-        raise UserError(f"--step={step}: {run} has no checkpoint of that step (it has {kept}).")
+        raise UserError(f"--step={step}: {run} has no checkpoint of that step (it has {kept}). Fix: one of these.")
     damage = checkpoints.damage(step)
     if damage:
         raise UserError(f"--step={step}: its checkpoint is damaged: {damage}. Fix: choose another step.")

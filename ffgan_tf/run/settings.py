@@ -9,6 +9,7 @@ then resume with --allow_config_change, which updates the digest; or remove the 
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,16 +68,16 @@ def digests(values: dict[str, Any]) -> dict[str, str]:
     return {DIGEST: sha256(values), MARKS: "".join(sha256([name, values[name]])[:MARK] for name in sorted(values))}
 
 
-def load(config_class: type[T], run: str | Path, accept_edits: bool = False) -> T:
+def load(config_class: type[T], run: str | Path, accept_edits: Callable[[str], None] | None = None) -> T:
     """Reads a run's settings.
 
     Raises UserError where the folder is no run or another command's, where the settings are not ours, and where the
-    file was changed, unless `accept_edits`.
+    file was changed; with `accept_edits`, that is called with what was changed instead.
     """
     path = config_path(run)
     if not path.is_file():
         raise UserError(
-            f"{path} is missing: --run={run} is not the folder of a run. Train one first: "
+            f"{path} is missing: --run={run} is not the folder of a run. Fix: name one, or train one: "
             f"python -m {config_class.command} --flagfile=experiments/"
             f"{'demo' if config_class is TrainConfig else 'damsm_demo'}.cfg"
         )
@@ -126,8 +127,10 @@ def _check_kind(config_class: type[Settings], kept: dict[str, Any], run: str | P
             )
 
 
-def _check_digest(config_class: type[Settings], kept: dict[str, Any], run: str | Path, accept_edits: bool) -> None:
-    """UserError, or with `accept_edits` a note, where the settings were changed since they were written. Runs of older
+def _check_digest(
+    config_class: type[Settings], kept: dict[str, Any], run: str | Path, accept_edits: Callable[[str], None] | None
+) -> None:
+    """UserError, or a call of `accept_edits`, where the settings were changed since they were written. Runs of older
     versions have no digest."""
     if DIGEST not in kept:
         return
@@ -142,6 +145,10 @@ def _check_digest(config_class: type[Settings], kept: dict[str, Any], run: str |
             f"{problem}. Fix: put the run's own file back; if this was edited on purpose, {command} accepts it, "
             f'as does removing its line "{DIGEST}".'
         )
+    accept_edits(problem)
+
+
+def _accepted(problem: str) -> None:
     print(f"note: {problem}; accepted (--allow_config_change)", file=sys.stderr)
 
 
@@ -179,7 +186,7 @@ def resolve(
         config = config_class.of_given(**from_flags)
         check(config)
         return config, {}
-    old = load(config_class, run, accept_edits=allow_change)
+    old = load(config_class, run, accept_edits=_accepted if allow_change else None)
     config = old.replace(**from_flags)
     check(config)
     changed = differences(old, config)

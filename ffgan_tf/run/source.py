@@ -10,7 +10,7 @@ from ffgan_tf.run import model_file, settings
 from ffgan_tf.run.download import download, is_url
 from ffgan_tf.run.vocabulary import RUN_VOCABULARY
 from ffgan_tf.utils.errors import UserError
-from ffgan_tf.utils.files import sha256_file
+from ffgan_tf.utils.files import check_utf8, sha256_file
 
 SHIPPED = Path(__file__).resolve().parents[1] / "pretrained"  # of the package: one file a model, and its card
 MODEL = f"model{model_file.ENDING}"  # in a folder that `export` made
@@ -77,6 +77,7 @@ def locate(run: str | os.PathLike, sha256: str | None = None) -> Path:
     """
     if isinstance(run, str) and is_url(run):
         return download(run, sha256)
+    check_utf8(run, "--run")
     path = Path(run)
     if not os.path.lexists(path):
         shipped = shipped_models()

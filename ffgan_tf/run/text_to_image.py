@@ -141,7 +141,7 @@ class TextToImage:
         readings = [self.read(sentence) for sentence in _listed(sentences)]
         if seeds is None:
             if count < 1:
-                raise UserError(f"count {count}: at least 1 image a sentence.")
+                raise UserError(f"count {count}: must be at least 1.")
             numbers, noises = list(range(count)), [seed] * count
         else:
             noises = list(seeds)
@@ -199,7 +199,7 @@ def load(
     Raises UserError where there is no such run or model, no checkpoint, not that step's, or a damaged one.
     """
     if batch < 1:
-        raise UserError(f"batch {batch}: at least 1 image at once.")
+        raise UserError(f"batch {batch}: must be at least 1.")
     if precision not in (None, *PRECISIONS):
         raise UserError(f"precision {precision!r}: must be one of {', '.join(PRECISIONS)}.")
     path = source.locate(run, sha256)

@@ -26,7 +26,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     if worker_rank()[1] < 2:
         raise UserError(
-            "--strategy=multi_worker needs TF_CONFIG, which names all workers and this one's place: "
+            "--strategy=multi_worker needs TF_CONFIG, which names all workers and this one's place. Fix: "
             'TF_CONFIG=\'{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": '
             '"worker", "index": 0}}\', with index 1 on the second. For one machine: --strategy=mirrored.'
         )

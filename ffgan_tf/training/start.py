@@ -45,7 +45,7 @@ def opened_run(config_class: type[T], example: str, recipe: str) -> Iterator[tup
     run = flags.FLAGS.run
     if not run:
         raise UserError(
-            f"--run is missing: the folder to train in, such as --run={example}. The recipes in experiments/ "
+            f"--run is missing. Fix: the folder to train in, such as --run={example}. The recipes in experiments/ "
             f"name one: --flagfile={recipe}"
         )
     if os.path.lexists(run) and not os.path.isdir(run):

@@ -17,7 +17,7 @@ class UserError(Exception):
 _WRITE_FIXES = (
     ((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room on that disk"),
     ((errno.EEXIST, errno.ENOTEMPTY), "something else stands there; move it away, or name another place"),
-    ((errno.EISDIR, errno.ENAMETOOLONG), "name another place"),
+    ((errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG), "name another place"),
 )
 
 
@@ -36,7 +36,7 @@ def cannot_write(path: str | os.PathLike, error: Exception, besides: str = "") -
             for numbers, fix in _WRITE_FIXES
             if number in numbers or (not number and any(os.strerror(each) in reason for each in numbers))
         ),
-        "make the folder one that can be written to",
+        "make the folder one that can be written to, or name another place",
     )
     return UserError(f"{path}: cannot be written ({reason}). {besides}Fix: {fix}, then run the same command again.")
 

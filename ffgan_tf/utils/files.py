@@ -71,6 +71,18 @@ def _remove_leftover_files(path: Path) -> None:
 
 
 @contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Holds the lock of one's own folder inside; waits for who only looks at it. Some file systems have no locks."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
     """Holds the folder's lock inside, which the kernel drops with its process; false where another process has it."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -87,11 +99,16 @@ def _locked(folder: Path) -> Iterator[bool]:
 
 def check_writable(path: str | os.PathLike, flag: str = "", folder: bool = False) -> None:
     """UserError unless a file can be made at `path` (with `folder`, in it), or is there and can be appended to: before
-    hours of work, not after. Makes its folder where that is missing, and leaves nothing else behind."""
+    hours of work, not after. Leaves nothing behind: of missing folders, only whether the first could be made is tried.
+    """
     path, name = Path(path), f"{flag}={path}" if flag else path
     path = path / f".{secrets.token_hex(6)}.tmp" if folder else path
     with report_write_errors(name):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        missing = _first_missing(path)
+        if missing != path:
+            (trial := missing.with_name(f".{secrets.token_hex(6)}.tmp")).mkdir()
+            trial.rmdir()
+            return
         there = os.path.lexists(path)
         with open(path, "ab"):
             pass
@@ -99,15 +116,42 @@ def check_writable(path: str | os.PathLike, flag: str = "", folder: bool = False
             path.unlink()
 
 
+def _first_missing(path: Path) -> Path:
+    """The outermost part of `path` whose folder is there. OSError where no folder could be made for it."""
+    while True:
+        try:
+            os.stat(path.parent)
+            return path
+        except FileNotFoundError:
+            if os.path.islink(path.parent):  # to nothing
+                raise
+            path = path.parent
+
+
+def utf8(text: str) -> bytes:
+    """Text as UTF-8; stray bytes of file names become `\\udce9`, which JSON reads as an escape."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def check_utf8(value: str | os.PathLike, flag: str = "") -> None:
+    """UserError for a name with stray bytes (Latin-1, say): TensorFlow can neither open nor write it."""
+    text = os.fspath(value)
+    if isinstance(text, str) and (shown := utf8(text).decode("utf-8")) != text:
+        raise UserError(
+            f"{flag}{'=' * bool(flag)}{shown}: not UTF-8, and TensorFlow takes nothing else. Fix: rename the file or "
+            "folder, or set the terminal to UTF-8."
+        )
+
+
 def write_atomic(path: str | os.PathLike, content: bytes | str) -> None:
-    """Writes `content` (text as UTF-8) to `path`: readers see the old file or the whole new one, never a part.
+    """Writes `content` (text by `utf8`) to `path`: readers see the old file or the whole new one, never a part.
 
     What killed processes left half-written for it is removed. The file's mode follows the process's umask, as for any
     new file.
     """
     path = Path(path)
     if isinstance(content, str):
-        content = content.encode("utf-8")
+        content = utf8(content)
     temporary = _beside(path, "tmp")
     _remove_leftover_files(path)
     try:
@@ -127,7 +171,7 @@ def write_atomic(path: str | os.PathLike, content: bytes | str) -> None:
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Writes `value` as indented JSON, atomically; stray bytes of file names as JSON's escapes."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    write_atomic(path, text.encode("utf-8", "backslashreplace"))
+    write_atomic(path, text)
 
 
 @contextlib.contextmanager
@@ -147,7 +191,7 @@ def directory_atomic(path: str | os.PathLike, replace: bool = False, exclusive: 
     _remove_old_copies(path)
     temporary.mkdir()
     try:
-        with _locked(temporary):
+        with _held(temporary):
             yield temporary
         for folder, _, names in os.walk(temporary):
             for name in names:

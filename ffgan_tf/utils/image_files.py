@@ -10,6 +10,8 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ffgan_tf.utils.files import utf8
+
 _DESCRIPTION = 0x010E  # EXIF's ImageDescription
 
 
@@ -20,7 +22,7 @@ def png_bytes(image: np.ndarray, settings: Mapping[str, Any] | None = None) -> b
     """
     info = PngInfo()
     for name, value in (settings or {}).items():
-        info.add_text(name, value if isinstance(value, str) else json.dumps(value))
+        info.add_text(name, utf8(value).decode() if isinstance(value, str) else json.dumps(value))
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()

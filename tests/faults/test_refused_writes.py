@@ -1,8 +1,10 @@
 """Every place that writes, asked to write where it cannot: `error: …` with the place's name and exit code 2."""
 
+import errno
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -198,6 +200,39 @@ def test_two_into_one_folder_and_what_a_killed_one_leaves(tmp_path, draw_cases, 
         assert (out / "whole").read_text() == str(seed)
 
     draw_cases(3, case)
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    from ffgan_tf.utils import files
+
+    def refuse(fd, kind):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    old = tmp_path / ".out.0123456789ab.tmp"
+    old.mkdir()
+    os.utime(old, (0, 0))
+    with directory_atomic(tmp_path / "out", exclusive=True) as folder_:
+        (folder_ / "a").write_text("b")
+    assert (tmp_path / "out" / "a").read_text() == "b"
+    assert old.exists()  # whether somebody is at it cannot be known
+
+
+def test_who_looks_at_a_lock_does_not_take_it_away(tmp_path):
+    """A second process tries the lock at the moment at which the first one takes it."""
+    from ffgan_tf.utils import files
+
+    (tmp_path / "a").mkdir()
+    looked = files._locked(tmp_path / "a")
+    assert looked.__enter__()
+    waiting = threading.Thread(target=lambda: held.__enter__())
+    held = files._held(tmp_path / "a")
+    waiting.start()
+    looked.__exit__(None, None, None)
+    waiting.join(10)
+    with files._locked(tmp_path / "a") as ours:
+        assert not ours
+    held.__exit__(None, None, None)
 
 
 def test_a_young_leftover_may_be_somebodys(tmp_path):

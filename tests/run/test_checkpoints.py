@@ -76,7 +76,8 @@ def test_the_newest_and_the_best_are_kept(tmp_path):
             assert checkpoints.mark_best(2, "fid", 30.0)
     assert checkpoints.steps() == [2, 4, 5]
     assert checkpoints.best() == {"step": 2, "metric": "fid", "value": 30.0}
-    assert not checkpoints.mark_best(4, "fid", 31.0) and checkpoints.mark_best(5, "fid", 29.0)
+    assert not checkpoints.mark_best(4, "fid", 31.0) and checkpoints.steps() == [2, 4, 5]
+    assert checkpoints.mark_best(5, "fid", 29.0) and checkpoints.steps() == [4, 5]  # the former best goes at once
     checkpoints.save(state.checkpoint, 6)
     assert checkpoints.steps() == [5, 6]
     assert all(checkpoints.damage(step) is None for step in (5, 6))

@@ -1,6 +1,7 @@
 """One process a run folder, whoever holds it and wherever."""
 
 import contextlib
+import errno
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ffgan_tf.run import lock
 from ffgan_tf.run.lock import run_lock
 from ffgan_tf.utils.errors import UserError
 
@@ -75,3 +77,13 @@ def test_a_folder_is_free_again_after_a_failure(tmp_path):
 def test_the_first_process_makes_the_folder(tmp_path):
     with run_lock(tmp_path / "runs" / "new"):
         assert (tmp_path / "runs" / "new" / "lock").is_file()
+
+
+def test_a_file_system_that_has_no_locks_is_said(tmp_path, monkeypatch, capsys):
+    def refuse(file, kind):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    with run_lock(tmp_path / "run"):
+        assert f"pid {os.getpid()}" in (tmp_path / "run" / "lock").read_text()
+    assert f"warning: {tmp_path / 'run' / 'lock'}: this file system has no locks" in capsys.readouterr().err

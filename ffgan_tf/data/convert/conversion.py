@@ -237,7 +237,7 @@ def _report(source: Source, problems: Sequence[Problem], kept: Sequence, setting
     report = format_report(problems, LINES)
     if report != (whole := format_report(problems)):
         list_file = out.with_name(f"{out.name}.problems.txt")
-        write_atomic(list_file, whole.encode("utf-8", "backslashreplace") + b"\n")
+        write_atomic(list_file, whole + "\n")
         report += f"\nThe full list: {user_path(list_file)}"
     if problems and not settings.skip_bad:
         raise UserError(f"nothing was written.\n{report}\nFix the files above, or leave them out with --skip_bad.")
@@ -248,7 +248,7 @@ def _report(source: Source, problems: Sequence[Problem], kept: Sequence, setting
             file=sys.stderr,
         )
     if not kept:
-        raise UserError(f"{source.location}: no usable image. Nothing was written.")
+        raise UserError(f"{source.location}: no usable image. Nothing was written. Fix: the files above.")
     for split in records.SPLITS:
         if not any(item.split == split for item, _, _ in kept):
             raise UserError(
