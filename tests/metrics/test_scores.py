@@ -30,6 +30,7 @@ def test_defaults_are_those_of_the_publications():
     assert defaults(inception_score)["splits"] == defaults(InceptionScore)["splits"] == 10
     assert {"k": 5, "max_samples": 10_000}.items() <= defaults(prdc).items()
     assert {"wrong": 99, "groups": 10}.items() <= defaults(r_precision).items()
+    assert defaults(compare_features)["kid_subsets"] == 100
 
 
 # ---- KID
@@ -200,6 +201,7 @@ def test_all_scores_of_a_narrow_set_against_a_wide_one(random):
     assert (scores["kid"], scores["kid_std"]) == (distance.mean, distance.std)
     assert (scores["kid_subsets"], scores["kid_subset_size"]) == (10, 60)
     assert any("subsets of 60 instead of 1,000" in note for note in notes)
+    assert any("FID from 60 images is biased" in note for note in notes)  # noted where the warning itself is silenced
 
 
 def test_a_thousand_images_are_enough_for_kids_subsets(random):
