@@ -43,13 +43,13 @@ flags.DEFINE_string("jsonl", "", "Append every row to this file.")
 flags.DEFINE_string("case_out", "", "Of one case's own process: where its row goes.")
 
 ABLATIONS = {
-    "pyramid spp": {"pyramid": "spp"},
-    "no pyramid": {"pyramid": "none"},
-    "residual blocks": {"stage_block": "residual"},
-    "no fusion": {"fusion": "none"},
-    "concatenation": {"fusion": "concat"},
-    "no word attention": {"word_attention": False},
-    "three discriminators": {"discriminators": 3},
+    "with spp": {"pyramid": "spp"},
+    "without pyramid": {"pyramid": "none"},
+    "with residual blocks": {"stage_block": "residual"},
+    "without fusion": {"fusion": "none"},
+    "with concatenation": {"fusion": "concat"},
+    "without word attention": {"word_attention": False},
+    "with three discriminators": {"discriminators": 3},
 }
 STAGE2 = "stackgan 2"
 
@@ -60,7 +60,7 @@ def cases(image_size: int) -> dict[str, dict]:
     if image_size == 256:
         del found["stackgan"]
         found[STAGE2] = {"family": "stackgan", "stage": 2, "init_from": "none"}
-    return found | {f"ffgan, {name}": settings for name, settings in ABLATIONS.items()}
+    return found | {f"ffgan {name}": settings for name, settings in ABLATIONS.items()}
 
 
 def weights(networks: list[tf.keras.Model]) -> int:
@@ -147,7 +147,7 @@ def main(argv: list[str]) -> int:
     tf.get_logger().setLevel("ERROR")
     known = cases(given.image_size)
     if given.case_out:
-        name = ",".join(given.only)  # names have commas
+        name = given.only[0]
         Path(given.case_out).write_text(json.dumps(measure(name, known[name], given)))
         return 0
     print(

@@ -92,8 +92,8 @@ class ModelConfig:
     up_filter: str = setting(
         "none",
         "Filter after the convolution of a nearest x2: none (AttnGAN); a blur with 1-2-1 in every up (blur), which "
-        "makes it bilinear and leaves no grid; or in all but stage 3's (inner).",
-        choices=("none", "inner", "blur"),
+        "makes it bilinear and leaves no grid; in all but stage 3's (inner); or in stage 3's alone (last).",
+        choices=("none", "inner", "last", "blur"),
     )
     edges: str = setting(
         "zero",
@@ -115,6 +115,11 @@ class ModelConfig:
     def kernels(self) -> tuple[int, ...]:
         """`pyramid_kernels` as integers."""
         return tuple(int(kernel) for kernel in self.pyramid_kernels.split(","))
+
+    @property
+    def smooth_ups(self) -> tuple[bool, bool]:
+        """Whether --up_filter blurs the ups of stages 1 and 2, and stage 3's."""
+        return self.up_filter in ("inner", "blur"), self.up_filter in ("last", "blur")
 
     @classmethod
     def of_family(cls, family: str, **settings: Any) -> "ModelConfig":

@@ -1,10 +1,10 @@
 """A small probe for the main colour of an image, to compare generated images with their captions.
 
-The score of colour c is Σ over pixels of place(position of the pixel) · name_c(colour of the pixel): the weight of a
-position is the same for all colours, the name of a colour the same at all positions. Both tables are learned together
-from images of known colour, as a multinomial logistic regression on histograms. A full regression, position by colour,
-memorises the species of the demo birds and does worse on new ones. Images are averaged down first, and only histograms
-count, because generated images are blurred and noisy.
+The score of colour c is Σ over pixels of position_weight[its position] · colour_weight[its colour, c]: a position has
+one weight for all colours, and a colour has the same weights at all positions. Both tables are learned together from
+images of known colour, by multinomial logistic regression on histograms. A full regression, with a weight for each pair
+of position and colour, memorises the species of the demo birds and does worse on new ones. Images are averaged down
+first, and only histograms count, because generated images are blurred and noisy.
 """
 
 import csv
@@ -63,7 +63,7 @@ def read_colour_labels(path: str | os.PathLike) -> dict[str, str]:
 
 
 def labels_of(names: Sequence[str], labels: dict[str, str], source: str, what: str = "images") -> list[str]:
-    """The colour of each image, by its name in the records; `given` is the flag that named the labels, for messages.
+    """The colour of each image, by its name in the records; `source` is the flag that named the labels, for messages.
 
     Raises UserError where an image has no colour.
     """
@@ -117,14 +117,23 @@ def features(images: np.ndarray) -> np.ndarray:
 class ColourProbe:
     """Predicts the main colour of an image. `fit` trains a probe, `load` reads one."""
 
-    def __init__(self, colours: Sequence[str], places: np.ndarray, names: np.ndarray, bias: np.ndarray, key: str = ""):
+    def __init__(
+        self,
+        colours: Sequence[str],
+        position_weights: np.ndarray,
+        colour_weights: np.ndarray,
+        bias: np.ndarray,
+        key: str = "",
+    ):
+        """Of N colours: `position_weights` [cells], `colour_weights` [bins, N], `bias` [N]."""
         self.colours = [str(colour) for colour in colours]
         self.key = key  # identifies the data it was fitted on, for the code that stores it
-        self._places, self._names, self._bias = places, names, bias  # [cells], [bins, colours], [colours]
+        self._position_weights, self._colour_weights, self._bias = position_weights, colour_weights, bias
 
     @classmethod
     def fit(cls, images: np.ndarray, labels: Sequence[str], l2: float = 1e-4, key: str = "") -> "ColourProbe":
-        """Least mean cross-entropy + ½·l2·(‖names‖² + ‖places − 1‖²), by L-BFGS from equal places.
+        """Minimises mean cross-entropy + ½·l2·(‖colour weights‖² + ‖position weights − 1‖²) by L-BFGS, starting from
+        equal position weights.
 
         `images` as for `features`, one label each. Raises ValueError with fewer than two colours.
         """
@@ -140,41 +149,41 @@ class ColourProbe:
         ends = np.cumsum([cells, len(used) * len(colours)])
 
         def split(flat):
-            places, names, bias = np.split(np.float32(flat), ends)
-            return places, names.reshape(len(used), len(colours)), bias
+            of_positions, of_colours, bias = np.split(np.float32(flat), ends)
+            return of_positions, of_colours.reshape(len(used), len(colours)), bias
 
         def loss(flat):
-            places, names, bias = split(flat)
-            pooled = (places * np.float32(scale)) @ x
-            log_p = special.log_softmax(pooled @ names + bias, axis=1)
+            of_positions, of_colours, bias = split(flat)
+            pooled = (of_positions * np.float32(scale)) @ x
+            log_p = special.log_softmax(pooled @ of_colours + bias, axis=1)
             slope = (np.exp(log_p) - truth) / len(x)
-            wrong = (slope @ names.T)[:, None] * np.float32(scale)
-            to_places = (wrong @ x.transpose(0, 2, 1)).sum((0, 1)) + l2 * (places - 1)
-            to_names = pooled.T @ slope + l2 * names
+            wrong = (slope @ of_colours.T)[:, None] * np.float32(scale)
+            to_positions = (wrong @ x.transpose(0, 2, 1)).sum((0, 1)) + l2 * (of_positions - 1)
+            to_colours = pooled.T @ slope + l2 * of_colours
             value = -float((truth * log_p).sum(dtype=np.float64)) / len(x)
-            value += 0.5 * l2 * (float(np.square(names).sum()) + float(np.square(places - 1).sum()))
-            return value, np.concatenate([to_places, to_names.ravel(), slope.sum(0)]).astype(np.float64)
+            value += 0.5 * l2 * (float(np.square(of_colours).sum()) + float(np.square(of_positions - 1).sum()))
+            return value, np.concatenate([to_positions, to_colours.ravel(), slope.sum(0)]).astype(np.float64)
 
         start = np.zeros(ends[-1] + len(colours))
         start[:cells] = 1
-        places, names, bias = split(
+        of_positions, of_colours, bias = split(
             optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
         )
-        all_names = np.zeros((bins, len(colours)), np.float32)
-        all_names[used] = names
-        return cls(colours, places * np.float32(scale), all_names, bias, key)
+        all_bins = np.zeros((bins, len(colours)), np.float32)
+        all_bins[used] = of_colours
+        return cls(colours, of_positions * np.float32(scale), all_bins, bias, key)
 
     def predict(self, images: np.ndarray) -> list[str]:
         """The colour of each image (as for `features`)."""
-        best = (self._places @ features(images) @ self._names + self._bias).argmax(1)
+        best = (self._position_weights @ features(images) @ self._colour_weights + self._bias).argmax(1)
         return [self.colours[i] for i in best]
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the probe as .npz without pickles, with its digest, atomically."""
         arrays = {
             "colours": np.array(self.colours),
-            "places": self._places,
-            "names": self._names,
+            "places": self._position_weights,  # under the names that older files have
+            "names": self._colour_weights,
             "bias": self._bias,
             "key": np.array(self.key),
             "features": np.array(FEATURES),
@@ -189,7 +198,8 @@ class ColourProbe:
             values = read_npz(path, fix="Fix: delete it; it will be fitted again.")
             if str(values.pop("features")) != FEATURES:
                 raise UserError(f"{path}: a colour probe of another version. Fix: delete it; it will be fitted again.")
-            return cls(**{**values, "key": str(values["key"])})
+            weights = values["places"], values["names"]
+            return cls(values["colours"], *weights, values["bias"], str(values["key"]))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not a colour probe ({error}). Fix: delete it; it will be fitted again.") from None
 

@@ -56,7 +56,7 @@ def is_reported(path: str | os.PathLike, report: dict[str, Any]) -> bool:
 
     path, wanted = Path(path), facts(report)
     for line in path.read_bytes().splitlines() if path.is_file() else []:
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError, LookupError):  # a line that is no report
             if facts(json.loads(line)) == wanted:
                 return True
     return False

@@ -1,4 +1,4 @@
-"""The model card: what a model is, what it was made of, its figures and limits, as Markdown with a YAML head."""
+"""The model card, Markdown with a YAML head: what a model is, what it was trained on, its figures and its limits."""
 
 import io
 import re

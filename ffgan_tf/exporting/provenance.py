@@ -29,7 +29,7 @@ def without_paths(config: TrainConfig) -> TrainConfig:
 
 
 def provenance(source: Source, step: int, license_name: str = "other", notes: list[str] | None = None) -> dict:
-    """What is known of a model's weights at a step.
+    """Where a model's weights at a step come from.
 
     `software`, `run`, `checkpoint` (SHA-256 of its files), `images_seen`, `data` (name, counts, storage, vocabulary's
     hash), `text_encoder` (SHA-256 of its weights), `figures` (this step's reports of `evaluate` and

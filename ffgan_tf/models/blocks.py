@@ -94,14 +94,14 @@ class Conv(tf.keras.layers.Conv2D):
 
 
 def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False, padding: str = "same", **kwargs) -> Conv:
-    """kernel×kernel convolution, zero padding such that stride s divides the map by s (`valid`: none), no bias unless
-    asked."""
+    """kernel×kernel convolution, by default without a bias, zero-padded so that stride s divides the map by s (`valid`:
+    not padded)."""
     kwargs.setdefault("kernel_initializer", UnitOrthogonal())
     return Conv(filters, kernel, strides=stride, padding=padding, use_bias=use_bias, **kwargs)
 
 
 def dense(units: int, use_bias: bool = True, **kwargs) -> tf.keras.layers.Dense:
-    """Fully connected layer, orthogonal unless told."""
+    """Fully connected layer; its kernel starts orthogonal, unless `kernel_initializer` is given."""
     kwargs.setdefault("kernel_initializer", UnitOrthogonal())
     return tf.keras.layers.Dense(units, use_bias=use_bias, **kwargs)
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models import blocks
 
-SMALL_SIDE = 16  # pixels, of a layer's input: up to here, reading the weights costs more than reading the maps
+SMALL_SIDE = 16  # pixels of a layer's input; at this side and below, reading the weights costs more than the maps
 
 
 class ConvNormLeaky(tf.keras.layers.Layer):
@@ -46,8 +46,7 @@ class ConvNormLeaky(tf.keras.layers.Layer):
 
 
 class Logit(tf.keras.layers.Layer):
-    """4×4 convolution of the whole 4×4 map, with bias unless told, to one logit an image: (B, 4, 4, C) → (B,), float32
-    or wider."""
+    """4×4 convolution of the whole 4×4 map to one logit per image: (B, 4, 4, C) → (B,), float32 or wider."""
 
     def __init__(self, use_bias: bool = True, kernel_initializer=None, **kwargs):
         super().__init__(**kwargs)
@@ -59,13 +58,27 @@ class Logit(tf.keras.layers.Layer):
         return self.dense(tf.reshape(tf.cast(x, self.dense.compute_dtype), [-1, math.prod(x.shape[1:])]))[:, 0]
 
 
-class Discriminator(tf.keras.Model):
+class TrunkDiscriminator(tf.keras.Model):
+    """What discriminators of one image trunk share: `trunk`, its layers, which a subclass sets."""
+
+    trunk: list[tf.keras.layers.Layer]
+
+    def features(self, images, training=False):
+        """Images (B, s, s, 3) in [−1, 1] → map (B, 4, 4, 8ndf)."""
+        x = tf.cast(images, self.compute_dtype)
+        for layer in self.trunk:
+            x = layer(x, training=training)
+        return x
+
+
+class Discriminator(TrunkDiscriminator):
     """`features` of images once, then either head on them: real images serve three of Eq. 4's five terms.
 
     Trunk: 4×4 stride-2 convolutions ndf (no BN), 2ndf, 4ndf, … down to 4² (log2(s/4) of them: 32ndf at s = 256), then
     conv3×3 to 16ndf and to 8ndf. Heads return logits, never probabilities. `sync`: see `blocks`.
-    `size` s of its images, S unless told. `tail`: the last so many of the two conv3×3; AttnGAN has 2, 1, 0 at 256, 128,
-    64. Below 64 the trunk begins wider, so that it ends at 8ndf. `unconditional` false: no such head.
+    `size`: the side s of its images; 0 means S. `tail`: how many of the two conv3×3 there are (1: the second alone);
+    AttnGAN has 2, 1, 0 at 256, 128, 64. Below 64 the trunk begins wider, so that it ends at 8ndf. `unconditional`:
+    whether there is an unconditional head.
     """
 
     def __init__(
@@ -94,13 +107,6 @@ class Discriminator(tf.keras.Model):
             self.unconditional_logit = Logit(name="unconditional_logit")
         self.joint = ConvNormLeaky(8 * config.ndf, 3, norm=norm, sync=sync, name="joint")
         self.conditional_logit = Logit(name="conditional_logit")
-
-    def features(self, images, training=False):
-        """Images (B, s, s, 3) in [−1, 1] → map (B, 4, 4, 8ndf)."""
-        x = tf.cast(images, self.compute_dtype)
-        for layer in self.trunk:
-            x = layer(x, training=training)
-        return x
 
     def features_of_both(self, real, fake, training=False):
         """`features` of two batches of one size, equal to two calls.

@@ -33,14 +33,14 @@ class Generated(NamedTuple):
 
 
 def painted(x: tf.Tensor) -> tf.Tensor:
-    """tanh, float32 or wider: a head's three channels → an image."""
+    """A head's three channels → an image: tanh, in float32 or wider."""
     return tf.tanh(blocks.at_least_float32(x))
 
 
 class Stage1(tf.keras.layers.Layer):
     """H1: [I_s, z] → dense, no bias, to 4²×32ngf → BN → GLU → two ups to 16²×4ngf → text pyramid → ups to F1.
 
-    F1 is (S/4)² × ngf. Its last up goes to ngf; where S/4 = 16 leaves no up, a 1×1 convolution does so (ours).
+    F1 is (S/4)² × ngf. The last up narrows it to ngf; at S = 64 no up is left, and a 1×1 convolution does it (ours).
     Without `pyramid` it is AttnGAN's and StackGAN++'s first stage (at S = 256).
     """
 
@@ -50,7 +50,7 @@ class Stage1(tf.keras.layers.Layer):
         self.width = 16 * ngf
         self.fc = blocks.dense(4 * 4 * 2 * self.width, use_bias=False, name="fc")
         self.fc_norm = blocks.batch_norm(sync, name="fc_norm")
-        smooth = config.up_filter != "none"
+        smooth = config.smooth_ups[0]
         self.ups = [blocks.Up(8 * ngf, sync, smooth, name="up1"), blocks.Up(4 * ngf, sync, smooth, name="up2")]
         self.text = TextPyramid(4 * ngf, config, sync, name="text") if pyramid else None
         tail = {64: [], 128: [ngf], 256: [2 * ngf, ngf]}[config.image_size]
@@ -130,8 +130,8 @@ class Generator(tf.keras.Model):
         self.attend1 = self.attend2 = None
         if config.word_attention:
             self.attend1, self.attend2 = WordAttention(name="attend1"), WordAttention(name="attend2")
-        self.stage2 = Stage(config, config.up_filter != "none", sync, name="stage2")
-        self.stage3 = Stage(config, config.up_filter == "blur", sync, name="stage3")
+        self.stage2 = Stage(config, config.smooth_ups[0], sync, name="stage2")
+        self.stage3 = Stage(config, config.smooth_ups[1], sync, name="stage3")
         if self.fusion != "none":
             self.lateral1 = Lateral(config.ngf, config.lateral, name="lateral1")
             self.lateral2 = Lateral(config.ngf, config.lateral, name="lateral2")

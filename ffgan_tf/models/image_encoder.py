@@ -36,7 +36,8 @@ def resized(images: tf.Tensor, size: int) -> tf.Tensor:
 
 
 class Heads(tf.keras.Model):
-    """Map (B, H, W, C) → regions (B, H·W, d), without bias; pooled (B, C') → code (B, d). U(±0.1) (AttnGAN)."""
+    """Map (B, H, W, C) → regions (B, H·W, d), without bias; pooled (B, C') → code (B, d). Kernels start as U(±0.1), as
+    AttnGAN's."""
 
     def __init__(self, d: int = TEXT_DIM, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)

@@ -72,18 +72,18 @@ def comparison_table(runs: Sequence[RunRecord], found: Sequence[Entry]) -> tuple
 
 
 def differences(found: Sequence[Entry]) -> list[str]:
-    """What keeps the rows of a table from comparing with each other, in sentences."""
-    told = []
+    """The reasons why rows of a table do not compare with each other, as sentences."""
+    reasons = []
     if len({entry.protocol for entry in found}) > 1:
-        told.append("Rows of different protocols do not compare with each other.")
+        reasons.append("Rows of different protocols do not compare with each other.")
     if len({entry.run.dataset for entry in found}) > 1:
-        told.append("Rows of different data sets do not compare with each other.")
+        reasons.append("Rows of different data sets do not compare with each other.")
     if len({entry.run.setting("image_size") for entry in found}) > 1:
-        told.append("Rows of different image sizes do not compare with each other.")
+        reasons.append("Rows of different image sizes do not compare with each other.")
     seen = {entry.chosen["step"] * entry.run.setting("batch", 0) for entry in found}
     if len(seen) > 1:
-        told.append(f"The runs have seen different numbers of images ({min(seen):,} to {max(seen):,}).")
-    return told
+        reasons.append(f"The runs have seen different numbers of images ({min(seen):,} to {max(seen):,}).")
+    return reasons
 
 
 def comparison_text(runs: Sequence[RunRecord], style: str, pick: str = "newest") -> str:
@@ -91,7 +91,7 @@ def comparison_text(runs: Sequence[RunRecord], style: str, pick: str = "newest")
     found = entries(runs, pick)
     beside = paper_table([(entry.run, entry.chosen) for entry in found])
     notes = [f"* {name}: {' '.join(reasons)}" for name, reasons in beside.notes if reasons]
-    parts = [format_table(*comparison_table(runs, found), style), *(f"{told}" for told in differences(found))]
+    parts = [format_table(*comparison_table(runs, found), style), *differences(found)]
     parts += [
         "The paper's Table 2 (* does not compare with it):",
         format_table(beside.header, beside.rows, style),

@@ -98,8 +98,8 @@ def _sample_step(run: RunRecord, number: int, missing: list[str]) -> SampleStep 
         with Image.open(path) as file:
             sheet = np.asarray(file.convert("RGB"))
     except (OSError, ValueError, Image.DecompressionBombError):
-        told = f"samples/{path.name}: not a whole image, left out"
-        missing += [told] if told not in missing else []
+        message = f"samples/{path.name}: not a whole image, left out"
+        missing += [message] if message not in missing else []
         return None
     images = _taken_apart(run, sheet)
     if images is None:

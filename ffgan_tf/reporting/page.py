@@ -1,4 +1,4 @@
-"""The page itself: all that is known of some runs, through one template, as one HTML file that needs no other."""
+"""The page: everything about some runs in one HTML file that needs no other, from one template."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""What a run's folder holds, read so that nothing that is missing or damaged stops a report: it is said instead."""
+"""Reads a run's folder for a report. Missing and damaged files do not stop it: the report names them."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ class RunRecord:
 
     @property
     def step(self) -> int:
-        """The newest step that anything tells of; 0 for none."""
+        """The newest step of which there is a checkpoint, a logged line or a grid; 0 for none."""
         return max([0, *self.steps, *(line["step"] for line in self.log[-1:]), *(step for step, _ in self.samples)])
 
     @property

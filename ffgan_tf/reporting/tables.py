@@ -141,15 +141,15 @@ def paper_table(reports: Iterable[tuple[RunRecord, Line]]) -> PaperTable:
         )
         known = run.dataset in DATASETS
         others.append("–" if known else ", ".join(f"{score.upper()} {text}" for score, text in marked.items()))
-        notes.append((name, _told({score: reasons[score] for score in scores})))
+        notes.append((name, _sentences({score: reasons[score] for score in scores})))
     if any(other != "–" for other in others):
         header, paper = [*header, "other data"], [[*row, "–"] for row in paper]
         ours = [[*row, other] for row, other in zip(ours, others)]
     return PaperTable(header, paper, ours, notes)
 
 
-def _told(reasons: dict[str, list[str]]) -> list[str]:
-    """Reasons as sentences: those of both scores first, then each score's own by its name."""
+def _sentences(reasons: dict[str, list[str]]) -> list[str]:
+    """Reasons as sentences: first those of both scores, then each score's own."""
     both = [reason for reason in next(iter(reasons.values()), []) if all(reason in found for found in reasons.values())]
     own = [(score, reason) for score, found in reasons.items() for reason in found if reason not in both]
     names = " and ".join(score.upper() for score in reasons)

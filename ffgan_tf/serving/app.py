@@ -41,7 +41,7 @@ def reply(found: dict[str, Any], status: int = 200, **headers: str) -> Response:
 
 
 def error_reply(error: Exception) -> Response:
-    """What went wrong as a response in JSON. Raises what is none of ours: a fault of the program, and hence a 500."""
+    """An error as a response in JSON. Raises any other error again: it is a fault of the program, and so a 500."""
     if isinstance(error, Refused):
         return reply({"error": str(error)} | error.fields, error.status)
     if isinstance(error, (Busy, Stopped)):

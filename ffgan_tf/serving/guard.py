@@ -1,4 +1,4 @@
-"""Who may ask: the checks of Host and Origin, and the headers that hold a browser back. No HTTP library needed.
+"""Who may ask: the checks of Host and Origin, and the headers that restrict a browser. Needs no HTTP library.
 
 A page of another site may send requests to 127.0.0.1 from its visitor's browser. Two checks stop that: the `Host`
 header must be a name of ours (else the site's own name, made to point at 127.0.0.1, would make it same-origin: DNS
@@ -51,7 +51,7 @@ class Guard:
         self._numeric = not is_loopback(bound)
 
     def complaint(self, method: str, headers: Mapping[str, str]) -> str | None:
-        """What is wrong with a request's headers; None: nothing. The answer to it is 403."""
+        """What is wrong with a request's headers, to be answered with 403; None if nothing is."""
         header = headers.get("Host", "")
         if not self._knows(host_name(header)):
             return "Host: not a name of this server. Fix: python -m ffgan_tf.serve --allow_host=NAME"

@@ -138,14 +138,14 @@ def schemas() -> dict[str, Schema]:
         "Vocabulary": _object({"run": HEAD["run"], "words": _list(_text())}),
         "Queue": _object(
             {
-                "waiting": _number("integer", "Images that wait, of everyone."),
-                "capacity": _number("integer", "How many may.", 1),
-                "known": {"type": "boolean", "description": "Whether the ticket's request is waiting or computed now."},
+                "waiting": _number("integer", "Images waiting, of all requests."),
+                "capacity": _number("integer", "The largest number of images that may wait.", 1),
+                "known": {"type": "boolean", "description": "Whether the ticket's request waits or is being computed."},
             },
             {
-                "ahead": _number("integer", "Images of others before it."),
+                "ahead": _number("integer", "Other requests' images before it."),
                 "left": _number("integer", "Its own images not yet done."),
-                "seconds": _number("number", "Until it is done, about."),
+                "seconds": _number("number", "About how long until it is done."),
             },
         ),
         "Health": _object({"status": _text(enum=["ok"])}),

@@ -1,4 +1,4 @@
-"""What a request may ask for: its JSON checked, field by field, before anything is computed."""
+"""Requests as checked objects: each field of their JSON is checked before anything is computed."""
 
 import dataclasses
 import json

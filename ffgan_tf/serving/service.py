@@ -21,7 +21,7 @@ from ffgan_tf.visuals.maps import light
 if TYPE_CHECKING:
     from ffgan_tf.run.text_to_image import TextToImage
 
-# The page offers those whose words a run knows all: birds, rendered birds, flowers.
+# The page offers those of which a run knows every word: birds, rendered birds, flowers.
 EXAMPLES = (
     "this bird has a yellow belly, black wings and a short pointed bill",
     "a bird with a red body, white wings and a long tail",
@@ -79,7 +79,7 @@ class Service:
         return list(self.models)
 
     def describe(self, run: str) -> dict[str, Any]:
-        """A run for users: its name, never where it lies."""
+        """A run as users may know it: by its name, never by its path."""
         model = self.models[run]
         known = [text for text in EXAMPLES if not model.vocabulary.encode(text)[1]]
         return {
@@ -191,7 +191,7 @@ class Service:
             return job.wait()
         finally:
             with self._lock:
-                if self._tickets.get(ticket) is job:  # two may have chosen the same
+                if self._tickets.get(ticket) is job:  # two requests may have chosen the same ticket
                     del self._tickets[ticket]
 
     def _head(self, asked: GenerateRequest | AttentionRequest) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class Service:
         }
 
     def _settings(self, asked: GenerateRequest, text: str, number: int) -> dict[str, Any]:
-        """What a PNG says of itself: all that `generate` needs to make it again."""
+        """What a PNG says about itself: all that `generate` needs to make it again."""
         model = self.models[asked.run]
         return {
             "Software": f"ffgan_tf {__version__}",

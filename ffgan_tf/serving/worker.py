@@ -1,9 +1,9 @@
 """One thread that owns TensorFlow: jobs wait in a bounded queue, and their images fill the sampler's fixed batch.
 
 A forward pass takes 100 to 1,000 times as long as a reply over HTTP, and a batch that is half empty takes as long as a
-full one. So a batch takes images of several jobs, in the order of their coming. An image does not depend on its
-neighbours, but may depend, in its last bit, on its place in the batch (`Sampler.alike`). So each is computed in a place
-like that which `generate` would give it, and every job gets the bytes that it would get alone.
+full one. So a batch takes images of several jobs, in order of arrival. An image does not depend on its neighbours, but
+its last bit may depend on its place in the batch (`Sampler.alike`). So each image is computed in a place that is alike
+to the one `generate` would use, and every job gets the bytes that it would get alone.
 """
 
 import math
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from ffgan_tf.run.text_to_image import TextToImage
 
-CAPACITY = 256  # images that may wait: at 4 images a second a minute
+CAPACITY = 256  # images that may wait: about a minute at 4 images a second
 
 
 class Wanted(NamedTuple):
@@ -37,11 +37,11 @@ class Busy(Exception):
 
 
 class Stopped(Exception):
-    """The worker is being stopped, and does not compute what still waits."""
+    """The worker is stopping; jobs that still wait are not computed."""
 
 
 class Place(NamedTuple):
-    """Where a job stands: images of others before it, its own images not yet done, seconds until it is done, about."""
+    """Where a job stands: other jobs' images before it, its own images not yet done, and about the seconds left."""
 
     ahead: int
     left: int
@@ -77,7 +77,7 @@ class Job:
             self._finished.set()
 
     def fail(self, error: Exception) -> None:
-        """For the worker: nothing more will come."""
+        """For the worker: the job ends with an error."""
         self.pending, self._error = [], error
         self._finished.set()
 

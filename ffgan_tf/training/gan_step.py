@@ -12,6 +12,7 @@ import tensorflow as tf
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.families import FACTS
 from ffgan_tf.models import build
+from ffgan_tf.models.blocks import blank_weights
 from ffgan_tf.models.discriminator import Discriminator
 from ffgan_tf.models.generator import Generated, Generator
 from ffgan_tf.models.text_encoder import TextEncoder
@@ -71,7 +72,8 @@ class Gan:
         precision, sync = config.devices.precision, config.devices.sync_batch_norm
         self.generator = build.build_generator(config.model, precision, sync)
         self.discriminators = build.build_discriminators(config.model, precision, sync)
-        self.ema = build.build_generator(config.model, precision, sync)
+        with blank_weights():  # drawing what is overwritten would only cost time
+            self.ema = build.build_generator(config.model, precision, sync)
         self.copy_to_average()
         self.penalised_discriminators = self._penalised_discriminators()
         scaling = precision == "mixed_float16"
@@ -95,7 +97,8 @@ class Gan:
         config = self.config
         if config.losses.gradient_penalty == "none" or not config.devices.precision.startswith("mixed"):
             return self.discriminators
-        twins = build.build_discriminators(config.model, "float32", config.devices.sync_batch_norm)
+        with blank_weights():
+            twins = build.build_discriminators(config.model, "float32", config.devices.sync_batch_norm)
         return [build.same_weights(d, twin) for d, twin in zip(self.discriminators, twins)]
 
     @property

@@ -17,7 +17,7 @@ from ffgan_tf.evaluation.images import FolderImages, GeneratedImages, RecordImag
 from ffgan_tf.evaluation.paper_table import table, why_not
 from ffgan_tf.evaluation.protocols import PROTOCOLS, caption_plan, get_protocol
 from ffgan_tf.evaluation.reference import reference_features
-from ffgan_tf.evaluation.report import append_json_line, format_table, score_rows, write_tensorboard
+from ffgan_tf.evaluation.report import append_json_line, format_table, is_reported, score_rows, write_tensorboard
 from ffgan_tf.metrics.fid import fid
 from ffgan_tf.metrics.inception_score import inception_score
 from ffgan_tf.metrics.kid import kid
@@ -304,6 +304,14 @@ def test_without_a_reference_there_is_the_inception_score(tmp_path):
     assert "is" in report and "fid" not in report and "reference" not in report
 
 
+def test_without_a_reference_the_first_network_rests_where_the_second_gives_the_score(tmp_path):
+    images, rests = FolderImages(save_all(tmp_path / "a", noise_images(30)), "images"), SmallNetwork()
+    report = evaluate_images(images, None, rests, OURS, is_network=SmallNetwork(5), cache_dir=tmp_path / "cache")
+    assert rests.seen == 0 and report["network"]["weights_sha256"] == "5"
+    probabilities = SmallNetwork(5).features(noise_images(30))["probabilities"]
+    assert report["is"] == pytest.approx(inception_score(probabilities)[0])
+
+
 def test_features_that_are_not_numbers_stop_it(tmp_path):
     class Broken(SmallNetwork):
         def features(self, images):
@@ -400,6 +408,10 @@ def test_cycling_and_random_captions():
     assert len(caption_plan(captions, PROTOCOLS["stackgan_is"], 0, seed=1)) == 30_000
     drawn = caption_plan(captions, PROTOCOLS["dfgan"], 0, seed=1)
     assert np.bincount(drawn[:, 0]).tolist() == [10, 10] and (drawn[:, 1] < captions[drawn[:, 0]]).all()
+    few = caption_plan(captions, PROTOCOLS["dfgan"], 12, seed=1)
+    assert len(few) == 12 and max(np.bincount(few[:, 0])) <= 10 and (few[:, 1] < captions[few[:, 0]]).all()
+    assert (few != caption_plan(captions, PROTOCOLS["dfgan"], 12, seed=2)).any()
+    assert len(caption_plan(captions, PROTOCOLS["dfgan"], 99, seed=1)) == 20
 
 
 def test_protocols_are_known_by_name_and_their_networks_load():
@@ -460,6 +472,14 @@ def test_what_does_not_compare_is_said(changes, dataset, score, reason):
     assert "*" in " ".join(rows[-1]) and any(reason in note for note in notes)
 
 
+def test_ten_thousand_images_are_enough_for_an_fid_and_thirty_thousand_for_an_inception_score():
+    few = why_not(paper_report(count=9_999), "cub")
+    enough = why_not(paper_report(count=10_000), "cub")
+    assert len(few["fid"]) == 2 and len(enough["fid"]) == 1
+    assert "10,000 images" in enough["is"][0] and why_not(paper_report(count=30_000), "cub")["is"] == []
+    assert why_not(paper_report(protocol={"name": "own", "splits": 9}), "cub")["is"] == ["9 splits, not 10"]
+
+
 def test_a_score_that_was_not_measured_says_what_it_needs():
     report = {key: value for key, value in paper_report(step=None).items() if key not in ("is", "is_std")}
     _, rows, notes = table(report, "cub")
@@ -501,6 +521,18 @@ def test_json_lines_are_appended_and_tensorboard_reads_back(tmp_path):
     assert sorted(tags) == ["evaluation/fid", "evaluation/is", "evaluation/is_std"]
     event = events.Tensors("evaluation/fid")[0]
     assert (event.step, float(make_ndarray(event.tensor_proto))) == (5, 20.0)
+
+
+def test_a_step_that_is_evaluated_again_is_reported_once(tmp_path):
+    """But for its time: a training killed behind its evaluation evaluates again when it continues."""
+    path, report = tmp_path / "metrics.jsonl", paper_report(time="then", duration_s=3.0)
+    assert not is_reported(path, report)
+    append_json_line(path, report)
+    with open(path, "ab") as file:
+        file.write(b"{half a line\n[1]\n")
+    append_json_line(path, report | {"step": 6})
+    assert is_reported(path, report | {"time": "now", "duration_s": 4.0}) and is_reported(path, report | {"step": 6})
+    assert not is_reported(path, report | {"fid": 20.5}) and not is_reported(path, report | {"step": 7})
 
 
 def test_cached_features_of_another_size_crop_or_part_have_another_name(tiny_records):

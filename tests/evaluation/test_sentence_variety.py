@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ffgan_tf.evaluation.engine import evaluate_images
-from ffgan_tf.evaluation.images import FolderImages, RecordImages
+from ffgan_tf.evaluation.images import FolderImages, GeneratedImages, RecordImages
 from ffgan_tf.evaluation.protocols import get_protocol
 from ffgan_tf.evaluation.sentence_variety import variety_images
 from ffgan_tf.metrics.variety import mean_pairwise_distance
@@ -71,6 +71,16 @@ def test_the_reports_figures(run, records, tmp_path):
     assert (report["variety_sentences"], report["variety_images"], report["variety_classes"]) == (3, 4, 2)
     plain = evaluate_images(generated, records, MeanColour(), get_protocol("ffgan"), cache_dir=tmp_path / "cache")
     assert not any(name.startswith("variety") for name in plain) and plain["fid"] == report["fid"]
+
+
+def test_nothing_of_a_runs_images_stays_in_the_cache(run, records, tmp_path):
+    """They are never evaluated again; the reference is."""
+    images = GeneratedImages(lambda numbers: run.sampler([()] * len(numbers), 1, numbers, 0.0), 7, "run", "run")
+    varied = variety_images(run, records, 3, 4, 0.0, seed=9)
+    protocol, cache = get_protocol("ffgan"), tmp_path / "cache"
+    evaluate_images(images, records, MeanColour(), protocol, variety=varied, cache_dir=cache)
+    left = {path.name for path in cache.glob("*/*.npz") if not path.name.startswith("statistics")}
+    assert left == {f"{records.identity(0, 8)[:32]}.npz"}
 
 
 def _folder(path):

@@ -86,20 +86,18 @@ def test_kl_weights_are_the_authors():
 
 
 def test_rolled_sentences_are_wrong_for_the_same_pairs_as_drawn_images():
-    """Over all orders of a pool, rolling pairs every image with each sentence of another class equally often: the
-    expectation of a loss of wrong pairs is that of a wrong image drawn evenly from the other classes."""
+    """StackGAN's authors draw a wrong image for a sentence; we roll the batch's sentences. Over all orders of a pool,
+    rolling pairs every image with each sentence of another class equally often. Where all classes are of one size, that
+    is the mean over a wrong image drawn for each sentence as well."""
     classes = np.array([0, 0, 1, 2, 2])
     score = np.random.default_rng(1).normal(size=(5, 5))  # any function of image and sentence
     rolled = []
     for order in map(list, itertools.permutations(range(5))):
         wrong = gan.mismatch_index(tf.constant(classes[order], tf.int32)).numpy()
         rolled.append(np.mean([score[order[i], order[wrong[i]]] for i in range(5)]))
-    drawn = [score[classes != classes[sentence], sentence] for sentence in range(5)]
-    # A sentence's wrong images are drawn evenly; an image's wrong sentences rolled evenly: equal where the sentence or
-    # the image that comes first is.
     by_image = np.mean([score[image, classes != classes[image]].mean() for image in range(5)])
     assert np.mean(rolled) == pytest.approx(by_image, rel=1e-12)
     balanced = np.array([0, 0, 1, 1])
-    one = np.mean([score[image, :4][balanced != balanced[image]].mean() for image in range(4)])
-    other = np.mean([score[:4, sentence][balanced != balanced[sentence]].mean() for sentence in range(4)])
-    assert one == pytest.approx(other, rel=1e-12) and len(drawn) == 5
+    by_image = np.mean([score[image, :4][balanced != balanced[image]].mean() for image in range(4)])
+    by_sentence = np.mean([score[:4, sentence][balanced != balanced[sentence]].mean() for sentence in range(4)])
+    assert by_image == pytest.approx(by_sentence, rel=1e-12)

@@ -1,5 +1,7 @@
 """Colour retrieval on codes whose answer is known."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -28,3 +30,29 @@ def test_codes_that_say_nothing_score_as_a_blind_choice():
 def test_fewer_images_than_candidates():
     share, blind = colour_retrieval(np.eye(3), np.eye(3), ["red", "red", "blue"])
     assert share == 1 and blind == pytest.approx((2 / 3 + 2 / 3 + 1 / 3) / 3)
+
+
+def test_directions_count_and_lengths_do_not():
+    random = np.random.default_rng(2)
+    images, sentences = random.normal(size=(2, 60, 4))
+    colours = random.choice(["red", "blue", "white"], 60)
+    plain = colour_retrieval(images, sentences, colours, candidates=20)
+    lengths = random.uniform(0.01, 100, (2, 60, 1))
+    assert colour_retrieval(lengths[0] * images, lengths[1] * sentences, colours, candidates=20) == plain
+    zero = np.zeros((60, 4))  # a network that has collapsed: no direction at all
+    assert np.isfinite(colour_retrieval(zero, zero, colours)).all()
+
+
+def test_candidates_are_drawn_by_seed_a_hundred_at_a_time():
+    random = np.random.default_rng(3)
+    images, sentences = random.normal(size=(2, 150, 4))
+    colours = random.choice(["red", "blue"], 150)
+    assert colour_retrieval(images, sentences, colours) == colour_retrieval(images, sentences, colours, 100)
+    assert colour_retrieval(images, sentences, colours, seed=1) != colour_retrieval(images, sentences, colours, seed=2)
+    assert inspect.signature(colour_retrieval).parameters["candidates"].default == 100
+
+
+@pytest.mark.parametrize("images, sentences, colours", [(3, 4, 3), (3, 3, 4), (4, 3, 3)])
+def test_codes_and_colours_of_different_lengths_are_refused(images, sentences, colours):
+    with pytest.raises(ValueError, match="differ in length"):
+        colour_retrieval(np.ones((images, 2)), np.ones((sentences, 2)), ["red"] * colours)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from ffgan_tf.metrics import prdc as prdc_module
+from ffgan_tf.metrics.fid import fid
 from ffgan_tf.metrics.inception_score import InceptionScore, inception_score
 from ffgan_tf.metrics.kid import kid, polynomial_mmd
 from ffgan_tf.metrics.prdc import prdc
 from ffgan_tf.metrics.r_precision import r_precision
+from ffgan_tf.metrics.scores import compare_features, score_classes
 from ffgan_tf.utils.errors import UserError
 
 
@@ -181,6 +183,48 @@ def test_prdc_thins_large_sets_by_seed(random):
     got = prdc(real, fake, max_samples=100, seed=1)
     assert (got["real_count"], got["fake_count"]) == (100, 100)
     assert got == prdc(real, fake, max_samples=100, seed=1) != prdc(real, fake, max_samples=100, seed=2)
+
+
+# ---- all of them
+
+
+@pytest.mark.filterwarnings("ignore:FID from")
+def test_all_scores_of_a_narrow_set_against_a_wide_one(random):
+    """Each of its images looks real, few of the real ones look like it: precision and recall keep their sides."""
+    wide, narrow = random.normal(size=(200, 4)), 0.05 * random.normal(size=(60, 4))
+    scores, notes = compare_features(narrow, wide, seed=5, kid_subsets=10)
+    assert scores["precision"] == 1 and scores["recall"] < 0.1
+    assert (scores["prdc_k"], scores["prdc_real_count"], scores["prdc_fake_count"]) == (5, 200, 60)
+    assert scores["fid"] == pytest.approx(fid(narrow, wide))
+    distance = kid(narrow, wide, 10, seed=5)
+    assert (scores["kid"], scores["kid_std"]) == (distance.mean, distance.std)
+    assert (scores["kid_subsets"], scores["kid_subset_size"]) == (10, 60)
+    assert any("subsets of 60 instead of 1,000" in note for note in notes)
+
+
+def test_a_thousand_images_are_enough_for_kids_subsets(random):
+    features = random.normal(size=(2, 1000, 2))
+    scores, notes = compare_features(*features, kid_subsets=2)
+    assert scores["kid_subset_size"] == 1000 and not any("instead of" in note for note in notes)
+
+
+@pytest.mark.filterwarnings("ignore:FID from")
+def test_neighbours_need_more_images_than_five(random):
+    few, more = random.normal(size=(5, 2)), random.normal(size=(6, 2))
+    for one, other in ((few, more), (more, few)):
+        scores, notes = compare_features(one, other, kid_subsets=2)
+        assert "fid" in scores and "precision" not in scores and any("more than 5 images a side" in n for n in notes)
+    scores, notes = compare_features(more, more, kid_subsets=2)
+    assert scores["precision"] == 1 and not any("a side" in note for note in notes)
+
+
+def test_an_inception_score_needs_a_class_head_and_an_image_for_each_split(random):
+    probabilities = random.dirichlet(np.ones(7), 4)
+    mean, std = inception_score(probabilities, 4, 3)
+    assert score_classes(probabilities, 4, 3) == ({"is": mean, "is_std": std, "is_classes": 7}, [])
+    for given, splits, reason in ((probabilities, 5, "5 splits need at least 5 images"), (None, 4, "no class head")):
+        scores, [note] = score_classes(given, splits, 3)
+        assert scores == {} and reason in note
 
 
 # ---- R-precision

@@ -42,6 +42,11 @@ def test_variety_beside_that_of_classes():
     assert (actual["variety_sentences"], actual["variety_images"], actual["variety_classes"]) == (2, 4, 2)
 
 
+def test_one_caption_has_no_spread():
+    actual = variety(simplex(4, 2.0)[None], simplex(3, 8.0), np.zeros(3))
+    assert (actual["variety"], actual["variety_std"], actual["variety_sentences"]) == (pytest.approx(2), 0, 1)
+
+
 def test_a_generator_that_ignores_its_noise():
     generated = np.repeat(np.random.default_rng(1).normal(size=(3, 1, 6)), 5, axis=1)
     assert variety(generated, simplex(3, 2.0), np.zeros(3))["variety_ratio"] == 0

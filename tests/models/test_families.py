@@ -1,5 +1,7 @@
 """The families of networks: numbers of parameters, shapes, and what is particular to each (docs/families.md)."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,7 +22,7 @@ def small(family: str, **settings) -> ModelConfig:
     """The family's own settings at the smallest widths, at S = 64 where it has that."""
     sizes = {"ngf": 4, "ndf": 4, "z_dim": 5, "c_dim": 6, "image_size": 64}
     if settings.get("stage") == 2:
-        sizes["ngf"] = 16  # ngf/4 channels are its last; of a single one ReLU may leave nothing
+        sizes["ngf"] = 16  # its last maps have ngf/4 channels; ReLU may leave nothing of a single one
     if family == "ffgan":
         return tiny(**settings)
     if family == "dfgan":
@@ -29,7 +31,7 @@ def small(family: str, **settings) -> ModelConfig:
 
 
 def discriminators(config: ModelConfig, precision: str = "float64") -> list[tf.keras.Model]:
-    """Shaken."""
+    """The config's discriminators, the same at every call, shaken."""
     tf.keras.utils.set_random_seed(2)
     models = build.build_discriminators(config, precision)
     for number, model in enumerate(models):
@@ -37,8 +39,12 @@ def discriminators(config: ModelConfig, precision: str = "float64") -> list[tf.k
     return models
 
 
+@functools.cache
 def shaken(config: ModelConfig) -> tf.keras.Model:
-    """A generator in which DF-GAN's affine maps, which start as 1 and 0 whatever the sentence, depend on it."""
+    """A generator in which DF-GAN's affine maps, which start as 1 and 0 whatever the sentence, depend on it.
+
+    One for all tests, which move no more of it than batch norm's averages.
+    """
     tf.keras.utils.set_random_seed(4)
     model, rng = generator(config), np.random.default_rng(4)
     for variable in model.trainable_variables:
@@ -186,9 +192,8 @@ def test_gradients_reach_every_weight(family, settings):
 @pytest.mark.parametrize("family,settings", CASES, ids=IDS)
 def test_features_of_both_are_two_calls(family, settings):
     config, rng = small(family, **settings), np.random.default_rng(4)
-    for number, size in enumerate(config.sizes):
-        images = [tf.constant(rng.uniform(-1, 1, (3, size, size, 3))) for _ in range(2)]
-        together, apart = (discriminators(config)[number] for _ in range(2))
+    for together, apart in zip(discriminators(config), discriminators(config), strict=True):
+        images = [tf.constant(rng.uniform(-1, 1, (3, together.size, together.size, 3))) for _ in range(2)]
         for both, one in zip(together.features_of_both(*images, training=True), images, strict=True):
             np.testing.assert_allclose(both, apart.features(one, training=True), rtol=1e-9, atol=1e-9)
         for a, b in zip(together.non_trainable_variables, apart.non_trainable_variables):
@@ -259,7 +264,9 @@ def test_mixed_precision(family):
 def test_a_twin_shares_every_weight(family, settings):
     """For gradient penalties in float32."""
     config = small(family, **settings)
-    for judge, twin in zip(build.build_discriminators(config, "mixed_bfloat16"), build.build_discriminators(config)):
+    with blocks.blank_weights():
+        judges, twins = build.build_discriminators(config, "mixed_bfloat16"), build.build_discriminators(config)
+    for judge, twin in zip(judges, twins, strict=True):
         build.same_weights(judge, twin)
         assert [id(a) for a in twin.weights] == [id(b) for b in judge.weights]
 
@@ -365,7 +372,7 @@ def test_a_step_of_stage_2_does_not_move_stage_1(precision):
     those of training."""
     config = small("stackgan", **STAGE2)
     model = generator(config, precision)
-    first, inputs = model.first, generator_inputs(config)
+    first, inputs = model.first, generator_inputs(config, lengths=(4, 2))
     inputs = inputs if precision == "float64" else as_float32(inputs)
     before = [value.numpy() for value in first.variables]
     trained = {id(variable) for variable in model.trainable_variables}

@@ -73,7 +73,7 @@ def truncated(drawn):
 
 
 def augment(sentence, epsilon, layer):
-    """`epsilon` truncated."""
+    """StackGAN's conditioning augmentation; `epsilon` is truncated already."""
     mu, log_sigma = np.split(leaky_relu(dense(read(sentence), layer.linear)), 2, -1)
     return mu + np.exp(log_sigma) * epsilon
 
@@ -117,13 +117,14 @@ def discriminator(model, images, sentence, activations, training):
 CASES = {
     "gan_int_cls": ("gan_int_cls", {}, (leaky_relu, leaky_relu, same, same)),
     "stage 1": ("stackgan", {}, (leaky_relu, leaky_relu, same, same)),
-    # ngf/4 channels are the last; of a single one ReLU may leave nothing.
+    # The last maps have ngf/4 channels; ReLU may leave nothing of a single one.
     "stage 2": ("stackgan", {"stage": 2, "image_size": 256, "ngf": 16}, (leaky_relu,) * 7 + (same,)),
 }
 
 
 def enlarge(model):
-    """Weights of N(0, 0.02) leave hardly anything of the input by the moving averages of `shake`."""
+    """Four times larger kernels: with N(0, 0.02) and the moving averages of `shake`, hardly anything of the input is
+    left in the output."""
     for variable in model.variables:
         if "kernel" in variable.name:
             variable.assign(4 * variable)

@@ -82,7 +82,8 @@ def test_bilinear_pyramid_is_resized_level_by_level(rng):
 
 
 @pytest.mark.parametrize(
-    "up_filter, inner, last", [("none", False, False), ("inner", True, False), ("blur", True, True)]
+    "up_filter, inner, last",
+    [("none", False, False), ("inner", True, False), ("last", False, True), ("blur", True, True)],
 )
 def test_settings_reach_the_networks(up_filter, inner, last):
     config = networks.tiny(

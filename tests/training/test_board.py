@@ -119,3 +119,8 @@ def test_hints():
     assert "D tells all images apart" in won and "--lr_d" in won
     [blind] = hints({**well, "real_mismatching": np.full(3, 0.79)})
     assert "right and wrong sentences alike" in blind and "text/mu_spread" in blind
+    without_head = {name: value for name, value in well.items() if name not in ("real", "fake")}
+    assert hints(without_head) == []
+    ends = {"real_matching": np.full(3, 0.99), "fake_matching": np.full(3, 0.01)}
+    [won] = hints({**without_head, **ends})
+    assert "D tells all images apart: D(t) 0.99, D(t̂) 0.01" in won

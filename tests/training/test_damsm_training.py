@@ -201,6 +201,7 @@ def test_the_command_trains_continues_and_leaves_an_encoder(tiny_records, vocabu
     assert trained_together(folder / "text_encoder", folder / "image_encoder")
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss/total" in line] == [1, 2, 3, 4]
+    assert [line["epoch"] for line in lines if "loss/total" in line] == [8 * step / 24 for step in (1, 2, 3, 4)]
     assert [line["step"] for line in lines if "validation/loss" in line] == [2, 3, 4]
     assert all(
         np.isclose(sum(line[f"loss/{name}"] for name in LOSSES), line["loss/total"])

@@ -80,3 +80,22 @@ def test_what_is_available_lies_between_nothing_and_the_machine():
     with open("/proc/meminfo") as file:
         machine = int(file.readline().split()[1]) * 1024
     assert 0 < memory.available() <= 1.1 * machine
+
+
+def test_replicas_share_the_memory_of_one_process_and_not_of_several(tmp_path, monkeypatch, capsys):
+    """Logical CPUs of one machine hold the whole batch between them; a worker holds its own part alone."""
+    config = TrainConfig.of(batch=16, data=str(tmp_path))
+    between = (memory.need(config, 0).total() + memory.need(config, 0, 4).total()) / 2
+    monkeypatch.setattr(memory, "available", lambda: between)
+    monkeypatch.setattr(memory, "gpu_memory", lambda: None)
+    for strategy, warned in (("mirrored", True), ("multi_worker", False)):
+        memory.check_memory(config.replace(strategy=strategy), 4)
+        assert ("warning: this training needs" in capsys.readouterr().err) == warned, strategy
+    monkeypatch.setattr(memory, "gpu_memory", lambda: between)  # GPUs have each their own
+    memory.check_memory(config.replace(strategy="mirrored"), 4)
+    assert not capsys.readouterr().err
+    memory.check_memory(config, 1)
+    assert "warning" in capsys.readouterr().err
+    # Other families' networks are not counted.
+    memory.check_memory(TrainConfig.of_given(family="attngan", batch=16, data=str(tmp_path)), 1)
+    assert not capsys.readouterr().err

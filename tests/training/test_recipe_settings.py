@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from ffgan_tf.losses import gan as losses
 from ffgan_tf.training.augment import augmented, blurred, numbers_for
-from ffgan_tf.training.gan_step import METRICS
-from tests.training.test_step_variants import LINEAR, make_batch, make_gan, moved
+from ffgan_tf.training.gan_losses import D_METRICS, gradient_penalty
+from tests.training.test_step_variants import LINEAR, freeze_batch_norm, make_batch, make_gan, moved
 
 
 @pytest.fixture(autouse=True)
@@ -24,20 +24,21 @@ def batch_for(kinds: tuple[str, ...]) -> dict[str, tf.Tensor]:
     return {**batch, "noise": tf.concat([batch["noise"], extra], 1)}
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """A training state that no test moves."""
+    return make_gan(kl_weight=0.0)
+
+
 @pytest.mark.parametrize("condition", ["ca", "mu"])
-@pytest.mark.parametrize("where", ["none", "g"])
-def test_the_conditions_gradient_reaches_augmentation_where_it_is_asked_to(condition, where):
+def test_the_conditions_gradient_reaches_augmentation_where_it_is_asked_to(condition):
     """Against central differences of Eq. 5 by F_ca's weights: D's condition moves with them, or stays as it was."""
-    gan = make_gan(condition=condition, condition_gradient=where, kl_weight=0.0)
+    gan = make_gan(condition=condition, kl_weight=0.0)
     inputs = gan.inputs(make_batch())
     kernel = gan.generator.augment.trainable_variables[0]
-    with tf.GradientTape() as tape:
-        loss, _ = gan.g_loss(inputs, gan.generate(inputs))
-    found = tape.gradient(loss, kernel).numpy()
-
     direction = np.random.default_rng(3).normal(size=kernel.shape)
 
-    def value(shift):
+    def value(shift, where):
         kernel.assign_add(shift * direction)
         made = gan.generate(inputs)
         seen = {"ca": made.condition, "mu": made.mu}[condition] if where == "g" else inputs.condition
@@ -46,14 +47,16 @@ def test_the_conditions_gradient_reaches_augmentation_where_it_is_asked_to(condi
         kernel.assign_sub(shift * direction)
         return sum(float(losses.minus_log_d(logit)) / 2 for logit in logits)
 
-    slope = (value(1e-6) - value(-1e-6)) / 2e-6
-    assert abs(slope) > 1e-6
-    assert (found * direction).sum() == pytest.approx(slope, rel=1e-3)
-
-
-def test_the_two_ways_of_the_conditions_gradient_differ():
-    changes = [moved(make_gan(condition_gradient=where, **LINEAR), make_batch())[0] for where in ("none", "g")]
-    assert any(np.abs(a - b).max() > 1e-6 for a, b in zip(*changes))
+    slopes = {}
+    for where in ("none", "g"):
+        gan.config = gan.config.replace(condition_gradient=where)
+        with tf.GradientTape() as tape:
+            loss, _ = gan.parts.g_loss(inputs, gan.generate(inputs))  # as the step has it
+        found = tape.gradient(loss, kernel).numpy()
+        slopes[where] = (value(1e-6, where) - value(-1e-6, where)) / 2e-6
+        assert abs(slopes[where]) > 1e-6
+        assert (found * direction).sum() == pytest.approx(slopes[where], rel=1e-3)
+    assert abs(slopes["g"] - slopes["none"]) > 0.01 * abs(slopes["none"])
 
 
 def test_d_sees_blurred_and_augmented_images_and_the_same_fakes_in_both_steps():
@@ -82,8 +85,8 @@ def test_d_sees_blurred_and_augmented_images_and_the_same_fakes_in_both_steps():
 
 
 def test_the_blur_is_gone_after_its_steps():
-    plain, blurring = make_gan(), make_gan(d_blur=2.0, d_blur_steps=4)
-    inputs = plain.inputs(make_batch())
+    blurring = make_gan(d_blur=2.0, d_blur_steps=4)
+    inputs = blurring.inputs(make_batch())
     for step, same in ((3, False), (4, True), (9, True)):
         blurring.step.assign(step)
         shown = blurring.shown_to_d(inputs, (inputs.real,))[0].inputs.real.numpy()
@@ -91,20 +94,20 @@ def test_the_blur_is_gone_after_its_steps():
 
 
 @pytest.mark.parametrize("form", ["hinge", "relativistic"])
-def test_adversarial_forms_reach_both_steps(form):
+def test_adversarial_forms_reach_both_steps(form, plain):
     """The step's totals from logits taken apart from it: D's before its update, G's after."""
-    gan, twin = make_gan(adversarial=form, kl_weight=0.0), make_gan()
+    gan = make_gan(adversarial=form, kl_weight=0.0)
     report = moved(gan, make_batch())[1]
-    inputs = twin.inputs(make_batch())
-    fake = twin.generate(inputs).image
+    inputs = plain.inputs(make_batch())  # it has the weights from before the step
+    fake = plain.generate(inputs).image
 
     def logits(d, images, condition):
         features = d.features(images, training=True)
         return d.unconditional(features), d.conditional(features, condition, training=True)
 
-    real, matching = logits(twin.discriminator, inputs.real, inputs.condition)
-    false, false_matching = logits(twin.discriminator, fake, inputs.condition)
-    wrong = logits(twin.discriminator, inputs.real, inputs.wrong)[1]
+    real, matching = logits(plain.discriminator, inputs.real, inputs.condition)
+    false, false_matching = logits(plain.discriminator, fake, inputs.condition)
+    wrong = logits(plain.discriminator, inputs.real, inputs.wrong)[1]
     terms = losses.discriminator_terms(losses.DiscriminatorLogits(real, false, matching, false_matching, wrong), form)
     assert report["loss_d/total"] == pytest.approx(float(losses.discriminator_loss(terms)), rel=1e-5)
 
@@ -115,20 +118,27 @@ def test_adversarial_forms_reach_both_steps(form):
 
 
 def test_a_lazy_penalty_comes_every_so_many_steps_and_weighs_as_many():
-    every, lazy = (make_gan("float32", gradient_penalty="r1", penalty_every=n) for n in (1, 3))
-    step = tf.function(lazy.train_step)
-    once = dict(zip(METRICS, every.train_step(make_batch()).numpy()))["loss_d/penalty"]
-    found = [dict(zip(METRICS, step(make_batch()).numpy()))["loss_d/penalty"] for _ in range(4)]
-    assert found[0] == pytest.approx(3 * once, rel=1e-4) and once > 0
-    assert found[1] == found[2] == 0 and found[3] > 0
+    """In the report and in D's gradients: those with it, less those without, are three times the penalty's own."""
+    gan = make_gan(gradient_penalty="r1", penalty_every=3, penalty_weight=5.0)
+    d, inputs = gan.discriminator, gan.inputs(make_batch())
+    fakes = gan.generate(inputs).images
+    with tf.GradientTape() as tape:
+        once = gradient_penalty("r1", d, inputs)
+    own = tape.gradient(once, d.trainable_variables, unconnected_gradients="zero")
+    found = []
+    for step in range(4):
+        gan.step.assign(step)
+        (gradients,), values = gan.parts.d_gradients(inputs, fakes)
+        found.append((gradients, float(values[D_METRICS.index("loss_d/penalty")])))
+    assert [penalty for _, penalty in found] == pytest.approx([3 * float(once), 0, 0, 3 * float(once)], rel=1e-5)
+    assert float(once) > 0
+    for with_it, without, share in zip(found[3][0], found[2][0], own):
+        np.testing.assert_allclose(with_it - without, 5 * 3 * share, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("kinds", ["translation,cutout", "colour"])
-def test_accumulated_parts_keep_their_images_random_numbers(kinds):
+def test_accumulated_parts_keep_their_images_random_numbers():
     """Parts of a batch see what the whole batch would: with D's norm off, and G's frozen, the same gradients."""
-    from tests.training.test_step_variants import freeze_batch_norm
-
-    changes = []
+    kinds, changes = "translation,cutout,colour", []
     for parts in (1, 2):
         gan = make_gan(augment=kinds, d_norm="none", accumulate=parts, **LINEAR)
         freeze_batch_norm(gan)

@@ -1,6 +1,6 @@
 """The families of networks (`--family`): FF-GAN and those that it is compared with (docs/families.md).
 
-Each has a file of its own; `ffgan_tf.config.families` has what is known of them without building any.
+Each has a file of its own; `ffgan_tf.config.families` has the facts that need no network.
 """
 
 from collections.abc import Callable

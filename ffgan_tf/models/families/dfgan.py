@@ -15,7 +15,8 @@ from ffgan_tf.models.text_encoder import TEXT_DIM
 
 
 def conv(filters: int, kernel: int, stride: int = 1, bias_inputs: int = 0, **kwargs) -> blocks.Conv:
-    """k×k convolution with PyTorch's initial weights; with a bias where `bias_inputs`, a pixel's inputs, are given."""
+    """k×k convolution with PyTorch's initial weights. It has a bias if `bias_inputs`, the number of inputs of an output
+    pixel, is given."""
     if bias_inputs:
         kwargs["bias_initializer"] = FanIn(bias_inputs)
     return blocks.conv(filters, kernel, stride, bool(bias_inputs), kernel_initializer=FanIn(), **kwargs)
@@ -32,8 +33,8 @@ def channels(width: int, image_size: int) -> list[int]:
 
 
 class Affine(tf.keras.layers.Layer):
-    """γ(v)·x + β(v), channel by channel: x (B, H, W, C), v (B, ·). γ and β are two dense layers each with a ReLU
-    between, and start as 1 and 0."""
+    """γ(v)·x + β(v), channel by channel: x (B, H, W, C), v (B, ·). γ and β are each two dense layers with a ReLU
+    between; they start as 1 and 0."""
 
     def __init__(self, width: int, inputs: int, **kwargs):
         super().__init__(**kwargs)
@@ -90,7 +91,7 @@ class UpBlock(tf.keras.layers.Layer):
 class DfGanGenerator(tf.keras.Model):
     """z → dense to 4²×8ngf → blocks, each twice as large, all fed with [z, s] → LeakyReLU → conv3×3 → tanh.
 
-    No batch norm, no conditioning augmentation, no words. `sync` has no meaning here.
+    No batch norm (`sync` is ignored), no conditioning augmentation, no words.
     """
 
     augment = None
@@ -143,7 +144,7 @@ class DownBlock(tf.keras.layers.Layer):
 
 class DfGanDiscriminator(tf.keras.Model):
     """conv3×3 to ndf → blocks, each half as large, down to 4²×8ndf; beside s, tiled → conv3×3 to 2ndf → LeakyReLU →
-    4×4 convolution to one logit. No biases behind the trunk, no batch norm."""
+    4×4 convolution to one logit. No biases after the trunk, no batch norm."""
 
     has_unconditional = False
 
@@ -168,7 +169,7 @@ class DfGanDiscriminator(tf.keras.Model):
         return tf.split(self.features(tf.concat([real, fake], axis=0)), 2)
 
     def unconditional(self, features):
-        """It has no such head."""
+        """None: there is no unconditional head."""
         del features
 
     def conditional(self, features, condition, training=False):

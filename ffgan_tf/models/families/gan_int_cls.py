@@ -45,7 +45,7 @@ class GanIntClsGenerator(tf.keras.Model):
         self.text = blocks.dense(
             config.c_dim, name="text", kernel_initializer=FanIn(), bias_initializer=FanIn(TEXT_DIM)
         )
-        # A transposed convolution of a 1×1 map; so its batch norm, on the map, is per channel.
+        # It stands for the authors' transposed convolution of a 1×1 map, so its batch norm is per channel of the map.
         self.fc = blocks.dense(4 * 4 * self.width, use_bias=False, name="fc", kernel_initializer=normal())
         self.fc_norm = blocks.batch_norm(sync, name="fc_norm")
         self.block1 = Bottleneck(8 * ngf, 2 * ngf, tf.nn.relu, normal, sync, name="block1")

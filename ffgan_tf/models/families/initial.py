@@ -1,4 +1,7 @@
-"""Initial weights of the older families; a new initialiser for each layer, because one draws the same numbers again."""
+"""Initial weights of the older families.
+
+Each layer takes a new initialiser: called twice, one initialiser draws the same numbers again.
+"""
 
 import tensorflow as tf
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models import blocks
 from ffgan_tf.models.conditioning import unit_rms
-from ffgan_tf.models.discriminator import Logit
+from ffgan_tf.models.discriminator import Logit, TrunkDiscriminator
 
 Initial = Callable[[], tf.keras.initializers.Initializer]  # a new one for each layer
 Activation = Callable[[tf.Tensor], tf.Tensor]
@@ -55,12 +55,12 @@ class Bottleneck(tf.keras.layers.Layer):
         return self.activation(x + self.third(y, training=training))
 
 
-class TextDiscriminator(tf.keras.Model):
+class TextDiscriminator(TrunkDiscriminator):
     """An image trunk down to 4²×8ndf, and one head that embeds the sentence by a dense layer of its own.
 
     Head: s (at RMS 1 with `--normalise_sentence`) → dense to c, BN (with `text_norm`), LeakyReLU → tiled beside the map
-    → 1×1 to 8ndf, BN, LeakyReLU → 4×4 convolution without bias to one logit. `dense_initial` and `dense_bias`: of the
-    text layer's kernel and bias.
+    → 1×1 to 8ndf, BN, LeakyReLU → 4×4 convolution without bias to one logit. `dense_initial` and `dense_bias`
+    initialise the text layer's kernel and bias.
     """
 
     has_unconditional = False
@@ -86,19 +86,12 @@ class TextDiscriminator(tf.keras.Model):
         self.joint = ConvNorm(8 * config.ndf, 1, 1, blocks.leaky_relu, initial, sync, name="joint")
         self.conditional_logit = Logit(False, initial(), name="conditional_logit")
 
-    def features(self, images, training=False):
-        """Images (B, s, s, 3) in [−1, 1] → map (B, 4, 4, 8ndf)."""
-        x = tf.cast(images, self.compute_dtype)
-        for layer in self.trunk:
-            x = layer(x, training=training)
-        return x
-
     def features_of_both(self, real, fake, training=False):
         """`features` of each."""
         return self.features(real, training=training), self.features(fake, training=training)
 
     def unconditional(self, features):
-        """It has no such head."""
+        """None: there is no unconditional head."""
         del features
 
     def conditional(self, features, condition, training=False):

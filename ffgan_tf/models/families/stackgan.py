@@ -74,8 +74,8 @@ class Stage1Generator(tf.keras.Model):
 
 
 class FrozenStage1(Stage1Generator):
-    """A Stage I whose weights no step moves. In training its batch norms use the batch's statistics, as the authors'
-    do, but their moving averages stay (ours: drifting from those that the weights were trained with has no use)."""
+    """A Stage I that training does not change. Its batch norms use the batch's statistics in training, as the authors'
+    do, but their moving averages stay (ours: they belong to the weights, which do not move either)."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -98,8 +98,8 @@ class Stage2Generator(tf.keras.Model):
     """Stage I's image → conv3×3 to ngf, ReLU → two 4×4 of stride 2 to 16²×4ngf; beside ĉ₂, tiled → conv3×3 → four
     residual blocks → ups 2ngf, ngf, ngf/2, ngf/4 → conv3×3 → 256²×3, tanh.
 
-    `first` is Stage I, frozen. ε (B, 2c): the first c numbers for the augmentation of this stage, which μ and log σ²
-    are of, the rest for Stage I's. z is Stage I's.
+    `first` is Stage I, frozen. ε (B, 2c): the first c numbers are this stage's, and μ and log σ² are those of
+    its augmentation; the rest are Stage I's. z is Stage I's.
     """
 
     def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
@@ -148,7 +148,7 @@ def discriminator(config: ModelConfig, sync: bool) -> tf.keras.Model:
 
 
 def trunk256(ndf: int, initial, sync: bool) -> list[tf.keras.layers.Layer]:
-    """Images of 256 → 4²×8ndf: Stage II's. The way back from 32ndf is by 1×1 convolutions."""
+    """Images of 256 → 4²×8ndf: Stage II's. 1×1 convolutions lead back from 32ndf."""
     leaky = blocks.leaky_relu
     return [
         *(ConvNorm(ndf * 2**i, 4, 2, leaky, initial, sync, norm=i > 0, name=f"down{i + 1}") for i in range(6)),
