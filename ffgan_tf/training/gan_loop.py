@@ -67,16 +67,16 @@ def train(config: TrainConfig, run: str | Path) -> int:
             say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}")
     share = schedule.halvings.share(step)
     gan.set_learning_rates(share)
+    shown = gan.sampling_generator()
+    evaluator = make_evaluator(config, session, shown, gan.text_encoder)
     session.accept()
     batches = distributed(strategy, functools.partial(data.batches, step))
     train_steps = compiled_steps(gan, strategy)
 
     # ---------------------------------------------------------------- what the run shows of itself
     log = session.open_log()
-    shown = gan.sampling_generator()
     refresh = functools.partial(gan.refresh, shown)
     sample = SampleGrid(config, data, shown, gan.text_encoder, log, refresh)
-    evaluator = make_evaluator(config, session, shown, gan.text_encoder)
     evaluate = PeriodicFid(session, evaluator, config.evaluation.eval_samples, refresh)
     board = Board(config, data, gan, shown, session.vocabulary, log)
 

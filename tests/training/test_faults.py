@@ -172,6 +172,17 @@ def test_a_file_in_the_place_of_a_folder_is_named_before_training(tiny_records, 
         train(settings(tiny_records, steps=1), tmp_path / "run")
 
 
+def test_a_start_without_weights_leaves_no_settings(tiny_records, tmp_path):
+    """So that the same folder takes other settings afterwards; and the advice is of this command's flags."""
+    fid = {"eval_every": 1, "eval_inception": "keras", "eval_inception_weights": str(tmp_path / "none.h5")}
+    with pytest.raises(
+        UserError, match="none.h5: no such file; --eval_inception=keras .*Fix: --eval_inception_w"
+    ) as error:
+        train(settings(tiny_records, steps=1, **fid), tmp_path / "run")
+    assert "--inception_weights" not in str(error.value)
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
 def test_a_read_only_disk_is_named_at_once(tiny_records, tmp_path, small_disk):
     script = f'mount -o remount,ro {tmp_path} && exec "$@"'
     result = small_disk(

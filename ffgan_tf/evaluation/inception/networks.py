@@ -73,7 +73,7 @@ NETWORKS = {
     "keras": NetworkSpec(
         "tf.keras.applications.InceptionV3",
         "Origin: https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/"
-        "inception_v3_weights_tf_dim_ordering_tf_kernels.h5 (Keras's ImageNet weights; without --inception_weights "
+        "inception_v3_weights_tf_dim_ordering_tf_kernels.h5 (Keras's ImageNet weights; where no file is named, "
         "Keras's cache is searched), or any `_notop.h5` of that layout",
         converters.from_keras_h5,
         "keras",
