@@ -4,7 +4,7 @@ Give --text again for more sentences, or --text_file with a sentence a line. Wri
 sentences below, into --out (default RUN/samples/own). The same run, sentence and seed give the same image, also by
 `ffgan_tf.load(RUN).generate` in Python. A warning names words outside the run's vocabulary, which are left out; a
 sentence without any known word is an error. Model files (python -m ffgan_tf.export) and the names of models that come
-with the package (--run=birds-demo) serve as well as a run's folder; their images go to samples/NAME.
+with the package (--run=NAME) serve as well as a run's folder; their images go to samples/NAME.
 """
 
 import re
