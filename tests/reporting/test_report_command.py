@@ -59,7 +59,6 @@ def test_one_run_has_its_page_beside_it(make):
         (["--run=.", "--seeds=x"], "--seeds=x"),
         (["--run=none", "--captions=65"], "captions"),
         (["--run=none", "extra"], "'extra' is no flag"),
-        (["--run=.", "--out=/proc/none/x.html"], "--out=/proc/none/x.html"),
     ],
 )
 def test_mistakes(arguments, message, tmp_path):

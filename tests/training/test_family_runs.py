@@ -29,9 +29,9 @@ FEATURES = {
     "stackgan": {"lr_halve_every": 1, "batch": 12},
     "stackgan_v2": {"accumulate": 2, "augment": "translation,cutout"},
     "attngan": {"precision": "mixed_float16", "steps_per_call": 2},
-    "attndcgan": {"adversarial": "relativistic", "clip_norm": 1.0},
+    "attndcgan": {"jit_compile": True, "adversarial": "relativistic", "clip_norm": 1.0},
     "resfpa": {"precision": "mixed_bfloat16", "d_blur": 1.0, "d_blur_steps": 10},
-    "dfgan": {"jit_compile": True, "penalty_every": 2, "ema_decay": 0.9},
+    "dfgan": {"penalty_every": 2, "ema_decay": 0.9},
 }
 # Those that continue: three discriminators; noise of the generator's own and no average; float16's scales. (StackGAN's
 # second stage does so below.)

@@ -1,4 +1,7 @@
-"""`kill -9` at ten random moments, some inside a checkpoint's write: nothing is lost, nothing is told twice."""
+"""`kill -9` at random moments, most inside a checkpoint's write: nothing is lost, nothing is told twice.
+
+Four of them: each costs the start of a process. `tools/soak.py` does hundreds.
+"""
 
 import json
 import os
@@ -14,14 +17,14 @@ import pytest
 import tensorflow as tf
 from runs import ROOT, SETTINGS, assert_equal_state, command
 
-KILLS, STEPS, SEED = 10, 60, 5
+KILLS, STEPS, SEED = 4, 24, 5
 # A batch goes over the end of an epoch, and none is of one class only.
 EVERY_STEP = (*SETTINGS, "--checkpoint_every=1", "--batch=7", f"--steps={STEPS}")
 
 
 class Moment(NamedTuple):
-    """When to kill: `seconds` after the process began (start), made `checkpoints` more (training), or after the write
-    of the next one began (writing)."""
+    """When to kill: `seconds` after the process made `checkpoints` more (training), or after the write of the next one
+    began (writing)."""
 
     kind: str
     checkpoints: int
@@ -37,13 +40,12 @@ class Kill(NamedTuple):
 
 
 def moments() -> list[Moment]:
-    """One in the start, four in training, five in a checkpoint's write, in random order."""
+    """One in training, three in a checkpoint's write, in random order."""
     random = np.random.default_rng(SEED)
-    actual = [Moment("start", 0, random.uniform(0, 6))]
-    actual += [Moment("training", int(random.integers(1, 4)), random.uniform(0, 0.3)) for _ in range(4)]
-    actual += [Moment("writing", int(random.integers(0, 3)), random.uniform(0, 0.02)) for _ in range(5)]
+    actual = [Moment("training", int(random.integers(1, 4)), random.uniform(0, 0.3))]
+    actual += [Moment("writing", int(random.integers(0, 3)), random.uniform(0, 0.02)) for _ in range(KILLS - 1)]
     random.shuffle(actual)
-    return [Moment(*moment) for moment in actual][:KILLS]
+    return [Moment(*moment) for moment in actual]
 
 
 class Watched:
@@ -80,8 +82,7 @@ class Watched:
 
     def kill_at(self, moment: Moment) -> Kill:
         before = self.newest()
-        if moment.kind != "start":
-            self.wait(lambda: self.newest() >= before + moment.checkpoints)
+        self.wait(lambda: self.newest() >= before + moment.checkpoints)
         if moment.kind == "writing":
             self.wait(self.half_written)
         time.sleep(moment.seconds)
@@ -96,7 +97,7 @@ class Watched:
 
 
 class Story:
-    """A run that is killed ten times and one that never is, side by side."""
+    """A run that is killed again and again and one that never is, side by side."""
 
     def __init__(self, records: Path, folder: Path):
         self.broken, self.straight = folder / "broken", folder / "straight"
@@ -130,9 +131,9 @@ def story(tiny_records, tmp_path_factory) -> Story:
 
 
 @pytest.mark.slow
-def test_ten_kills_change_no_bit(story):
+def test_kills_change_no_bit(story):
     assert len(story.kills) == KILLS
-    assert sum(bool(kill.half_written) for kill in story.kills) >= 3
+    assert sum(bool(kill.half_written) for kill in story.kills) >= 2
     assert story.codes == (0, 0), story.words[-1]
     assert_equal_state(story.broken, story.straight, STEPS)
 
@@ -169,7 +170,7 @@ def test_tensorboard_shows_every_step_once(story):
     from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
     files = list((story.broken / "tensorboard").glob("*.v2"))
-    assert len(files) > 5  # a file a process that came so far
+    assert len(files) > 2  # a file a process that came so far
     seen = []
     for folder in (story.broken, story.straight):
         events = EventAccumulator(str(folder / "tensorboard"), {"tensors": 0}).Reload().Tensors("loss_g/total")

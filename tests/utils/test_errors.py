@@ -93,7 +93,7 @@ def test_what_cannot_be_written_is_named_with_its_mend(tmp_path):
         file.write(b"x")
     (tmp_path / "file").touch()
     with (
-        pytest.raises(errors.UserError, match=r"place: cannot be written \(.*Not a directory.*Fix: make the fo"),
+        pytest.raises(errors.UserError, match=r"place: cannot be written \(.*Not a directory.*Fix: name another place"),
         errors.report_write_errors("place"),
     ):
         (tmp_path / "file" / "below").mkdir()
