@@ -48,11 +48,12 @@ def test_the_same_scores(folder):
         assert actual[name] == pytest.approx(expected[name], **({"rel": 1e-9} if EXACT else tolerance)), name
 
 
-@pytest.mark.parametrize("name, tolerance", [("gan", 0.1), ("damsm", 0.04)])
+@pytest.mark.parametrize("name, tolerance", [("gan", 0.15), ("damsm", 0.04)])
 def test_training_goes_on_the_same_way(folder, name, tolerance):
     """`tolerance` is of the length of each variable's way (weights, both moments, EMA, statistics): a variable that did
     not move must not move. The GAN's allows for processors that sum in another order than the one of the figures: on
-    one without AVX-512, the program was 0.052 away before and after the families came, to the same digits. Two moved
+    one without AVX-512, the program was 0.052 away before and after the families came, to the same digits, and on one
+    with AVX-512 but without BF16 0.100. Two moved
     by intent: `fc_norm` kept the batch's own variance, and keeps the unbiased one now, as all other layers."""
     step = measure.STEPS[name]
     before = measure.state(folder / name, step)
