@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
         raise UserError(f"--seeds={given.seeds}: {len(seeds)} seeds. Fix: at most 8.")
     from ffgan_tf.reporting.runs import read_runs
 
-    runs = read_runs(folders, given.data)  # before the page's place is tried, which makes a folder
+    runs = read_runs(folders, given.data)  # a wrong --run is told before a wrong --out
     out = Path(given.out) if given.out else Path(folders[0] if len(folders) == 1 else ".") / "report.html"
     for path, flag in ((out, "--out"), (given.csv, "--csv"), (given.log_csv, "--log_csv")):
         if path:

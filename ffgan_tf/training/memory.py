@@ -75,17 +75,17 @@ def activations(config: TrainConfig) -> int:
     """Numbers in the maps that one image leaves for the backward pass: convolution, batch norm and activation of each
     layer of G, and of D on a real and a generated image."""
     model = config.model
-    ngf, grown, blurred = model.ngf, model.dense_growth, 2 if model.up_filter != "none" else 0
+    ngf, grown, (inner, last) = model.ngf, model.dense_growth, model.smooth_ups
 
-    def up(side: int, channels: int) -> int:
-        return side * side * channels * (5 + blurred)
+    def up(side: int, channels: int, smooth: bool = inner) -> int:
+        return side * side * channels * (7 if smooth else 5)
 
     total = up(8, 8 * ngf) + up(16, 4 * ngf) + 16 * 16 * 4 * ngf * 20
     total += sum(up(32 * 2**i, ngf * factor) for i, factor in enumerate(tails(model)[1:]))
-    for side in (model.image_size // 4, model.image_size // 2):
+    for side, smooth in ((model.image_size // 4, inner), (model.image_size // 2, last)):
         dense = sum(5 * grown + 2 * ngf + i * grown for i in range(model.dense_depth))
         attention = 3 * config.text.max_words + 2 * ngf
-        total += side * side * (dense + attention) + up(2 * side, ngf) + 4 * side * side * 2 * ngf
+        total += side * side * (dense + attention) + up(2 * side, ngf, smooth) + 4 * side * side * 2 * ngf
     side, of_image = model.image_size, 0
     for i in range(int(math.log2(side // 4))):
         side //= 2
