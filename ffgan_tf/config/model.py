@@ -92,8 +92,9 @@ class ModelConfig:
     up_filter: str = setting(
         "none",
         "Filter after the convolution of a nearest x2: none (AttnGAN); a blur with 1-2-1 in every up (blur), which "
-        "makes it bilinear and leaves no grid; in all but stage 3's (inner); or in stage 3's alone (last).",
-        choices=("none", "inner", "last", "blur"),
+        "makes it bilinear and leaves no grid; in those of stages 2 and 3 (late); in stage 3's alone (last); or in all "
+        "but stage 3's (inner).",
+        choices=("none", "inner", "last", "late", "blur"),
     )
     edges: str = setting(
         "zero",
@@ -117,9 +118,10 @@ class ModelConfig:
         return tuple(int(kernel) for kernel in self.pyramid_kernels.split(","))
 
     @property
-    def smooth_ups(self) -> tuple[bool, bool]:
-        """Whether --up_filter blurs the ups of stages 1 and 2, and stage 3's."""
-        return self.up_filter in ("inner", "blur"), self.up_filter in ("last", "blur")
+    def smooth_ups(self) -> tuple[bool, bool, bool]:
+        """Whether --up_filter blurs the ups of stage 1, stage 2's and stage 3's."""
+        stages = {"none": (), "inner": (1, 2), "last": (3,), "late": (2, 3), "blur": (1, 2, 3)}[self.up_filter]
+        return 1 in stages, 2 in stages, 3 in stages
 
     @classmethod
     def of_family(cls, family: str, **settings: Any) -> "ModelConfig":

@@ -130,8 +130,8 @@ class Generator(tf.keras.Model):
         self.attend1 = self.attend2 = None
         if config.word_attention:
             self.attend1, self.attend2 = WordAttention(name="attend1"), WordAttention(name="attend2")
-        self.stage2 = Stage(config, config.smooth_ups[0], sync, name="stage2")
-        self.stage3 = Stage(config, config.smooth_ups[1], sync, name="stage3")
+        self.stage2 = Stage(config, config.smooth_ups[1], sync, name="stage2")
+        self.stage3 = Stage(config, config.smooth_ups[2], sync, name="stage3")
         if self.fusion != "none":
             self.lateral1 = Lateral(config.ngf, config.lateral, name="lateral1")
             self.lateral2 = Lateral(config.ngf, config.lateral, name="lateral2")

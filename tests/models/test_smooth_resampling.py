@@ -82,10 +82,16 @@ def test_bilinear_pyramid_is_resized_level_by_level(rng):
 
 
 @pytest.mark.parametrize(
-    "up_filter, inner, last",
-    [("none", False, False), ("inner", True, False), ("last", False, True), ("blur", True, True)],
+    "up_filter, smooth",
+    [
+        ("none", (False, False, False)),
+        ("inner", (True, True, False)),
+        ("last", (False, False, True)),
+        ("late", (False, True, True)),
+        ("blur", (True, True, True)),
+    ],
 )
-def test_settings_reach_the_networks(up_filter, inner, last):
+def test_settings_reach_the_networks(up_filter, smooth):
     config = networks.tiny(
         lateral="bilinear", pyramid_upsampling="bilinear", up_filter=up_filter, d_filter="blur", d_norm="none"
     )
@@ -93,7 +99,7 @@ def test_settings_reach_the_networks(up_filter, inner, last):
     assert generator.lateral1.bilinear and generator.lateral2.bilinear
     assert generator.stage1.text.pyramid.pyramid.bilinear
     ups = [*generator.stage1.ups, generator.stage2.up, generator.stage3.up]
-    assert [up.smooth for up in ups] == [inner, inner, inner, last]
+    assert [up.smooth for up in ups] == [smooth[0], *smooth]
     # Not before the first: nothing would see the images' own period two.
     assert [layer.smooth for layer in discriminator.trunk] == [False, True, True, True, False, False]
     assert not any(isinstance(layer, tf.keras.layers.BatchNormalization) for layer in discriminator._flatten_layers())
