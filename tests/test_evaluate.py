@@ -164,20 +164,21 @@ def run(tiny_records, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_curve_of_a_run_with_r_precision(run, tiny_records, weights, tmp_path, monkeypatch, capsys):
+def test_the_curve_of_a_run_with_r_precision(run, tiny_records, tmp_path, monkeypatch, capsys):
     """Its line at each step is what --step gives for that step alone."""
+    from colour_network import ColourNetwork
     from damsm_files import make_damsm
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     from ffgan_tf.data.captions import Vocabulary
     from ffgan_tf.evaluation import retrieval
+    from ffgan_tf.evaluation.inception import networks
 
+    monkeypatch.setattr(networks, "load_network", lambda *_: ColourNetwork())
     damsm = make_damsm(tmp_path / "damsm", Vocabulary.load(tiny_records / "vocabulary.json"))
     monkeypatch.setattr(retrieval, "WRONG", 40)  # all that eight test images have
     flags = [
         f"--run={run}",
-        f"--inception_weights={weights}",
-        "--inception=keras",
         "--num_samples=12",
         "--batch=4",
         f"--cache_dir={tmp_path / 'cache'}",

@@ -18,6 +18,8 @@ from ffgan_tf.training.damsm_loop import train
 from ffgan_tf.training.damsm_step import METRICS, Damsm
 from ffgan_tf.training.stopping import Stopping
 
+pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
+
 TINY = DamsmConfig.of(image_trunk="small", image_size=64, batch=8, max_words=7)
 
 

@@ -23,6 +23,8 @@ from ffgan_tf.training.gan_setup import make_text_encoder
 from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.utils.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
+
 FEATURES = {
     "ffgan": {"discriminators": 3, "word_attention": False, "fusion": "none"},
     "gan_int_cls": {"accumulate": 2, "precision": "mixed_bfloat16"},

@@ -27,6 +27,8 @@ from ffgan_tf.training.gan_step import METRICS, Gan
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import sha256_file
 
+pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
+
 STEPS = 12
 
 

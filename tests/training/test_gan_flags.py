@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
+from colour_network import ColourNetwork
 from damsm_files import make_damsm
 
 from ffgan_tf.config import TrainConfig
@@ -21,22 +22,11 @@ from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.training.stopping import Stopping
 from ffgan_tf.utils.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
+
 TINY = dict(
     image_size=64, ngf=4, ndf=4, z_dim=10, c_dim=12, pyramid="none", dense_depth=1, dense_growth=8, batch=4, max_words=7
 )
-
-
-class ColourNetwork:
-    """In Inception's place: an image's mean colours in four quarters as features, and a softmax over them."""
-
-    def protocol(self):
-        return {"network": "colours", "weights_sha256": "0"}
-
-    def features(self, images):
-        quarters = np.stack([np.asarray(image, np.float64).reshape(2, 32, 2, 32, 3).mean((1, 3)) for image in images])
-        pool = quarters.reshape(len(quarters), 12) / 255
-        scores = np.exp(pool)
-        return {"64": pool, "2048": pool, "probabilities": scores / scores.sum(1, keepdims=True)}
 
 
 def lines(path: Path) -> list[dict]:

@@ -13,6 +13,8 @@ from ffgan_tf.run.encoder_files import trained_together
 from ffgan_tf.run.log import Log
 from ffgan_tf.training import damsm_loop, damsm_setup, gan_loop
 
+pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
+
 
 class Killed(BaseException):
     """The process ends here: nothing catches it."""

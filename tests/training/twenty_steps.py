@@ -1,6 +1,6 @@
 """Not a test: twenty training steps on the devices given, for test_replicas.py, in a process of their own.
 
-python twenty_steps.py one|mirrored|multi_worker RECORDS OUT.npz [STEPS [FAMILY]]
+python twenty_steps.py one|mirrored|multi_worker RECORDS OUT.npz
 """
 
 import sys
@@ -32,18 +32,13 @@ CONFIG = TrainConfig.of(
     max_words=5,
     sync_batch_norm=True,
     condition="ca",
+    condition_gradient="g",
+    discriminators=3,  # each with an Adam of its own
     precision="float64",
 )
 
 
-OF_FAMILIES = {
-    **{name: getattr(CONFIG.model, name) for name in ("image_size", "ngf", "ndf", "z_dim", "c_dim")},
-    **dict(batch=12, max_words=5, sync_batch_norm=True, precision="float64"),
-}
-
-
-def main(kind: str, records: str, out: str, steps: str = "20", family: str = "") -> None:
-    config = CONFIG if not family else TrainConfig.of_given(family=family, **OF_FAMILIES)
+def main(kind: str, records: str, out: str) -> None:
     if kind == "mirrored":
         device = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -51,18 +46,18 @@ def main(kind: str, records: str, out: str, steps: str = "20", family: str = "")
     tf.keras.backend.set_floatx("float64")
     split = load_split(records, "train")
     with strategy.scope():
-        gan = Gan(config, build.build_text_encoder(60, 1.0, config.schedule.seed))
+        gan = Gan(CONFIG, build.build_text_encoder(60, 1.0, CONFIG.schedule.seed))
     batches = iter(
         strategy.distribute_datasets_from_function(
             lambda context: training_batches(
                 split,
                 max_size=64,
                 image_size=64,
-                batch=config.schedule.batch,
+                batch=CONFIG.schedule.batch,
                 max_words=5,
-                captions=config.text.captions_mean,
-                captions_repeat=config.text.captions_repeat,
-                noise_dim=noise_numbers(config),
+                captions=CONFIG.text.captions_mean,
+                captions_repeat=CONFIG.text.captions_repeat,
+                noise_dim=noise_numbers(CONFIG),
                 seed=3,
                 replica=context.input_pipeline_id,
                 replicas=context.num_input_pipelines,
@@ -71,7 +66,7 @@ def main(kind: str, records: str, out: str, steps: str = "20", family: str = "")
         )
     )
     run = compiled_steps(gan, strategy)
-    metrics = np.concatenate([run(batches, 1).numpy() for _ in range(int(steps))])
+    metrics = np.concatenate([run(batches, 1).numpy() for _ in range(20)])
     with strategy.scope():
         values = [
             variable.read_value().numpy()
