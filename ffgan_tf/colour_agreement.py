@@ -15,6 +15,7 @@ import numpy as np
 from absl import flags
 
 from ffgan_tf.config.commands import run_command
+from ffgan_tf.config.flags import any_bytes
 from ffgan_tf.config.shared import INT32
 from ffgan_tf.run.source import find
 from ffgan_tf.utils.files import check_writable, write_atomic
@@ -24,6 +25,7 @@ def define_flags() -> None:
     """The command's flags: not at import, because several commands share names."""
     flags.DEFINE_string("run", "", "Folder of a trained run, a model file, or a shipped model's name.")
     flags.DEFINE_string("labels", "", "CSV with the columns image and colour.")
+    any_bytes("labels")
     flags.DEFINE_string("data", "", "Folder of the converted data set; default: the run's own.")
     flags.DEFINE_integer("step", None, "Checkpoint to use; default the newest, -1 the best.")
     flags.DEFINE_integer("num_samples", 0, "Images to generate; 0: one for each test image.", 0, INT32)

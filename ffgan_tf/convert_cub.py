@@ -8,12 +8,14 @@ makes such a folder without a download. Exit codes: 0 done, 2 something is for y
 from absl import flags
 
 from ffgan_tf.config.commands import run_command
+from ffgan_tf.config.flags import any_bytes
 from ffgan_tf.data.convert import converter_flags, cub
 
 
 def define_flags() -> None:
     """The command's flags: not at import, because several commands share names."""
     flags.DEFINE_string("cub", None, "ROOT, the folder of the published files.")
+    any_bytes("cub")
     flags.DEFINE_string(
         "captions_pickle",
         None,

@@ -11,6 +11,7 @@ is for you to fix.
 from absl import flags
 
 from ffgan_tf.config.commands import run_command
+from ffgan_tf.config.flags import any_bytes
 from ffgan_tf.data.captions import CAPTIONS_PER_IMAGE
 from ffgan_tf.data.convert import converter_flags, folder
 from ffgan_tf.utils.errors import UserError
@@ -20,6 +21,7 @@ def define_flags() -> None:
     """The command's flags: not at import, because several commands share names."""
     flags.DEFINE_string("folder", None, "ROOT, the folder of the images.")
     flags.DEFINE_string("test_list", None, "File with the test images' names, one a line.")
+    any_bytes("folder", "test_list")
     flags.DEFINE_float("test_ratio", None, "Share of the images that become the test split.", 0, 1)
     flags.DEFINE_integer(
         "captions_per_image",

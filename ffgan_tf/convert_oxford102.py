@@ -12,12 +12,14 @@ fix.
 from absl import flags
 
 from ffgan_tf.config.commands import run_command
+from ffgan_tf.config.flags import any_bytes
 from ffgan_tf.data.convert import converter_flags, oxford102
 
 
 def define_flags() -> None:
     """The command's flags: not at import, because several commands share names."""
     flags.DEFINE_string("oxford", None, "ROOT, the folder of the published files.")
+    any_bytes("oxford")
     flags.DEFINE_enum("source", "files", ["files", "tfds"], "Where images and labels come from.")
     flags.DEFINE_string("tfds_dir", None, "tensorflow-datasets' data folder; default: its own.")
     flags.DEFINE_bool("download", False, "With --source=tfds: let tensorflow-datasets fetch the data set.")

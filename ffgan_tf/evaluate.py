@@ -41,6 +41,7 @@ def define_flags() -> None:
     flags.DEFINE_list("steps", [], "Several checkpoints of --run, for its curve: 250,500,1000, or all that are kept.")
     flags.DEFINE_string("images", "", "Folder of images (subfolders too), taken as they are.")
     flags.DEFINE_string("reference", "", "Folder of real images, taken as they are.")
+    settings_flags.any_bytes("images", "reference")
     flags.DEFINE_string(
         "data",
         "",

@@ -17,6 +17,7 @@ from pathlib import Path
 from absl import flags
 
 from ffgan_tf.config.commands import run_command
+from ffgan_tf.config.flags import any_bytes
 from ffgan_tf.data import records
 from ffgan_tf.evaluation.protocols import NETWORKS
 from ffgan_tf.run.sentence_flags import check_words, define_sentence_flags, read_lines
@@ -63,6 +64,7 @@ def define_flags() -> None:
     flags.DEFINE_string("inception_weights", None, "neighbours: its weights file.")
     flags.DEFINE_multi_string("model", [], "compare: a run or a folder of images, DIR or NAME=DIR; again for more.")
     flags.DEFINE_multi_string("list", [], "compare: NAME=FILE, whose lines say which image is of which sentence.")
+    any_bytes("list")
     flags.DEFINE_boolean("real", True, "compare: with --captions, a first row of the photographs.")
     flags.DEFINE_string("data", "", "Converted data set; default the run's own.")
 

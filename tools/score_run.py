@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-from ffgan_tf.config.flags import parse_flags
+from ffgan_tf.config.flags import any_bytes, parse_flags
 from ffgan_tf.run.source import find
 from ffgan_tf.utils.errors import UserError, exit_code_main, report_write_errors
 from ffgan_tf.utils.files import check_writable, expand_home, write_atomic
@@ -29,6 +29,7 @@ def define_flags() -> None:
     flags.DEFINE_list("steps", [], "Checkpoints of the run to score; default: the newest.")
     flags.DEFINE_string("data", "", "Converted data set; default: the run's own.")
     flags.DEFINE_string("labels", "", "CSV of the images' colours.")
+    any_bytes("labels")
     flags.DEFINE_enum("inception", "fid2015", ("fid2015", "keras"), "Network of the features.")
     flags.DEFINE_string("inception_weights", None, "Its weights file.")
     flags.DEFINE_enum("precision", "float32", ("float32", "bfloat16"), "Arithmetic of the Inception network.")

@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
+from weakref import WeakSet
 
 from absl import flags
 
@@ -18,9 +19,10 @@ from ffgan_tf.config.help import CHOICES, HIDDEN, TITLES, define_help_flags
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import check_utf8
 
-NOT_TENSORFLOWS = ("folder", "cub", "oxford", "images", "reference", "test_list", "text_file", "list", "labels")
+# Flags whose names of files TensorFlow never sees: any bytes that the disk takes, not UTF-8 alone.
+ANY_BYTES: "WeakSet[flags.Flag]" = WeakSet()
 
-__all__ = ["define_flags", "find_flagfile", "parse", "parse_flags", "renamed", "section"]
+__all__ = ["any_bytes", "define_flags", "find_flagfile", "parse", "parse_flags", "renamed", "section"]
 
 
 @contextlib.contextmanager
@@ -78,11 +80,16 @@ def renamed(old: str, new: str, flag_values: flags.FlagValues = flags.FLAGS) -> 
     flags.DEFINE_flag(flag, flag_values)
 
 
+def any_bytes(*names: str, flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Lets these flags, already defined, name files in any encoding: Python alone opens them, never TensorFlow."""
+    ANY_BYTES.update(flag_values[name] for name in names)
+
+
 def parse(argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS) -> list[str]:
     """Reads a command line, program first, into `flag_values`; returns the program and the positional arguments.
 
     Raises UserError for whatever absl rejects, with the flag file and line it came from, for floats that are not
-    finite, and for text that is not UTF-8, but for names that TensorFlow never sees.
+    finite, and for text that is not UTF-8, but for `any_bytes`.
     """
     program, *rest = argv
     arguments = expanded(rest)
@@ -96,7 +103,7 @@ def parse(argv: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS) -> l
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"--{name}={value}: must be a finite number.")
         for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and name not in NOT_TENSORFLOWS:
+            if isinstance(text, str) and flag_values[name] not in ANY_BYTES:
                 check_utf8(text, f"--{name}")
     for text in left[1:]:
         check_utf8(text)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from absl import flags
 
+from ffgan_tf.config.flags import any_bytes
 from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.run.reading import read_sentence
 from ffgan_tf.utils.errors import UserError
@@ -22,6 +23,7 @@ def define_sentence_flags() -> None:
     """Defines the two flags, in a function because several commands share them."""
     flags.DEFINE_multi_string("text", [], "A sentence; repeat the flag for more.")
     flags.DEFINE_string("text_file", "", "A UTF-8 file with one sentence per line.")
+    any_bytes("text_file")
 
 
 def read_lines(texts: list[str], text_file: str) -> list[Line]:

@@ -13,7 +13,7 @@ from absl import flags
 from PIL import Image
 
 import ffgan_tf
-from ffgan_tf.config.flags import parse
+from ffgan_tf.config.flags import any_bytes, parse
 from ffgan_tf.evaluation.report import append_json_line
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic, write_json
@@ -27,6 +27,7 @@ def some_flags():
     values = flags.FlagValues()
     flags.DEFINE_string("run", "", "", flag_values=values)
     flags.DEFINE_string("folder", "", "", flag_values=values)
+    any_bytes("folder", flag_values=values)
     flags.DEFINE_multi_string("many", [], "", flag_values=values)
     flags.DEFINE_list("few", [], "", flag_values=values)
     return values
