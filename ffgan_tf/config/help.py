@@ -12,6 +12,8 @@ from weakref import WeakKeyDictionary
 
 from absl import flags
 
+from ffgan_tf.utils.errors import reader_gone
+
 TITLES: "WeakKeyDictionary[flags.Flag, str]" = WeakKeyDictionary()  # a flag → the title of its group
 HIDDEN: "WeakKeyDictionary[flags.Flag, str]" = WeakKeyDictionary()  # former names → current ones, not listed
 CHOICES: "WeakKeyDictionary[flags.Flag, tuple]" = WeakKeyDictionary()  # allowed values that absl's parser does not know
@@ -102,7 +104,10 @@ class HelpFlag(flags.BooleanFlag):
     def parse(self, argument: Any) -> None:
         """absl's hook for a flag on the command line."""
         if self._parse(argument):
-            print(self._show())
+            try:
+                print(self._show(), flush=True)
+            except BrokenPipeError:
+                sys.exit(reader_gone())
             sys.exit(0)
 
 

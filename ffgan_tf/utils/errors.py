@@ -67,6 +67,12 @@ def _of_the_system(error: OSError) -> str | None:
     return f"{name}: {error.strerror}. Fix: make it one that can be read and written, or name another."
 
 
+def reader_gone() -> int:
+    """The exit code where the reader of our output went away (`… | head`); nothing more is written to it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
+    return 141
+
+
 def exit_code_main(main: Callable[[list], int]) -> Callable[[list], int]:
     """Wraps an absl main: a UserError becomes `error: …` on stderr and exit code 2, Ctrl-C exit code 130.
 
@@ -86,8 +92,7 @@ def exit_code_main(main: Callable[[list], int]) -> Callable[[list], int]:
             _say(f"error: {error}")
             code = 2
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more at its end
-            code = 141
+            code = reader_gone()
         except OSError as error:
             if (message := _of_the_system(error)) is None:
                 raise

@@ -1,5 +1,6 @@
 """`--help`: groups in order of declaration, sentences that stand alone, ranges and defaults."""
 
+import os
 import re
 import subprocess
 import sys
@@ -84,3 +85,13 @@ def test_commands_print_it_and_end_well(command, last, flag):
     assert names[0].startswith("--run=") and any(name.startswith(last) for name in names)
     assert ("--verbosity" in result.stdout) == (flag == "--helpfull")
     assert max(map(len, lines)) <= 120
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    """`... --help | head`: as with every program in a pipe, no word and the exit code of SIGPIPE."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "ffgan_tf.train", "--help"]
+    done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
