@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from ffgan_tf.run.log import Log, ends_whole, lines_until
 from ffgan_tf.utils.errors import UserError
@@ -58,6 +59,8 @@ def test_steps_after_the_one_resumed_at_are_told_once(tmp_path, resumed):
     seen = tensorboard(tmp_path)
     assert seen["loss/total"] == want
     assert [step for step, _ in seen["samples"]] == [step for step in (7, 9) if step <= resumed or step == 9]
+    with Image.open(tmp_path / "samples" / "step-00000009.png") as sheet:
+        assert np.count_nonzero(np.asarray(sheet) == 9) >= 2 * 8 * 8 * 3  # two images of grey 9
     killed.close()
 
 
@@ -156,6 +159,7 @@ import contextlib, json, sys
 from pathlib import Path
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 from ffgan_tf.run.log import Log
 from ffgan_tf.utils.errors import UserError
 {inspect.getsource(age)}
