@@ -240,3 +240,8 @@ def test_every_error_of_the_code_names_its_fix():
             if not passes_on and not any(word in words for word in ("Fix", "FIX", "fix", "must be")):
                 without.append(f"{path}:{node.lineno}: {ast.get_source_segment(text, node)}")
     assert without == []
+
+
+def test_a_run_is_the_run_whatever_lies_beside_its_settings(run_folder):
+    (run_folder / "model.safetensors").write_bytes(b"not a model")
+    assert find(run_folder).folder == run_folder

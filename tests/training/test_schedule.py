@@ -79,6 +79,11 @@ def test_no_call_goes_beyond_a_step_at_which_something_is_due(per_call):
         assert len(ends) == 20  # every multiple of five, and no more
 
 
+def test_no_call_goes_beyond_the_last_step():
+    schedule = gan(steps=99, steps_per_call=1000, sample_every=60, log_every=60, checkpoint_every=60, eval_every=0)
+    assert (schedule.count(0), schedule.count(60), schedule.count(98)) == (60, 39, 1)
+
+
 @pytest.mark.parametrize("epochs, images, batch", [(1, 24, 5), (600, 8855, 20), (3, 10, 30), (1, 20, 20)])
 def test_epochs_are_rounded_up_to_whole_steps(epochs, images, batch):
     """So that every image is seen at least so often: the last batch goes over the epoch's end."""
