@@ -19,7 +19,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 say "1/6 rendering birds in CUB's layout: $data/birds"
 if [ -e "$data/birds/rendered.json" ]; then echo "already there"; else
-  "$python" -m ffgan_tf.make_demo_dataset --out="$data/birds"; fi
+  "$python" -m ffgan_tf.make_demo_dataset --out="$data/birds" --train_classes=500; fi
 
 say "2/6 converting them to TFRecords: $data/records"
 if [ -e "$data/records/manifest.json" ]; then echo "already there"; else
@@ -36,10 +36,11 @@ if [ -e "$run/config.json" ]; then
   "$python" -m ffgan_tf.train --run="$run" --max_minutes="$minutes"
 else
   "$python" -m ffgan_tf.train --flagfile=experiments/demo.cfg --run="$run" --data="$data/records" \
-    --text_encoder="$encoder/text_encoder" --precision="$precision" --max_minutes="$minutes"
+    --text_encoder="$encoder/text_encoder" --image_encoder="$encoder/image_encoder" --precision="$precision" \
+    --max_minutes="$minutes"
 fi
 
-say "5/6 pictures of sentences: $run/samples/own"
+say "5/6 images of sentences: $run/samples/own"
 "$python" -m ffgan_tf.sample --run="$run" --count=4 \
   --text="this bird has a yellow belly, black wings and a short pointed bill" \
   --text="a bird with a red body, white wings and a long tail" \
@@ -50,8 +51,8 @@ say "6/6 do the colours agree with the sentences?"
 "$python" -m ffgan_tf.colour_agreement --run="$run" --labels="$data/birds/colours.csv"
 
 say "done"
-echo "pictures of test sentences  $(last "$run"/samples/step-*.png)"
-echo "pictures of the sentences   $run/samples/own/grid.png"
+echo "images of test sentences    $(last "$run"/samples/step-*.png)"
+echo "images of the sentences     $run/samples/own/grid.png"
 echo "figures                     $run/metrics.jsonl"
 echo "where the words look        $(last "$encoder"/samples/*.png)"
 echo "TensorBoard                 tensorboard --logdir=$(dirname -- "$run")"
