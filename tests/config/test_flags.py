@@ -153,7 +153,7 @@ def test_mistakes_end_with_exit_code_two(tmp_path, arguments, named):
 @pytest.mark.parametrize("name", ["demo.cfg", "experiments/demo.cfg"])
 def test_a_recipe_is_found_from_any_folder(tmp_path, monkeypatch, capsys, name):
     monkeypatch.chdir(tmp_path)
-    assert parsed(f"--flagfile={name}").batch == 32  # its own: the default is 20
+    assert parsed(f"--flagfile={name}").batch == 16  # its own: the default is 20
     assert f"--flagfile={name}: taken from " in capsys.readouterr().err
     own = tmp_path / name
     own.parent.mkdir(exist_ok=True)
