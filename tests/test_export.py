@@ -153,6 +153,19 @@ def test_every_file_of_the_package_loads_and_has_a_card():
         assert path.with_suffix(".md").is_file()
 
 
+@pytest.mark.slow
+def test_the_shipped_birds_have_the_colours_of_their_sentences():
+    """In the middle of the images, where the birds are: the words' own channel is the brightest, for eight noises."""
+    model = ffgan_tf.load("birds-demo")
+    red, blue, green = (
+        model.generate(f"a {word} bird with a {word} belly and {word} wings", count=8, seed=1)[:, 16:48, 16:48]
+        .mean((0, 1, 2))
+        .tolist()
+        for word in ("red", "blue", "green")
+    )
+    assert red[0] > max(red[1:]) + 20 and blue[2] > max(blue[:2]) + 10 and green[1] > max(green[0], green[2]) + 5
+
+
 def test_by_address(exported, tmp_path, monkeypatch):
     monkeypatch.setenv("FFGAN_TF_CACHE", str(tmp_path))
     digest = hashlib.sha256(exported.read_bytes()).hexdigest()
