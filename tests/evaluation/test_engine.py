@@ -1,6 +1,7 @@
 """Sources of images, cached features, protocols and reports, with a small real network in Inception's place."""
 
 import json
+import os
 import warnings
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.evaluation import features as features_module
 from ffgan_tf.evaluation.engine import evaluate_images, run_images
 from ffgan_tf.evaluation.features import extract
-from ffgan_tf.evaluation.images import FolderImages, GeneratedImages, RecordImages
+from ffgan_tf.evaluation.images import FolderImages, GeneratedImages, RecordImages, read_image
 from ffgan_tf.evaluation.paper_table import table, why_not
 from ffgan_tf.evaluation.protocols import PROTOCOLS, caption_plan, get_protocol
 from ffgan_tf.evaluation.reference import reference_features
@@ -22,6 +23,7 @@ from ffgan_tf.metrics.fid import fid
 from ffgan_tf.metrics.inception_score import inception_score
 from ffgan_tf.metrics.kid import kid
 from ffgan_tf.utils.errors import UserError
+from ffgan_tf.utils.reading import LIMITS
 
 pytestmark = pytest.mark.filterwarnings("ignore:FID from")
 OURS = PROTOCOLS["ffgan"]
@@ -115,6 +117,14 @@ def test_missing_empty_and_broken_folders_are_named(tmp_path):
     (tmp_path / "a" / "0001.png").write_bytes(b"no image at all")
     with pytest.raises(UserError, match="0001.png: not an image"):
         FolderImages(folder, "images")
+
+
+def test_a_file_too_large_for_an_image_is_told_and_not_read(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "huge.png")
+    os.truncate(tmp_path / "huge.png", LIMITS["image"] + 1)  # a hole: it takes no room
+    for read in (read_image, lambda path: FolderImages(str(path.parent), "images")):
+        with pytest.raises(UserError, match="huge.png: 1,073,741,825 bytes; .*Fix: create the file again"):
+            read(tmp_path / "huge.png")
 
 
 def test_a_limit_is_a_seeded_choice(tmp_path):
