@@ -18,7 +18,14 @@ from ffgan_tf.evaluation.images import FolderImages, GeneratedImages, RecordImag
 from ffgan_tf.evaluation.paper_table import table, why_not
 from ffgan_tf.evaluation.protocols import PROTOCOLS, caption_plan, get_protocol
 from ffgan_tf.evaluation.reference import reference_features
-from ffgan_tf.evaluation.report import append_json_line, format_table, is_reported, score_rows, write_tensorboard
+from ffgan_tf.evaluation.report import (
+    append_json_line,
+    curve_table,
+    format_table,
+    is_reported,
+    score_rows,
+    write_tensorboard,
+)
 from ffgan_tf.metrics.fid import fid
 from ffgan_tf.metrics.inception_score import inception_score
 from ffgan_tf.metrics.kid import kid
@@ -125,6 +132,13 @@ def test_a_file_too_large_for_an_image_is_told_and_not_read(tmp_path):
     for read in (read_image, lambda path: FolderImages(str(path.parent), "images")):
         with pytest.raises(UserError, match="huge.png: 1,073,741,825 bytes; .*Fix: create the file again"):
             read(tmp_path / "huge.png")
+
+
+def test_a_curve_has_a_column_for_each_score_that_some_step_has():
+    one, other = {"step": 5, "count": 12, "fid": 1.5}, {"step": 1000, "count": 12, "fid": 2.0, "is": 3.0, "is_std": 0.1}
+    header, rows = curve_table([one, other])
+    assert header == ["step", "images", "FID", "Inception Score"]
+    assert rows == [["5", "12", "1.500", "–"], ["1,000", "12", "2.000", "3.000 ± 0.100"]]
 
 
 def test_a_limit_is_a_seeded_choice(tmp_path):
