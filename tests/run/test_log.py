@@ -159,7 +159,6 @@ import contextlib, json, sys
 from pathlib import Path
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 from ffgan_tf.run.log import Log
 from ffgan_tf.utils.errors import UserError
 {inspect.getsource(age)}
