@@ -60,7 +60,7 @@ def why_not(report: dict[str, Any], dataset: str) -> dict[str, list[str]]:
 def why_not_data(manifest: dict[str, Any], image_size: int | None) -> list[str]:
     """Reasons against any score of a run on this converted data set: its images are not the paper's, or not as large.
 
-    The demo's birds come in CUB's own layout and so call themselves CUB; their number tells them apart.
+    The demo's birds come in CUB's own layout, and older records of them say CUB: their number tells them apart.
     """
     reasons = []
     if counts := COUNTS.get(manifest["name"]):

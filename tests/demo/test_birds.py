@@ -268,5 +268,6 @@ def test_an_existing_folder_is_left_alone(folder, tmp_path):
 
 def test_goes_through_the_converter_as_cub_does(folder, tmp_path):
     manifest = convert(cub.read_source(folder), tmp_path / "records", Settings(image_size=64, workers=1))
+    assert manifest["name"] == "rendered_birds"  # not `cub`, which Table 2 has
     assert {split: part["images"] for split, part in manifest["splits"].items()} == {"train": 15, "test": 9}
     assert {split: part["captions"] for split, part in manifest["splits"].items()} == {"train": 150, "test": 90}

@@ -33,7 +33,9 @@ def read_source(root: str | Path, captions_pickle: str | Path | None = None) -> 
         raise UserError(f"{root / 'text'}: the captions are missing. {_LAYOUT}")
     boxes = read_boxes(cub)
     pickled = read_pickled_captions(captions_pickle) if captions_pickle else None
-    source = Source("cub", str(root), [], {}, crop="cub_box_0.75", vocabulary=pickled.vocabulary if pickled else None)
+    # The demo's birds come in this layout; only birds that were photographed are CUB's.
+    name = "rendered_birds" if (root / "rendered.json").is_file() else "cub"
+    source = Source(name, str(root), [], {}, crop="cub_box_0.75", vocabulary=pickled.vocabulary if pickled else None)
     seen: dict[str, str] = {}
     class_split: dict[int, str] = {}
     for split in SPLITS:

@@ -29,7 +29,7 @@ def reasons(source):
 def test_cub_classes_survive_an_unreadable_class_info(tiny_cub):
     (tiny_cub / "train" / "class_info.pickle").write_bytes(b"\x80\x02]q\x00(K\x01K")
     source = cub.read_source(tiny_cub)
-    assert [item.class_id for item in source.items if item.split == "train"] == [1, 1, 3, 3]
+    assert source.name == "cub" and [item.class_id for item in source.items if item.split == "train"] == [1, 1, 3, 3]
     assert any("class_info.pickle unreadable" in note for note in source.notes) and not reasons(source)
 
 
