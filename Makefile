@@ -8,17 +8,19 @@ PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; 
 endif
 # What pytest is told besides, as in: make test ARGS="tests/models -x"
 ARGS :=
-# Test files at a time, 0 for none apart. A file stays whole: its tests share what they have trained.
+# Test files at a time, 0 for none apart. A file stays whole: its tests share what they have trained. The long files are
+# first (tests/conftest.py): one that began last would leave the other cores idle.
 JOBS := 2
-PARALLEL := -n $(JOBS) --dist loadfile
+PARALLEL := -n $(JOBS) --dist loadfile --no-loadscope-reorder
+FAST := -m 'not slow and not workers'
 
-.PHONY: help venv venv-new venv-lint lint format test test-fast test-new workers demo page pins clean-venv parity
+.PHONY: help venv venv-new venv-lint venv-parity lint format test test-slow test-new workers demo page pins clean-venv parity
 
 help:
 	@echo 'make lint        set up .venv-lint; ruff check, ruff format --check, mypy'
 	@echo 'make format      the same environment: sort imports, apply what ruff can fix, format'
-	@echo 'make test        set up .venv, run every test'
-	@echo 'make test-fast   set up .venv, run the tests that take no more than a few seconds each'
+	@echo 'make test        set up .venv, run the tests: all that take no more than a few seconds each'
+	@echo 'make test-slow   set up .venv, run those that take longer: whole trainings, kills, several devices'
 	@echo 'make test-new    set up .venv-new (TensorFlow 2.21 on any Python from 3.11), run the fast tests'
 	@echo 'make workers     set up .venv, train on two and on three worker processes and compare with one device'
 	@echo 'make demo        set up .venv, then the whole chain on rendered birds: data, training, samples'
@@ -51,16 +53,16 @@ format: venv-lint
 	@.venv-lint/bin/ruff check --fix --quiet; .venv-lint/bin/ruff format
 
 test: venv
-	@echo 'test: every test, in .venv'
-	@.venv/bin/python -m pytest $(PARALLEL) $(ARGS)
+	@echo 'test: all tests but the slow ones (make test-slow), in .venv'
+	@.venv/bin/python -m pytest $(PARALLEL) $(FAST) $(ARGS)
 
-test-fast: venv
-	@echo 'test-fast: the fast tests, in .venv'
-	@.venv/bin/python -m pytest $(PARALLEL) -m 'not slow and not workers' $(ARGS)
+test-slow: venv
+	@echo 'test-slow: the slow tests, in .venv'
+	@.venv/bin/python -m pytest $(PARALLEL) -m slow $(ARGS)
 
 test-new: venv-new
 	@echo 'test-new: the fast tests on the newer stack, in .venv-new'
-	@.venv-new/bin/python -m pytest $(PARALLEL) -m 'not slow and not workers' $(ARGS)
+	@.venv-new/bin/python -m pytest $(PARALLEL) $(FAST) $(ARGS)
 
 workers: venv
 	@echo 'workers: two and three worker processes against one device, in .venv'
@@ -88,7 +90,9 @@ clean-venv:
 
 # The references are pinned to the last one and go in without their dependencies: requirements-parity.txt says why.
 # No test found (a reference is missing) is exit code 5 of pytest, and so a failure here.
-parity:
+venv-parity:
 	@bash tools/setup_venv.sh .venv-parity requirements.txt "$(PYTHON)"
 	@.venv-parity/bin/python -m pip --disable-pip-version-check install -qq --no-input --no-deps -r requirements-parity.txt
+
+parity: venv-parity
 	@.venv-parity/bin/python -m pytest -q tests/parity $(ARGS)

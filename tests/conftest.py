@@ -18,6 +18,20 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "white", "black", "brown", "grey")
 
 
+# The longest test files first; the rest as found.
+LONGEST = (
+    *("training/test_family_runs.py", "training/test_kill.py", "training/test_replicas.py", "run/test_old_runs.py"),
+    *("training/test_train_cli.py", "training/test_faults.py", "training/test_damsm_training.py"),
+    *("training/test_step_variants.py", "training/test_gan_step.py", "models/test_families.py", "test_evaluate.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    """What comes last should be short: `make test` gives each of its processes a file at a time, in this order."""
+    ranks = {ROOT / "tests" / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
 def pytest_addoption(parser):
     parser.addoption("--cases", type=int, default=0, help="drawn cases of each test in tests/faults; 0: a few")
 

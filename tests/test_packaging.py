@@ -199,10 +199,11 @@ def test_every_target_of_make_is_in_its_help_and_ci_s_are_targets():
     assert set(phony.split()) == targets
     shown = set(re.findall(r"'make (\S+) ", text))
     assert shown == {name for name in targets if name != "help" and not name.startswith("venv")}
-    called = [
-        line.split()[1] for line in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines() if line[:5] == "make "
-    ]
-    assert called == ["lint", "test", "test-new", "workers", "parity"]
+    lines = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    first, *called = [line.removeprefix("make ").split() for line in lines if line.startswith("make ")]
+    assert first == ["-j4", *(name for name in phony.split() if name.startswith("venv"))]
+    assert [line[0] for line in called] == ["lint", "test", "test-slow", "test-new", "workers", "parity"]
+    assert all(line[1:] == ["||", "failed=1"] for line in called)
     workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
     assert "run: bash .ci/run" in workflow
     assert set(re.findall(r"run: make (\S+)", workflow)) <= targets
