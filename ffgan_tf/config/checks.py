@@ -78,10 +78,6 @@ def check_model(config: ModelConfig) -> None:
             f"--pyramid_kernels={config.pyramid_kernels} contradicts --pyramid={config.pyramid}: only "
             "fpam has kernels. Fix: leave one of the two out."
         )
-    if config.edges == "repeat" and config.stage_block != "dense":
-        raise UserError(
-            f"--edges=repeat: --stage_block={config.stage_block} has zero padding. Fix: leave one of the two out."
-        )
 
 
 def check_heads(config: TrainConfig) -> None:

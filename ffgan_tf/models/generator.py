@@ -83,7 +83,7 @@ class Stage(tf.keras.layers.Layer):
         if config.stage_block == "dense":
             self.dense = blocks.DenseBlock(config.dense_depth, config.dense_growth, sync, edges, name="dense")
         else:
-            self.residual = ResidualStack(config.dense_depth, config.dense_growth, sync, name="residual")
+            self.residual = ResidualStack(config.dense_depth, config.dense_growth, sync, edges, name="residual")
         self.up = blocks.Up(config.ngf, sync, smooth, edges, name="up")
 
     def call(self, features, condition, context=None, training=False):

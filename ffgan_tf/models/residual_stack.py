@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ffgan_tf.models import blocks
+from ffgan_tf.models import blocks, fast_ops
 
 COUNT = 2  # blocks, as in AttnGAN's stages
 
@@ -20,29 +20,35 @@ def hidden_width(channels: int, depth: int, growth: int) -> int:
 class ResidualStack(tf.keras.layers.Layer):
     """Twice x + BN(conv3×3(GLU(BN(conv3×3(x) to 2h))) to C), at the cost of a `DenseBlock` of this depth and growth.
 
-    A map (B, H, W, C') beside a vector (B, V) tiled over space → (B, H, W, C' + V).
+    A map (B, H, W, C') beside a vector (B, V) tiled over space → (B, H, W, C' + V). Zero-padded; with `edges`, the edge
+    pixels are repeated instead.
     """
 
-    def __init__(self, depth: int, growth: int, sync: bool = False, **kwargs):
+    def __init__(self, depth: int, growth: int, sync: bool = False, edges: bool = False, **kwargs):
         super().__init__(**kwargs)
-        self.depth, self.growth, self.sync = depth, growth, sync
+        self.depth, self.growth, self.sync, self.edges = depth, growth, sync, edges
 
     def build(self, input_shape):
         map_shape, vector_shape = input_shape
         channels = map_shape[-1] + vector_shape[-1]
         hidden = hidden_width(channels, self.depth, self.growth)
-        self.first = blocks.VectorConv(2 * hidden, 3, name="first")
-        self.wide = [blocks.conv(2 * hidden, 3, name=f"wide{i + 1}") for i in range(1, COUNT)]
+        padding = "valid" if self.edges else "same"
+        self.first = blocks.VectorConv(2 * hidden, 3, self.edges, name="first")
+        self.wide = [blocks.conv(2 * hidden, 3, padding=padding, name=f"wide{i + 1}") for i in range(1, COUNT)]
         self.wide_norms = [blocks.batch_norm(self.sync, name=f"wide_norm{i + 1}") for i in range(COUNT)]
-        self.back = [blocks.conv(channels, 3, name=f"back{i + 1}") for i in range(COUNT)]
+        self.back = [blocks.conv(channels, 3, padding=padding, name=f"back{i + 1}") for i in range(COUNT)]
         self.back_norms = [blocks.batch_norm(self.sync, name=f"back_norm{i + 1}") for i in range(COUNT)]
         super().build(input_shape)
+
+    def _padded(self, x: tf.Tensor) -> tf.Tensor:
+        return fast_ops.repeat_edges(x) if self.edges else x
 
     def call(self, inputs, training=False):
         features, vector = inputs
         x = tf.concat([features, blocks.tile_vector(vector, features)], axis=-1)
         for i in range(COUNT):
-            y = self.wide[i - 1](x) if i else self.first((features, vector))  # nothing is tiled for the first
+            # Nothing is tiled for the first.
+            y = self.wide[i - 1](self._padded(x)) if i else self.first((features, vector))
             y = blocks.glu(self.wide_norms[i](y, training=training))
-            x += self.back_norms[i](self.back[i](y), training=training)
+            x += self.back_norms[i](self.back[i](self._padded(y)), training=training)
         return x

@@ -84,8 +84,3 @@ def test_every_number_is_bounded(config_class):
         for value in (low - 1, high * 10 + 10):
             with pytest.raises(UserError, match=f"^--{field.name}=.*: must be at "):
                 checks.check_value(field, field.type(value))
-
-
-def test_residual_blocks_have_no_repeated_edges():
-    with pytest.raises(UserError, match="--edges=repeat.*--stage_block=residual"):
-        checks.check(TrainConfig.of(edges="repeat", stage_block="residual"))

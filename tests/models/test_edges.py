@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from ffgan_tf import ModelConfig
 from ffgan_tf.models import blocks, build, fast_ops
+from ffgan_tf.models.residual_stack import ResidualStack
 
 
 def draw(*shape):
@@ -42,15 +43,27 @@ def test_up_conv_of_joined():
     np.testing.assert_allclose(fast_ops.up_conv_of_joined(x, vector, matrix, kernel, True), plain, atol=1e-10)
 
 
+@pytest.mark.parametrize("stage_block", ["dense", "residual"])
 @pytest.mark.parametrize("edges", ["zero", "repeat"])
-def test_only_repeated_edges_leave_no_rim(edges):
+def test_only_repeated_edges_leave_no_rim(edges, stage_block):
     """Constant maps through stage 2: without a rim, and only then, all pixels are alike."""
-    config = ModelConfig(image_size=64, ngf=4, ndf=4, dense_growth=4, edges=edges)
+    config = ModelConfig(image_size=64, ngf=4, ndf=4, dense_growth=4, edges=edges, stage_block=stage_block)
     generator = build.build_generator(config)
     constant = tf.ones([2, 16, 16, 4]) * tf.reshape(tf.range(1.0, 5), [1, 1, 1, 4])
     y = generator.stage2(constant, tf.ones([2, config.c_dim]), constant)
     spread = float(tf.reduce_max(tf.abs(y - y[:, 8:9, 8:9])) / tf.reduce_max(tf.abs(y)))
     assert (spread < 1e-5) == (edges == "repeat")
+
+
+def test_residual_blocks_differ_at_the_edges_alone():
+    """Four 3×3 convolutions carry the padding four pixels inwards."""
+    x, vector = (tf.cast(draw(*shape), tf.float32) for shape in ((1, 16, 16, 5), (1, 3)))
+    padded, repeated = (ResidualStack(2, 4, edges=edges) for edges in (False, True))
+    for stack in (padded, repeated):
+        stack((x, vector))
+    repeated.set_weights(padded.get_weights())
+    apart = np.abs(padded((x, vector)) - repeated((x, vector))).max(axis=(0, 3))
+    assert apart[4:-4, 4:-4].max() < 1e-4 < apart[[0, 0, -1, -1], [0, -1, 0, -1]].min()
 
 
 def test_the_last_convolution_repeats_edges_too():
