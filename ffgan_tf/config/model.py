@@ -52,9 +52,9 @@ class ModelConfig:
     )
     fusion: str = setting(
         "fixed",
-        "Fusion of the stages (Eq. 7 and 9): sums with coefficients fixed at 1, or learned, starting from 1; concat, "
-        "concatenation in their place; or none.",
-        choices=("fixed", "learned", "concat", "none"),
+        "Fusion of the stages (Eq. 7 and 9): sums with coefficients fixed at 1; learned, starting from 1; or learned, "
+        "starting from 0 (grown); concat, concatenation in their place; or none.",
+        choices=("fixed", "learned", "grown", "concat", "none"),
     )
     stage_block: str = setting(
         "dense",

@@ -141,8 +141,8 @@ class Generator(tf.keras.Model):
         self.small_heads = [
             blocks.conv(3, 3, padding=padding, name=f"to_image{i + 1}") for i in range(config.discriminators - 1)
         ]
-        if self.fusion == "learned":
-            self.fuse = [self.add_weight(name, (), initializer="ones") for name in ("fuse_a", "fuse_b", "fuse_c")]
+        if start := {"learned": "ones", "grown": "zeros"}.get(self.fusion):
+            self.fuse = [self.add_weight(name, (), initializer=start) for name in ("fuse_a", "fuse_b", "fuse_c")]
 
     def call(self, sentence, words, mask, noise, epsilon, training=False):
         condition, mu, log_var = self.augment(sentence, epsilon)
@@ -174,7 +174,7 @@ class Generator(tf.keras.Model):
         if self.fusion == "concat":
             maps = tf.concat([f2, f1_up], axis=-1)
             return maps, lambda f3: tf.concat([f3, self.lateral2(f2), self.lateral2(f1_up)], axis=-1)
-        if self.fusion == "learned":
+        if self.fusion in ("learned", "grown"):
             a, b, c = (tf.cast(weight, f2.dtype) for weight in self.fuse)
             return f2 + a * f1_up, lambda f3: f3 + self.lateral2(b * f2 + c * f1_up)
         f2f = f2 + f1_up

@@ -53,7 +53,7 @@ def expected_count(config: ModelConfig) -> int:
     first = (c + config.z_dim) * 16 * 32 * n + bn(16 * 32 * n) + up(16 * n, 8 * n) + up(8 * n, 4 * n)
     text = (4 * n + c) * 4 * n + res(4 * n) + {"fpam": fpam, "spp": spp, "none": lambda _: 0}[config.pyramid](4 * n)
     tail = {64: 4 * n * n, 128: up(4 * n, n), 256: up(4 * n, 2 * n) + up(2 * n, n)}[config.image_size]
-    fusion = {"learned": 3, "none": -2 * n * n}.get(config.fusion, 0) + 2 * n * n  # F1′ in Eq. 7; F2′, F1″ in Eq. 9
+    fusion = {"learned": 3, "grown": 3, "none": -2 * n * n}.get(config.fusion, 0) + 2 * n * n  # F1′ in Eq. 7; F2′, F1″ in Eq. 9
     wider = {"concat": (2 * n, 3 * n)}.get(config.fusion, (n, n))  # F_2f and F_3f
     query = wider[0] if config.attention_query == "f2f" else n
     attention = D * (n + query) if config.word_attention else 0
@@ -86,6 +86,7 @@ def test_shapes(size):
     [
         {"pyramid": "none"},
         {"fusion": "learned"},
+        {"fusion": "grown"},
         {"ngf": 8, "dense_depth": 1},
         {"fusion": "concat"},
         {"fusion": "none"},
@@ -205,10 +206,13 @@ def test_query_of_the_second_attention():
     assert np.abs(a.image - b.image).max() > 1e-6
 
 
-def test_learned_fusion_starts_at_the_fixed_one_and_weighs_the_lateral_paths():
-    fixed, learned = generator(tiny()), generator(tiny(fusion="learned"))
+@pytest.mark.parametrize("fusion, start", [("learned", 1), ("grown", 0)])
+def test_learned_fusion_starts_at_the_fixed_one_or_at_none_and_weighs_the_lateral_paths(fusion, start):
+    fixed, learned = generator(tiny()), generator(tiny(fusion=fusion))
     extra = [weight for weight in learned.trainable_weights if weight.shape.rank == 0]
-    assert extra and all(weight.numpy() == 1 for weight in extra)
+    assert extra and all(weight.numpy() == start for weight in extra)
+    for weight in extra:
+        weight.assign(1.0)
     weights = iter(fixed.variables)
     for variable in learned.variables:
         if variable.shape.rank:
