@@ -53,7 +53,8 @@ def expected_count(config: ModelConfig) -> int:
     first = (c + config.z_dim) * 16 * 32 * n + bn(16 * 32 * n) + up(16 * n, 8 * n) + up(8 * n, 4 * n)
     text = (4 * n + c) * 4 * n + res(4 * n) + {"fpam": fpam, "spp": spp, "none": lambda _: 0}[config.pyramid](4 * n)
     tail = {64: 4 * n * n, 128: up(4 * n, n), 256: up(4 * n, 2 * n) + up(2 * n, n)}[config.image_size]
-    fusion = {"learned": 3, "grown": 3, "none": -2 * n * n}.get(config.fusion, 0) + 2 * n * n  # F1′ in Eq. 7; F2′, F1″ in Eq. 9
+    coefficients = {"learned": 3, "grown": 3}.get(config.fusion, 0)
+    fusion = 0 if config.fusion == "none" else 2 * n * n + coefficients  # F1′ in Eq. 7; F2′, F1″ in Eq. 9
     wider = {"concat": (2 * n, 3 * n)}.get(config.fusion, (n, n))  # F_2f and F_3f
     query = wider[0] if config.attention_query == "f2f" else n
     attention = D * (n + query) if config.word_attention else 0
