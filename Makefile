@@ -58,7 +58,7 @@ test: venv
 
 test-slow: venv
 	@echo 'test-slow: the slow tests, in .venv'
-	@.venv/bin/python -m pytest $(PARALLEL) -m slow $(ARGS)
+	@.venv/bin/python -m pytest $(PARALLEL) -m 'slow and not workers' $(ARGS)
 
 test-new: venv-new
 	@echo 'test-new: the fast tests on the newer stack, in .venv-new'
