@@ -141,6 +141,7 @@ class Generator(tf.keras.Model):
         self.small_heads = [
             blocks.conv(3, 3, padding=padding, name=f"to_image{i + 1}") for i in range(config.discriminators - 1)
         ]
+        self.fuse: list[tf.Variable] | None = None  # a, b, c, where they are learned
         if start := {"learned": "ones", "grown": "zeros"}.get(self.fusion):
             self.fuse = [self.add_weight(name, (), initializer=start) for name in ("fuse_a", "fuse_b", "fuse_c")]
 
@@ -174,7 +175,7 @@ class Generator(tf.keras.Model):
         if self.fusion == "concat":
             maps = tf.concat([f2, f1_up], axis=-1)
             return maps, lambda f3: tf.concat([f3, self.lateral2(f2), self.lateral2(f1_up)], axis=-1)
-        if self.fusion in ("learned", "grown"):
+        if self.fuse is not None:
             a, b, c = (tf.cast(weight, f2.dtype) for weight in self.fuse)
             return f2 + a * f1_up, lambda f3: f3 + self.lateral2(b * f2 + c * f1_up)
         f2f = f2 + f1_up
