@@ -12,6 +12,8 @@ ARGS :=
 # first (tests/conftest.py): one that began last would leave the other cores idle.
 JOBS := 2
 PARALLEL := -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# make test SLOW=1: the slow tests in the same run, so that what fixtures have trained serves both.
+SLOW :=
 FAST := -m 'not slow and not workers'
 
 .PHONY: help venv venv-new venv-lint venv-parity lint format test test-slow test-new workers demo page pins clean-venv parity
@@ -19,9 +21,9 @@ FAST := -m 'not slow and not workers'
 help:
 	@echo 'make lint        set up .venv-lint; ruff check, ruff format --check, mypy'
 	@echo 'make format      the same environment: sort imports, apply what ruff can fix, format'
-	@echo 'make test        set up .venv, run the tests: all that take no more than a few seconds each'
+	@echo 'make test        set up .venv, run the tests: all that take no more than a few seconds each; SLOW=1: all'
 	@echo 'make test-slow   set up .venv, run those that take longer: whole trainings, kills, several devices'
-	@echo 'make test-new    set up .venv-new (TensorFlow 2.21 on any Python from 3.11), run the fast tests'
+	@echo 'make test-new    set up .venv-new (TensorFlow 2.21 on any Python from 3.11), run the fast tests, two cases of each'
 	@echo 'make workers     set up .venv, train on two and on three worker processes and compare with one device'
 	@echo 'make demo        set up .venv, then the whole chain on rendered birds: data, training, samples'
 	@echo 'make page        set up .venv, open the page on the demo (RUN=runs/demo), or on another trained run'
@@ -53,16 +55,16 @@ format: venv-lint
 	@.venv-lint/bin/ruff check --fix --quiet; .venv-lint/bin/ruff format
 
 test: venv
-	@echo 'test: all tests but the slow ones (make test-slow), in .venv'
-	@.venv/bin/python -m pytest $(PARALLEL) $(FAST) $(ARGS)
+	@echo 'test: all tests$(if $(SLOW),, but the slow ones (make test SLOW=1, make test-slow)), in .venv'
+	@.venv/bin/python -m pytest $(PARALLEL) $(if $(SLOW),-m 'not workers',$(FAST)) $(ARGS)
 
 test-slow: venv
 	@echo 'test-slow: the slow tests, in .venv'
 	@.venv/bin/python -m pytest $(PARALLEL) -m 'slow and not workers' $(ARGS)
 
 test-new: venv-new
-	@echo 'test-new: the fast tests on the newer stack, in .venv-new'
-	@.venv-new/bin/python -m pytest $(PARALLEL) $(FAST) $(ARGS)
+	@echo 'test-new: the fast tests on the newer stack, the first and the last case of each, in .venv-new'
+	@.venv-new/bin/python -m pytest $(PARALLEL) $(FAST) --first-and-last $(ARGS)
 
 workers: venv
 	@echo 'workers: two and three worker processes against one device, in .venv'

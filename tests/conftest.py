@@ -26,14 +26,24 @@ LONGEST = (
 )
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """What comes last should be short: `make test` gives each of its processes a file at a time, in this order."""
     ranks = {ROOT / "tests" / name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+    if config.getoption("--first-and-last"):
+        cases = {}
+        for item in items:
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        kept = {item for of_a_test in cases.values() for item in (of_a_test[0], of_a_test[-1])}
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = [item for item in items if item in kept]
 
 
 def pytest_addoption(parser):
     parser.addoption("--cases", type=int, default=0, help="drawn cases of each test in tests/faults; 0: a few")
+    parser.addoption(
+        "--first-and-last", action="store_true", help="two cases of each parametrised test: what make test-new runs"
+    )
 
 
 @pytest.fixture

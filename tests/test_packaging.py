@@ -202,11 +202,27 @@ def test_every_target_of_make_is_in_its_help_and_ci_s_are_targets():
     lines = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
     first, *called = [line.removeprefix("make ").split() for line in lines if line.startswith("make ")]
     assert first == ["-j4", *(name for name in phony.split() if name.startswith("venv"))]
-    assert [line[0] for line in called] == ["lint", "test", "test-slow", "test-new", "workers", "parity"]
-    assert all(line[1:] == ["||", "failed=1"] for line in called)
+    assert [line[0] for line in called] == ["lint", "test", "test-new", "workers", "parity"]
+    assert all(line[-2:] == ["||", "failed=1"] for line in called)
+    assert [line[1] for line in called if len(line) > 3] == ["SLOW=1"]  # every test but the workers'
     workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
     assert "run: bash .ci/run" in workflow
     assert set(re.findall(r"run: make (\S+)", workflow)) <= targets
+
+
+def test_the_first_and_the_last_case_of_each():
+    """What `make test-new` leaves out: middle cases alone, and no test without cases."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    found = []
+    for more in ([], ["--first-and-last"]):
+        run = subprocess.run([*command, *more, "tests/test_packaging.py"], cwd=ROOT, capture_output=True, text=True)
+        found.append([line.rpartition("::")[2] for line in run.stdout.splitlines() if "::" in line])
+    every, two = found
+    assert len(two) < len(every) and {name.partition("[")[0] for name in two} == {
+        name.partition("[")[0] for name in every
+    }
+    fits = [name for name in every if name.startswith("test_python_versions[")]
+    assert len(fits) > 4 and [name for name in two if name in fits] == [fits[0], fits[-1]]
 
 
 def test_what_runs_here_is_what_is_pinned():
