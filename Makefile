@@ -94,7 +94,7 @@ clean-venv:
 # No test found (a reference is missing) is exit code 5 of pytest, and so a failure here.
 venv-parity:
 	@bash tools/setup_venv.sh .venv-parity requirements.txt "$(PYTHON)"
-	@.venv-parity/bin/python -m pip --disable-pip-version-check install -qq --no-input --no-deps -r requirements-parity.txt
+	@.venv-parity/bin/python -m pip --disable-pip-version-check install -qq --no-input --no-compile --no-deps -r requirements-parity.txt
 
 parity: venv-parity
 	@.venv-parity/bin/python -m pytest -q tests/parity $(ARGS)

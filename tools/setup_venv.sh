@@ -45,7 +45,8 @@ echo "set-up: $venv, Python $version, $requirements (a few minutes the first tim
 rm -f "$stamp"
 : >"$log"
 run "$python" -m venv --clear "$venv"
-pip=("$venv/bin/python" -m pip --disable-pip-version-check install --no-input)
+# Modules are compiled when they are first imported: most of TensorFlow's never are.
+pip=("$venv/bin/python" -m pip --disable-pip-version-check install --no-input --no-compile)
 if [ -n "$project" ]; then
     # One dependency comes as source only. It is built with the pinned tools, not with whatever is newest that day.
     mapfile -t build_tools < <(grep -E '^(setuptools|wheel)==' "$requirements")
