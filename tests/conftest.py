@@ -5,6 +5,7 @@ import subprocess
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -44,10 +45,11 @@ def pytest_collection_modifyitems(config, items):
 def pytest_configure(config):
     """A process of several has one thread: more would wait for each other, a seventh of all work. Commands have all."""
     if hasattr(config, "workerinput"):
-        import tensorflow as tf
+        with mock.patch.dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2"):  # it warns of every library that is not there
+            import tensorflow as tf
 
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 def pytest_addoption(parser):

@@ -51,6 +51,10 @@ say "6/6 do the colours agree with the sentences?"
 "$python" -m ffgan_tf.colour_agreement --run="$run" --labels="$data/birds/colours.csv"
 
 say "done"
+if [ -f ffgan_tf/pretrained/birds-demo.safetensors ]; then
+  echo "birds take longer: the same recipe after two hours is the model birds-demo, which comes with the package:"
+  echo "  $python -m ffgan_tf.sample --run=birds-demo --text=\"a small blue bird with a yellow crown\""
+fi
 echo "images of test sentences    $(last "$run"/samples/step-*.png)"
 echo "images of the sentences     $run/samples/own/grid.png"
 echo "figures                     $run/metrics.jsonl"
