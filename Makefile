@@ -12,7 +12,8 @@ ARGS :=
 # first (tests/conftest.py): one that began last would leave the other cores idle.
 JOBS := 2
 PARALLEL := -n $(JOBS) --dist loadfile --no-loadscope-reorder
-# make test SLOW=1: the slow tests in the same run, so that what fixtures have trained serves both.
+# make test SLOW=1: the slow tests in the same run, so that what fixtures have trained serves both (pytest.ini leaves out
+# the workers').
 SLOW :=
 FAST := -m 'not slow and not workers'
 
@@ -56,7 +57,7 @@ format: venv-lint
 
 test: venv
 	@echo 'test: all tests$(if $(SLOW),, but the slow ones (make test SLOW=1, make test-slow)), in .venv'
-	@.venv/bin/python -m pytest $(PARALLEL) $(if $(SLOW),-m 'not workers',$(FAST)) $(ARGS)
+	@.venv/bin/python -m pytest $(PARALLEL) $(if $(SLOW),,$(FAST)) $(ARGS)
 
 test-slow: venv
 	@echo 'test-slow: the slow tests, in .venv'

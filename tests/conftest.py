@@ -28,6 +28,7 @@ LONGEST = (
 )
 
 
+@pytest.hookimpl(trylast=True)  # after -m and -k: the one case is of those that they leave
 def pytest_collection_modifyitems(config, items):
     """What comes last should be short: `make test` gives each of its processes a file at a time, in this order."""
     ranks = {ROOT / "tests" / name: rank for rank, name in enumerate(LONGEST)}
@@ -36,8 +37,11 @@ def pytest_collection_modifyitems(config, items):
         cases: dict[str, list] = {}
         for item in items:
             cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
-        # Another place in the list for each test, the same at every run: together they meet most families and settings.
-        kept = {of_a_test[zlib.crc32(name.encode()) % len(of_a_test)] for name, of_a_test in cases.items()}
+        kept = set()
+        for name, of_a_test in cases.items():
+            everywhere = [item for item in of_a_test if not item.get_closest_marker("skipif")] or of_a_test
+            # Another place for each test, the same at every run: together they meet most families and settings.
+            kept.add(everywhere[zlib.crc32(name.encode()) % len(everywhere)])
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = [item for item in items if item in kept]
 
