@@ -35,8 +35,8 @@ FEATURES = {
     "resfpa": {"precision": "mixed_bfloat16", "d_blur": 1.0, "d_blur_steps": 10},
     "dfgan": {"penalty_every": 2, "ema_decay": 0.9},
 }
-# Those that continue: noise of the generator's own and no average; three discriminators and float16's scales. (StackGAN's
-# second stage does so below, FF-GAN in test_train_cli.py.)
+# Those that continue: noise of the generator's own and no average; three discriminators and float16's scales.
+# (StackGAN's second stage does so below, FF-GAN in test_train_cli.py.)
 CONTINUED = ("gan_int_cls", "attngan")
 EXPLAINED = ("ffgan", "attngan", "dfgan")  # without attention, with it, without augmentation
 SCHEDULE = {"steps": 2, "log_every": 1, "sample_every": 2, "checkpoint_every": 1, "grid_captions": 3, "seed": 7}
