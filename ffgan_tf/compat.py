@@ -3,7 +3,6 @@
 No other module uses names of Keras's with a leading underscore (those of TF 2.15's Keras and of tf-keras 2.21).
 """
 
-import contextlib
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -27,21 +26,13 @@ def require_addons(feature: str):
     return tfa
 
 
-@contextlib.contextmanager
-def plain_lstm(*layers: Any) -> Iterator[None]:
-    """Makes Keras trace its LSTM `layers`, inside this context, as the plain loop over words only.
+def plain_lstm(layer: tf.keras.layers.LSTM) -> None:
+    """Makes Keras run its LSTM `layer` as the plain loop over words only, the same numbers bit for bit.
 
-    Otherwise Keras also traces each for cuDNN, with its gradient, and lets the graph choose at run time: a second of
-    start-up. Only for machines without a GPU, and for graphs that only run forwards.
+    Otherwise each graph with it also holds it for cuDNN, with the gradients of both, and chooses at run time: five
+    seconds of processor time at the start of a training.
     """
-    before = [layer._could_use_gpu_kernel for layer in layers]
-    for layer in layers:
-        layer._could_use_gpu_kernel = False
-    try:
-        yield
-    finally:
-        for layer, value in zip(layers, before):
-            layer._could_use_gpu_kernel = value
+    layer._could_use_gpu_kernel = False
 
 
 def require_keras_2(keras: Any) -> None:

@@ -18,7 +18,6 @@ from pathlib import Path
 import tensorflow as tf
 from absl import logging
 
-from ffgan_tf import compat
 from ffgan_tf.exporting.graph_tokenizer import GraphReader
 from ffgan_tf.run.sampler import Run
 
@@ -36,6 +35,7 @@ class Served(tf.Module):
     def __init__(self, run: Run):
         super().__init__()
         self.reader = GraphReader(run.vocabulary)
+        run.text_encoder.as_plain_loops()  # on every machine: cuDNN's is another graph, for GPUs alone
         # Variables alone: with the Keras models saving takes 45 seconds instead of 7, and loading 9 instead of 2.
         self.weights = [*run.generator.variables, *run.text_encoder.variables]
 
@@ -43,9 +43,7 @@ class Served(tf.Module):
         def generated(text, number, seed, truncation):
             tokens, lengths, words = self.reader(text)
             seeds = tf.stack([seed, number], axis=1)
-            # The plain loop over words on every machine: cuDNN's is another graph, for GPUs alone.
-            with compat.plain_lstm(run.text_encoder.forward, run.text_encoder.backward):
-                found = run.sampler.graph(tokens, tf.maximum(lengths, 1), seeds, truncation[:, None])
+            found = run.sampler.graph(tokens, tf.maximum(lengths, 1), seeds, truncation[:, None])
             levels = tf.round((found.image + 1) * 127.5)  # as utils.pixels.to_uint8
             images = tf.cast(tf.clip_by_value(levels, 0, 255), tf.uint8)
             return images, found.attention, words, lengths

@@ -2,6 +2,9 @@
 
 import tensorflow as tf
 
+from ffgan_tf import compat
+from ffgan_tf.models.cpu_convolutions import on_cpu
+
 TEXT_DIM = 256  # d: sentence and word features
 EMBEDDING = 300
 DROPOUT = 0.5
@@ -48,6 +51,13 @@ class TextEncoder(tf.keras.Model):
 
         self.forward = lstm("forward", seeds[1])
         self.backward = lstm("backward", seeds[4], go_backwards=True)
+        if on_cpu():
+            self.as_plain_loops()
+
+    def as_plain_loops(self) -> None:
+        """From now on the LSTMs are loops over the words, and cuDNN is no choice: the same numbers, smaller graphs."""
+        for layer in (self.forward, self.backward):
+            compat.plain_lstm(layer)
 
     def call(self, tokens, lengths, training=False):
         return self.read(self.dropout(self.embedding(tokens), training=training), lengths)

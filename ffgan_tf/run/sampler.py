@@ -1,6 +1,5 @@
 """A trained run as a function from token ids to images; shared by the front door, `evaluate` and the training loop."""
 
-import contextlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from ffgan_tf import compat
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
 from ffgan_tf.models import blocks, build, cpu_convolutions
@@ -70,10 +68,7 @@ class Sampler:
 
         noise = tf.map_fn(draw, seeds, fn_output_signature=tf.float32)
         noise = tf.where(truncation > 0, truncated(noise, truncation), noise)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(cpu_convolutions.without_gradients())
-            if cpu_convolutions.on_cpu():
-                stack.enter_context(compat.plain_lstm(self._encoder.forward, self._encoder.backward))
+        with cpu_convolutions.without_gradients():
             sentence, words = self._encoder(tokens, lengths)
             mask = tf.sequence_mask(lengths, MAX_WORDS)
             return self._generator(sentence, words, mask, noise[:, : self._z_dim], noise[:, self._z_dim :])

@@ -126,3 +126,34 @@ def test_the_forget_bias_makes_the_first_word_remembered():
     for one, other in zip((plain.forward, plain.backward), (keeping.forward, keeping.backward)):
         moved = (other.cell.bias - one.cell.bias).numpy().reshape(4, 128)  # i, f, c, o
         np.testing.assert_allclose(moved, np.array([0, 20, 0, 0])[:, None] * np.ones(128), atol=1e-5)
+
+
+def test_on_a_cpu_the_loops_are_keras_s_lstm_bit_for_bit_without_its_graph_for_a_gpu():
+    model = build.build_text_encoder(WORDS, seed=1)
+    model.trainable = True
+    x = tf.constant(np.random.default_rng(0).normal(size=(4, 7, EMBEDDING)).astype(np.float32))
+    mask = tf.sequence_mask(LENGTHS, 7)
+
+    def found(layer):
+        """Sequence, states, gradients; names of the functions that the graph calls."""
+
+        @tf.function
+        def run():
+            with tf.GradientTape() as tape:
+                outputs = layer(x, mask=mask)
+                loss = sum(tf.reduce_sum(output**2) for output in outputs)
+            return *outputs, *tape.gradient(loss, layer.trainable_variables)
+
+        library = run.get_concrete_function().graph.as_graph_def().library.function
+        return [value.numpy() for value in run()], [function.signature.name for function in library]
+
+    for own in (model.forward, model.backward):
+        keras = tf.keras.layers.LSTM.from_config(own.get_config())
+        keras.build(x.shape)
+        keras.set_weights(own.get_weights())
+        (values, names), (wanted, keras_names) = found(own), found(keras)
+        assert len(values) == 6 and all(np.any(value) for value in values)
+        for value, want in zip(values, wanted):
+            np.testing.assert_array_equal(value, want)
+        assert any("gpu_lstm" in name for name in keras_names)
+        assert not any("gpu_lstm" in name for name in names)
