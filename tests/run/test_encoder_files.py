@@ -90,6 +90,22 @@ def test_twins_are_known_and_damage_is_named(small, text_folder, tmp_path):
         load_image_encoder(folder)
 
 
+def test_the_vocabulary_lies_beside_the_text_encoder(text_folder):
+    assert Vocabulary.load(text_folder / "vocabulary.json").words == Vocabulary.from_captions(["a red bird"]).words
+
+
+@pytest.mark.parametrize(
+    "field, value", [("image_size", 64.0), ("image_size", True), ("image_size", 4), ("trunk", 1), ("made_by", [])]
+)
+def test_a_field_of_another_type_or_out_of_bounds_is_named(small, field, value):
+    about = small[0] / "encoder.json"
+    about.write_text(json.dumps({**json.loads(about.read_text()), field: value}))
+    with pytest.raises(
+        UserError, match=rf"encoder\.json: {field} is .*, which is not that of an image encoder\. Fix: "
+    ):
+        load_image_encoder(small[0])
+
+
 @pytest.mark.slow
 def test_inception_is_known_by_its_hash_and_differentiable(text_folder, tmp_path, monkeypatch):
     network = tf.keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(299, 299, 3))

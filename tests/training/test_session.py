@@ -205,3 +205,22 @@ def test_settings_become_the_runs_only_once_they_fit(data, tmp_path, monkeypatch
     with pytest.raises(UserError, match="does not fit"):
         session.resume(tf.train.Checkpoint(number=tf.Variable([1.0, 2.0])), 7)
     assert settings.load(DamsmConfig, run).schedule.keep_checkpoints == 2
+
+
+def test_a_session_notices_files_that_are_others_than_before(data, tmp_path):
+    """What the first one read is kept in the run; the next refuses others before it takes a step."""
+
+    def begun(digest: str) -> Session:
+        session = Session("train", DamsmConfig.of(data=str(data)), tmp_path / "run")
+        session.resume(tf.train.Checkpoint(step=step), 1)
+        session.reads("trunk_weights", digest)
+        session.accept()
+        return session
+
+    step = tf.Variable(0, dtype=tf.int64)
+    first = begun("a" * 64)
+    step.assign(1)
+    first.settle(1, Schedule(1, 1, (), checkpoint_every=1).at(1, None), {})
+    first.close(1, 1, None)
+    with pytest.raises(UserError, match="--trunk_weights names other weights"):
+        begun("b" * 64)
