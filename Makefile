@@ -80,7 +80,7 @@ RUN ?= $(firstword $(patsubst %/checkpoints,%,$(wildcard runs/demo/checkpoints))
 
 page:
 	@if [ "$(RUN)" = none ]; then \
-	    echo 'runs/demo: no trained run there yet. Fix: make demo (20 minutes), or make page RUN=DIR of another' >&2; \
+	    echo 'runs/demo: no trained run there yet. Fix: make demo (20 to 25 minutes), or make page RUN=DIR of another' >&2; \
 	    exit 2; fi
 	@$(MAKE) --no-print-directory venv
 	@.venv/bin/python -m ffgan_tf.serve --run="$(RUN)" --open $(ARGS)
