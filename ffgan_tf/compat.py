@@ -27,7 +27,7 @@ def require_addons(feature: str):
 
 
 def plain_lstm(layer: tf.keras.layers.LSTM) -> None:
-    """Makes Keras run its LSTM `layer` as the plain loop over words only, the same numbers bit for bit.
+    """Makes Keras run its LSTM `layer` as the plain loop over words only: what it does on a CPU, bit for bit.
 
     Otherwise each graph with it also holds it for cuDNN, with the gradients of both, and chooses at run time: five
     seconds of processor time at the start of a training.
