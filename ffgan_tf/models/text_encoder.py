@@ -55,7 +55,7 @@ class TextEncoder(tf.keras.Model):
             self.as_plain_loops()
 
     def as_plain_loops(self) -> None:
-        """From now on the LSTMs are loops over the words, and cuDNN is no choice: smaller graphs, which run anywhere."""
+        """From now on the LSTMs are loops over the words, and cuDNN is no choice: smaller graphs that run anywhere."""
         for layer in (self.forward, self.backward):
             compat.plain_lstm(layer)
 
