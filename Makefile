@@ -12,8 +12,7 @@ ARGS :=
 # first (tests/conftest.py): one that began last would leave the other cores idle.
 JOBS := 2
 PARALLEL := -n $(JOBS) --dist loadfile --no-loadscope-reorder
-# make test SLOW=1: the slow tests in the same run, so that what fixtures have trained serves both (pytest.ini leaves out
-# the workers').
+# make test SLOW=1: the slow tests and the workers' in the same run, so that what fixtures have trained serves all.
 SLOW :=
 FAST := -m 'not slow and not workers'
 
@@ -57,7 +56,7 @@ format: venv-lint
 
 test: venv
 	@echo 'test: all tests$(if $(SLOW),, but the slow ones (make test SLOW=1, make test-slow)), in .venv'
-	@.venv/bin/python -m pytest $(PARALLEL) $(if $(SLOW),,$(FAST)) $(ARGS)
+	@.venv/bin/python -m pytest $(PARALLEL) $(if $(SLOW),-m 'slow or not slow',$(FAST)) $(ARGS)
 
 test-slow: venv
 	@echo 'test-slow: the slow tests, in .venv'
@@ -91,11 +90,12 @@ pins:
 clean-venv:
 	rm -rf $(foreach name,.venv .venv-new .venv-lint .venv-parity,$(name) $(name).lock $(name).log)
 
-# The references are pinned to the last one and go in without their dependencies: requirements-parity.txt says why.
+# The references are pinned to the last one and go in without their dependencies: requirements-parity.txt says why. All
+# else comes from .venv: TensorFlow a second time would take a minute and 2 GB.
 # No test found (a reference is missing) is exit code 5 of pytest, and so a failure here.
-venv-parity:
-	@bash tools/setup_venv.sh .venv-parity requirements.txt "$(PYTHON)"
-	@.venv-parity/bin/python -m pip --disable-pip-version-check install -qq --no-input --no-compile --no-deps -r requirements-parity.txt
+venv-parity: venv
+	@bash tools/setup_venv.sh .venv-parity requirements-parity.txt "$(PYTHON)" --tools-only
+	@echo "$(CURDIR)"/.venv/lib/python*/site-packages >"$$(echo .venv-parity/lib/python*/site-packages)/venv.pth"
 
 parity: venv-parity
 	@.venv-parity/bin/python -m pytest -q tests/parity $(ARGS)

@@ -22,7 +22,7 @@ COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "white", "black
 
 # The longest test files first; the rest as found.
 LONGEST = (
-    *("training/test_family_runs.py", "training/test_kill.py", "training/test_replicas.py", "run/test_old_runs.py"),
+    *("training/test_replicas.py", "training/test_family_runs.py", "training/test_kill.py", "run/test_old_runs.py"),
     *("training/test_train_cli.py", "training/test_faults.py", "training/test_damsm_training.py"),
     *("training/test_step_variants.py", "training/test_gan_step.py", "models/test_families.py", "test_evaluate.py"),
 )

@@ -57,8 +57,12 @@ class Damsm:
             "inception_sha256": about.get("inception_sha256"),
             "made_by": {key: about["made_by"][key] for key in ("tool", "step", "seed") if key in about["made_by"]},
         }
-        self._codes = tf.function(lambda images: self._image(to_unit(images))[1], reduce_retracing=True)
-        self._sentences = tf.function(lambda tokens, lengths: self._text(tokens, lengths)[0], reduce_retracing=True)
+        self._codes = tf.function(
+            lambda images: self._image(to_unit(images))[1], autograph=False, reduce_retracing=True
+        )
+        self._sentences = tf.function(
+            lambda tokens, lengths: self._text(tokens, lengths)[0], autograph=False, reduce_retracing=True
+        )
 
     def protocol(self) -> dict[str, Any]:
         """Both encoders' hashes, the trunk, and the origin of the two."""

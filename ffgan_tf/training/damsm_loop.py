@@ -47,7 +47,7 @@ def train(config: DamsmConfig, run: str | Path) -> int:
             return 0
         session.accept()
         batches = data.batches(step, train_features)
-        train_step = tf.function(damsm.train_step)
+        train_step = tf.function(damsm.train_step, autograph=False)
 
         # ------------------------------------------------------------ what the run shows of itself
         log = session.open_log()

@@ -60,8 +60,10 @@ class Validation:
         self._lengths = np.minimum(split.lengths[np.arange(count), which], MAX_WORDS)
         self._colours = colours and [colours[name] for name in split.names]
         self._sheet = np.linspace(0, count - 1, min(images, count)).astype(int)
-        self._encode = tf.function(damsm.encode)
-        self._loss = tf.function(lambda encoded, classes: tf.add_n(list(damsm.losses(encoded, classes).values())))
+        self._encode = tf.function(damsm.encode, autograph=False)
+        self._loss = tf.function(
+            lambda encoded, classes: tf.add_n(list(damsm.losses(encoded, classes).values())), autograph=False
+        )
 
     def _images(self, rows: Sequence[int], batch: int) -> tf.data.Dataset:
         if self._features is None:

@@ -90,9 +90,12 @@ def compiled_steps(gan: Gan, strategy: tf.distribute.Strategy) -> Callable:
     other, so there it compiles the networks and their losses.
     """
     step = gan.train_step
+    # Accumulated steps loop over a tensor, and autograph makes that a loop of the graph. It looks for such loops in
+    # every line of every layer, though: half of the time from the start to the first step.
+    autograph = gan.config.devices.accumulate > 1
     if gan.config.devices.jit_compile:
         if strategy.num_replicas_in_sync == 1:
-            step = tf.function(step, jit_compile=True)
+            step = tf.function(step, autograph=autograph, jit_compile=True)
         else:
             gan.compile_parts()
 
@@ -105,9 +108,7 @@ def compiled_steps(gan: Gan, strategy: tf.distribute.Strategy) -> Callable:
     def one_step(batches):
         return strategy.experimental_local_results(strategy.run(on_replica, args=(next(batches),)))[0]
 
-    # Accumulated steps loop over a tensor, and autograph makes that a loop of the graph. It looks for such loops in
-    # every line of every layer, though: half of the time from the start to the first step.
-    if gan.config.devices.accumulate == 1:
+    if not autograph:
         one_step = tf.autograph.experimental.do_not_convert(one_step)
 
     @tf.function

@@ -98,7 +98,7 @@ def cached_features(
     with report_write_errors(f"--cache_dir={cache_dir}"):
         write_json(folder / "features.json", key)
     print(f"features of {count:,} {key['split']} images go to {folder} ({wanted / 1e9:.1f} GB)", flush=True)
-    run = tf.function(lambda images: trunk(to_unit(images)))
+    run = tf.function(lambda images: trunk(to_unit(images)), autograph=False)
     progress, done = Progress("Inception", sum(sizes[i] for i in missing), "images"), 0
     for i in missing:
         with (

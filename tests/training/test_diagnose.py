@@ -50,7 +50,7 @@ def make_batch() -> dict[str, tf.Tensor]:
 
 
 def named(gan: Gan, batch=None, compiled: bool = False) -> str | None:
-    step = tf.function(gan.train_step) if compiled else gan.train_step
+    step = tf.function(gan.train_step, autograph=False) if compiled else gan.train_step
     batch = batch or make_batch()
     return first_non_finite([gan.text_encoder, gan.generator, gan.discriminator], lambda: step(batch))
 

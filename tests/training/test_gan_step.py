@@ -187,7 +187,7 @@ def three_steps(gan):
     parts = [gan.ema, gan.generator, gan.discriminator, gan.optimizer_g, gan.optimizer_d]
     variables = [list(part.variables) for part in parts]
     first = [values(part) for part in variables]
-    step = tf.function(gan.train_step)
+    step = tf.function(gan.train_step, autograph=False)
     runs = []
     for _ in range(2):
         for part, start in zip(variables, first):

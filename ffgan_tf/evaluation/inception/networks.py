@@ -156,7 +156,7 @@ class Network:
         )
         self._wide = "float64" if dtype == "float64" else "float32"
         shape = (batch_size, SIZE, SIZE, 3)
-        self._run = tf.function(self._forward, input_signature=[tf.TensorSpec(shape, self._wide)])
+        self._run = tf.function(self._forward, autograph=False, input_signature=[tf.TensorSpec(shape, self._wide)])
 
     def _forward(self, inputs: tf.Tensor) -> dict:
         taps = self._model(tf.cast(inputs, self._dtype), training=False)
