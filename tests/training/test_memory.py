@@ -48,7 +48,7 @@ def test_the_closed_forms_count_the_networks(settings):
                 "batch": 16,
                 "gradient_penalty": "r1",
             },
-            1.375,  # VmHWM of trial t8 (docs/results.md), with R1 and DAMSM's small trunk
+            1.375,  # VmHWM of trial t8 (docs/trials.md), with R1 and DAMSM's small trunk
         ),
     ],
 )
