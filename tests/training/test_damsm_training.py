@@ -20,6 +20,8 @@ from ffgan_tf.training.damsm_setup import repair_encoder_pair
 from ffgan_tf.training.damsm_step import LOSSES, METRICS, Damsm
 from ffgan_tf.training.damsm_validation import Validation, attention_overlay
 
+pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = DamsmConfig.of(image_trunk="small", image_size=64, batch=8, max_words=9, lr=1e-3)
 

@@ -11,6 +11,8 @@ from ffgan_tf.training.gan_inputs import Inputs, generator_inputs, read_captions
 from ffgan_tf.training.gan_step import METRICS, metric_names
 from ffgan_tf.training.images import at_sizes
 
+pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
+
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_step_moves_what_is_trained_and_nothing_else(case):

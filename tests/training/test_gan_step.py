@@ -8,6 +8,8 @@ from ffgan_tf.config import TrainConfig
 from ffgan_tf.models import build
 from ffgan_tf.training.gan_step import METRICS, Gan
 
+pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
+
 SMALL = dict(image_size=64, ngf=4, ndf=4, z_dim=10, c_dim=12, dense_depth=2, dense_growth=8, batch=4, max_words=7)
 
 

@@ -9,6 +9,8 @@ from ffgan_tf.training.augment import augmented, blurred, numbers_for
 from ffgan_tf.training.gan_losses import D_METRICS, gradient_penalty
 from tests.training.test_step_variants import LINEAR, freeze_batch_norm, make_batch, make_gan, moved
 
+pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
+
 
 @pytest.fixture(autouse=True)
 def _float32_again():

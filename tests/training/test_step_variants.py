@@ -13,6 +13,8 @@ from ffgan_tf.training.distribution import compiled_steps
 from ffgan_tf.training.gan_losses import G_METRICS, gradient_penalty
 from ffgan_tf.training.gan_step import METRICS, Gan
 
+pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
+
 SMALL = TrainConfig.of(
     image_size=64, ngf=4, ndf=4, z_dim=6, c_dim=5, dense_depth=1, dense_growth=4, pyramid="none", batch=4, max_words=5
 )
