@@ -91,11 +91,12 @@ clean-venv:
 	rm -rf $(foreach name,.venv .venv-new .venv-lint .venv-parity,$(name) $(name).lock $(name).log)
 
 # The references are pinned to the last one and go in without their dependencies: requirements-parity.txt says why. All
-# else comes from .venv: TensorFlow a second time would take a minute and 2 GB.
+# else, this project too, comes from .venv: TensorFlow a second time would take a minute and 2 GB.
 # No test found (a reference is missing) is exit code 5 of pytest, and so a failure here.
 venv-parity: venv
 	@bash tools/setup_venv.sh .venv-parity requirements-parity.txt "$(PYTHON)" --tools-only
-	@echo "$(CURDIR)"/.venv/lib/python*/site-packages >"$$(echo .venv-parity/lib/python*/site-packages)/venv.pth"
+	@echo "import site; site.addsitedir('$$(echo "$(CURDIR)"/.venv/lib/python*/site-packages)')" \
+	    >"$$(echo .venv-parity/lib/python*/site-packages)/venv.pth"
 
 parity: venv-parity
 	@.venv-parity/bin/python -m pytest -q tests/parity $(ARGS)
