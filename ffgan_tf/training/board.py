@@ -19,7 +19,6 @@ from ffgan_tf.visuals.sentences import choose_captions
 from ffgan_tf.visuals.sheets import draw_attention, draw_features
 
 SIDE = 96  # pixels of a tile: a sheet of a 256×256 run stays below a megabyte
-SENTENCES = 2
 WON = 0.02  # D is this sure of real and of generated images where it has won
 APART = 0.02  # D(t|I_s) − D(t|Î_s): below it D does not read the sentence
 
@@ -91,7 +90,7 @@ class Board:
     ):
         self._config, self._gan, self._generator, self._vocabulary, self._log = config, gan, generator, vocabulary, log
         captions = choose_captions(data.test.names, data.test.texts, config.schedule.grid_captions)
-        self.rows = sorted({0, len(captions) // 2})[:SENTENCES]
+        self.rows = sorted({0, len(captions) // 2})
         self.sentences = [captions[row].text for row in self.rows]
         self._data = data
 

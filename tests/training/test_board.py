@@ -108,6 +108,20 @@ def test_hparams_once_and_settings_as_text(parts, events):
     assert "| --ngf | 4 |" in settings_table(parts[0])
 
 
+def test_no_hparams_of_a_run_that_continues(parts, tmp_path):
+    config, data, gan, vocabulary = parts
+    log = Log(tmp_path)
+    Board(config, data, gan, gan.ema, vocabulary, log).begin(5)
+    log.close()
+    tags = {
+        value.tag
+        for path in (tmp_path / "tensorboard").iterdir()
+        for event in tf.compat.v1.train.summary_iterator(str(path))
+        for value in event.summary.value
+    }
+    assert "settings" in tags and not any(tag.startswith("_hparams_") for tag in tags)
+
+
 def outputs(**means):
     return {term: np.full(3, means.get(term, 0.5)) for term in TERMS}
 
