@@ -93,6 +93,10 @@ def test_rates_are_halved_by_the_step(stage1):
     """24 images, batches of 12, halved after each epoch: the third step is the first of the second epoch."""
     rates = [line["learning_rate/g"] for line in logged(stage1)]
     assert rates == pytest.approx([2e-4, 2e-4, 1e-4])  # what the step that is reported was taken by
+    for step, rate in enumerate(rates, 1):  # the optimisers' own, in one sitting: the log computes its figure apart
+        saved = state(stage1, step)
+        for name in ("optimizer_g/_learning_rate", "optimizer_d/_learning_rate"):
+            assert float(saved[f"{name}/.ATTRIBUTES/VARIABLE_VALUE"]) == pytest.approx(rate)
 
 
 def stage2(stage1, seed: int = 7, **settings) -> Gan:
