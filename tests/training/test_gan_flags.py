@@ -1,6 +1,7 @@
 """Flags of the GAN's training with an effect in the loop, by the files of a training."""
 
 import functools
+import hashlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,7 +66,7 @@ def trained(tiny_records, tmp_path_factory):
         patch.setattr(periodic_fid, "load_network", load_network)
         patch.setenv("HOME", str(folder))  # where features are cached
         assert train(config, folder / "run") == 0
-    return SimpleNamespace(run=folder / "run", asked=asked, log=lines(folder / "run" / "log.jsonl"))
+    return SimpleNamespace(run=folder / "run", damsm=damsm, asked=asked, log=lines(folder / "run" / "log.jsonl"))
 
 
 @pytest.mark.slow
@@ -103,6 +104,14 @@ def test_checkpoint_every_log_every_and_sample_every(trained):
     grids = sorted(path.name for path in (trained.run / "samples").glob("step-*.png"))
     assert grids == ["step-00000005.png", "step-00000009.png"]
     assert len((trained.run / "samples" / "sentences.txt").read_text().splitlines()) == 3  # --grid_captions
+
+
+@pytest.mark.slow
+def test_the_run_keeps_its_image_encoders_hash(trained):
+    """By which a continued run notices another one (tests/run/test_model_sources.py)."""
+    (weights,) = (trained.damsm / "image_encoder").glob("*.npz")
+    kept = json.loads((trained.run / "sources.json").read_text(encoding="utf-8"))
+    assert kept == {"image_encoder": hashlib.sha256(weights.read_bytes()).hexdigest()}
 
 
 @pytest.mark.slow
