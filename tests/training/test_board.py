@@ -28,9 +28,19 @@ def parts(tiny_records):
     return config, GanData(config, 64), Gan(config, build.build_text_encoder(len(vocabulary), 1.0, 1)), vocabulary
 
 
+def read_back(run) -> dict[str, list]:
+    """{tag: [(step, value)]} of a run's events."""
+    actual = {}
+    for path in sorted((run / "tensorboard").iterdir()):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                actual.setdefault(value.tag, []).append((event.step, value))
+    return actual
+
+
 @pytest.fixture(scope="module")
 def events(parts, tmp_path_factory):
-    """{tag: [(step, value)]} of a run that was shown once; nothing of the training's state has moved."""
+    """`read_back` of a run that was shown once; nothing of the training's state has moved."""
     config, data, gan, vocabulary = parts
     run = tmp_path_factory.mktemp("run")
     log = Log(run)
@@ -42,12 +52,7 @@ def events(parts, tmp_path_factory):
     log.close()
     for old, variable in zip(before, (*gan.generator.variables, *gan.discriminator.variables)):
         np.testing.assert_array_equal(old, variable.numpy())
-    actual = {}
-    for path in sorted((run / "tensorboard").iterdir()):
-        for event in tf.compat.v1.train.summary_iterator(str(path)):
-            for value in event.summary.value:
-                actual.setdefault(value.tag, []).append((event.step, value))
-    return actual
+    return read_back(run)
 
 
 def test_sheets_of_two_sentences(events):
@@ -113,12 +118,7 @@ def test_no_hparams_of_a_run_that_continues(parts, tmp_path):
     log = Log(tmp_path)
     Board(config, data, gan, gan.ema, vocabulary, log).begin(5)
     log.close()
-    tags = {
-        value.tag
-        for path in (tmp_path / "tensorboard").iterdir()
-        for event in tf.compat.v1.train.summary_iterator(str(path))
-        for value in event.summary.value
-    }
+    tags = read_back(tmp_path)
     assert "settings" in tags and not any(tag.startswith("_hparams_") for tag in tags)
 
 
