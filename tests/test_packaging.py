@@ -210,6 +210,21 @@ def test_every_target_of_make_is_in_its_help_and_ci_s_are_targets():
     assert set(re.findall(r"run: make (\S+)", workflow)) <= targets
 
 
+def test_ci_s_tests_are_all():
+    """`make test SLOW=1` leaves out neither what pytest.ini leaves out, the workers, nor the slow ones."""
+    outside = {**os.environ, "MAKEFLAGS": ""}  # or what make was given for this run would count
+    told = subprocess.run(["make", "-n", "test", "SLOW=1"], cwd=ROOT, env=outside, capture_output=True, text=True)
+    (markers,) = re.findall(r"-m pytest .*-m '([^']*)'", told.stdout)
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-m", markers]
+    run = subprocess.run([*command, "tests/training/test_replicas.py"], cwd=ROOT, capture_output=True, text=True)
+    for name in (
+        "test_several_workers_equal_one_device[3]",
+        "test_two_devices_of_one_machine",
+        "test_place_of_a_worker",
+    ):
+        assert f"::{name}" in run.stdout
+
+
 def test_one_case_of_each():
     """What `make test-new` leaves out are cases; every test is run."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
