@@ -105,11 +105,8 @@ def check_heads(config: TrainConfig) -> None:
             f"--damsm_weight={losses.damsm_weight:g} wants images of one caption each. Fix: leave it out, or "
             "--captions_mean and --interpolate."
         )
-    if (config.model.stage == 2) != bool(config.init_from):
-        raise UserError(
-            f"--stage={config.model.stage} and --init_from={config.init_from!r}: stage 2, and it alone, begins with "
-            "the generator of a stage 1. Fix: --stage=2 --init_from=RUN, the run of stage 1; or neither."
-        )
+    if config.model.stage == 2 and not config.init_from:
+        raise UserError("--stage=2 begins with the generator of a stage 1. Fix: --init_from=RUN, the run of stage 1.")
 
 
 def check_training(config: TrainConfig) -> None:

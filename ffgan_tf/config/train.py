@@ -275,8 +275,10 @@ class TrainConfig(Settings):
     data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", resumable=True)
     init_from: str = setting(
         "",
-        "Run of StackGAN's stage 1 whose generator (its EMA, as it samples) stage 2 begins with and keeps. Read once: "
-        "from then on the run's own checkpoints hold it.",
+        "Run of the same family that this one begins with: its generator (the EMA, as it samples) and discriminators, "
+        "each weight whose name and shape are the same here. Another --image_size, data set or loss is fine. "
+        "StackGAN's stage 2 begins with stage 1's generator and keeps it. Read once: from then on the run's own "
+        "checkpoints hold what it took.",
         resumable=True,
     )
     model: ModelConfig = group(ModelConfig, "networks")

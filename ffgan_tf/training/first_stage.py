@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.config import TrainConfig
@@ -11,6 +10,7 @@ from ffgan_tf.run import settings
 from ffgan_tf.run.checkpoints import Checkpoints
 from ffgan_tf.run.sampler import choose_step
 from ffgan_tf.training.gan_step import Gan
+from ffgan_tf.training.warm_start import check_same, same_encoder
 from ffgan_tf.utils.errors import UserError
 
 SAME = ("ngf", "z_dim", "c_dim", "normalise_sentence")  # of both stages
@@ -28,17 +28,13 @@ def load_first_stage(gan: Gan) -> int:
             f"--init_from={run} is a run of --family={first.model.family} --stage={first.model.stage}. Fix: name one "
             f"of --family={config.model.family} --stage=1."
         )
-    for name in SAME:
-        own, other = (getattr(model, name) for model in (config.model, first.model))
-        if own != other:
-            raise UserError(f"--{name}={own}: --init_from={run} was trained with {other}. Fix: --{name}={other}.")
+    check_same(SAME, config.model, first.model, run)
     step = choose_step(run)
     embedding = gan.text_encoder.variables[0]
     encoder = build.build_text_encoder(embedding.shape[0])
     target = tf.train.Checkpoint(ema=gan.generator.first, text_encoder=encoder)
     Checkpoints(run / "checkpoints").restore(target, step, partial=True)
-    pairs = zip(encoder.variables, gan.text_encoder.variables)
-    if not all(np.array_equal(one.numpy(), other.numpy()) for one, other in pairs):
+    if not same_encoder(encoder, gan.text_encoder):
         raise UserError(
             f"--init_from={run} reads sentences by another text encoder. Fix: --text_encoder="
             f"{first.text.text_encoder or '(empty), with the same --seed'}, as there."

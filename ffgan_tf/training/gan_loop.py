@@ -38,6 +38,7 @@ from ffgan_tf.training.precision import SLOW_BFLOAT16, imitates_bfloat16
 from ffgan_tf.training.session import Actions, Session, say, stored_size
 from ffgan_tf.training.step_errors import as_user_errors
 from ffgan_tf.training.stopping import Stopping
+from ffgan_tf.training.warm_start import begin_with_run
 
 FIX = "a smaller --lr_d and --lr_g, a --clip_norm, or --precision=float32, with --allow_config_change"
 
@@ -64,7 +65,8 @@ def train(config: TrainConfig, run: str | Path) -> int:
     step = session.resume(gan.checkpoint(), schedule.total)
     if config.init_from and session.resume_step is None:
         with strategy.scope():
-            say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}")
+            second = config.model.stage == 2
+            say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}" if second else begin_with_run(gan))
     share = schedule.halvings.share(step)
     gan.set_learning_rates(share)
     shown = gan.sampling_generator()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from ffgan_tf.config import TrainConfig
+from ffgan_tf.config import ModelConfig, TrainConfig
 from ffgan_tf.config.families import FACTS
 from ffgan_tf.models import build
 from ffgan_tf.models.blocks import blank_weights
@@ -55,6 +55,11 @@ def metric_names(terms: tuple[str, ...] = TERMS, sides: tuple[str, ...] = ("",),
 
 
 METRICS = metric_names()  # FF-GAN's
+
+
+def discriminator_names(model: ModelConfig) -> list[str]:
+    """What a checkpoint calls the discriminators, small to large. Old runs know these names: they stay."""
+    return [*(f"discriminator_{side}" for side in model.sizes[:-1]), "discriminator"]
 
 
 class Gan:
@@ -126,8 +131,8 @@ class Gan:
     def checkpoint(self) -> tf.train.Checkpoint:
         """What is saved and restored. Old runs know these names: they stay."""
         of_d: dict[str, Any] = {}
-        for side, d, optimizer in zip(self._sides, self.discriminators, self.optimizers_d):
-            of_d |= {f"discriminator{side and '_'}{side}": d, f"optimizer_d{side and '_'}{side}": optimizer}
+        for name, d, optimizer in zip(discriminator_names(self.config.model), self.discriminators, self.optimizers_d):
+            of_d |= {name: d, name.replace("discriminator", "optimizer_d"): optimizer}
         return tf.train.Checkpoint(
             text_encoder=self.text_encoder,
             generator=self.generator,

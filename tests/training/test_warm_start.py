@@ -1,0 +1,109 @@
+"""A run that begins with another's weights: which it takes, which it leaves, and that it reads them once."""
+
+import shutil
+
+import numpy as np
+import pytest
+from families import SMALL, make_gan
+from runs import state
+
+from ffgan_tf.config import TrainConfig
+from ffgan_tf.config.checks import check
+from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.run import settings as run_settings
+from ffgan_tf.training.gan_loop import train
+from ffgan_tf.training.gan_setup import make_text_encoder
+from ffgan_tf.training.gan_step import Gan
+from ffgan_tf.training.warm_start import begin_with_run
+from ffgan_tf.utils.errors import UserError
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised_graphs")]
+VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+# Still steps: the rates are too small to move a float32.
+STILL = {"batch": 4, "log_every": 1, "sample_every": 9, "checkpoint_every": 1, "seed": 7, "lr_g": 1e-30, "lr_d": 1e-30}
+
+
+def config_of(records, **settings) -> TrainConfig:
+    config = TrainConfig.of_given(**{**SMALL, **STILL, "data": str(records), "image_size": 64, "steps": 2, **settings})
+    check(config)
+    return config
+
+
+@pytest.fixture(scope="module")
+def first(tiny_records, tmp_path_factory):
+    """A run at S = 64 of two steps, whose average is no longer its generator."""
+    folder = tmp_path_factory.mktemp("first") / "run"
+    config = config_of(tiny_records, lr_g=0.01, lr_d=0.01)
+    run_settings.save(config, folder)
+    assert train(config, folder) == 0
+    return folder
+
+
+def gan_of(first, **settings) -> Gan:
+    config = config_of("records", init_from=str(first), **settings)
+    return Gan(config, make_text_encoder(config, Vocabulary.load(first / "vocabulary.json")))
+
+
+def test_each_weight_that_fits_is_taken_and_the_others_are_told(first):
+    gan, untouched = gan_of(first, image_size=128), gan_of(first, image_size=128)
+    told, before = begin_with_run(gan), state(first, 2)
+    # What S = 64 has not: G one up more, D one down more, whose width reaches the next convolution.
+    for network, new in (("generator", ("up3/",)), ("discriminator", ("down5/", "conv1/conv/"))):
+        own, drawn = (getattr(one, network).variables for one in (gan, untouched))
+        fits = [not any(layer in variable.name for layer in new) for variable in own]
+        sizes = [int(np.prod(variable.shape)) for variable in own]
+        assert f"{network} takes {np.dot(fits, sizes):,} of its {sum(sizes):,} weights" in told
+        for fit, value, random in zip(fits, own, drawn, strict=True):
+            if not fit:
+                np.testing.assert_array_equal(value, random, err_msg=value.name)
+    assert "new: stage1/up3;" in told and "new: down5/conv, down5/norm, conv1/conv" in told
+    assert "text encoder" not in told  # the same seed drew the same
+
+    np.testing.assert_array_equal(gan.generator.stage1.fc.kernel, before[f"ema/stage1/fc/kernel{VALUE}"])
+    np.testing.assert_array_equal(gan.generator.to_image.kernel, before[f"ema/to_image/kernel{VALUE}"])
+    assert not np.array_equal(before[f"ema/to_image/kernel{VALUE}"], before[f"generator/to_image/kernel{VALUE}"])
+    np.testing.assert_array_equal(
+        gan.discriminator.trunk[1].conv.kernel, before[f"discriminator/trunk/1/conv/kernel{VALUE}"]
+    )
+    for average, own in zip(gan.ema.variables, gan.generator.variables, strict=True):
+        np.testing.assert_array_equal(average, own, err_msg=own.name)
+    assert not any(np.any(value) for value in gan.optimizer_g.variables[2:])
+
+
+def test_a_run_begins_so_and_reads_the_other_once(first, large_records, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(first, other)
+    config = config_of(large_records, init_from=str(other), image_size=128, steps=1)
+    assert train(config, tmp_path / "run") == 0
+    assert f"begins with {other}, step 2: generator takes" in capsys.readouterr().out
+    shutil.rmtree(other)
+    assert train(config.replace(steps=2), tmp_path / "run") == 0
+    began, now = state(first, 2), state(tmp_path / "run", 2)
+    for network in ("generator", "ema"):
+        key = f"/stage1/fc/kernel{VALUE}"
+        np.testing.assert_array_equal(now[network + key], began["ema" + key])
+    key = f"discriminator/trunk/1/conv/kernel{VALUE}"
+    np.testing.assert_array_equal(now[key], began[key])
+
+
+def test_one_discriminator_of_three_is_the_largest_images(first):
+    told = begin_with_run(gan_of(first, discriminators=3))
+    assert "discriminator takes" in told and "discriminator_32" not in told
+
+
+def test_another_text_encoder_is_told(first):
+    assert "its text encoder was another" in begin_with_run(gan_of(first, seed=8))
+
+
+def test_what_cannot_begin_is_told(first, tmp_path):
+    gan = make_gan("dfgan", init_from=str(first))
+    with pytest.raises(UserError, match="is a run of --family=ffgan. Fix: name one of --family=dfgan"):
+        begin_with_run(gan)
+    with pytest.raises(UserError, match="no checkpoint there yet"):
+        empty = tmp_path / "empty"
+        empty.mkdir()
+        for name in ("config.json", "vocabulary.json"):
+            shutil.copy(first / name, empty)
+        begin_with_run(gan_of(empty))
+    with pytest.raises(UserError, match="--ndf=8: --init_from=.* was trained with 4. Fix: --ndf=4"):
+        begin_with_run(gan_of(first, ndf=8))
