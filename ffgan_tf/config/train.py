@@ -275,8 +275,9 @@ class TrainConfig(Settings):
     data: str = setting("", "Folder of the converted data set (manifest.json and TFRecord shards).", resumable=True)
     init_from: str = setting(
         "",
-        "Run of the same family that this one begins with: its generator (the EMA, as it samples) and discriminators, "
-        "each weight whose name and shape are the same here. Another --image_size, data set or loss is fine. "
+        "Run or model (file, shipped name) of the same family that this run begins with: its generator (the EMA, as it "
+        "samples) and, of a run, discriminators; each weight whose name and shape are the same here. Another "
+        "--image_size, data set or loss is fine. "
         "StackGAN's stage 2 begins with stage 1's generator and keeps it. Read once: from then on the run's own "
         "checkpoints hold what it took.",
         resumable=True,

@@ -53,6 +53,13 @@ def weight_names(model: tf.keras.Model) -> list[str]:
     return [variable.name.split(f"{model.name}/", 1)[-1].split(":")[0] for variable in model.variables]
 
 
+def weights_of(model: tf.keras.Model) -> dict[str, np.ndarray]:
+    """A model's weights by these names, as arrays."""
+    named = {name: variable.numpy() for name, variable in zip(weight_names(model), model.variables)}
+    assert len(named) == len(model.variables)
+    return named
+
+
 def _write(folder: Path, weights: dict[str, np.ndarray], about: dict) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **weights)

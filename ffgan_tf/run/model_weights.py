@@ -7,19 +7,15 @@ import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.models.text_encoder import TextEncoder
-from ffgan_tf.run.encoder_files import weight_names
+from ffgan_tf.run.encoder_files import weight_names, weights_of
 from ffgan_tf.run.model_file import FIX
 from ffgan_tf.utils.errors import UserError
 
 
 def tensors_of(generator: tf.keras.Model, text_encoder: TextEncoder) -> dict[str, np.ndarray]:
     """Both networks' weights, by `generator/` or `text_encoder/` and their own names."""
-    named: dict[str, np.ndarray] = {}
-    for prefix, model in (("generator", generator), ("text_encoder", text_encoder)):
-        names = [f"{prefix}/{name}" for name in weight_names(model)]
-        assert len(set(names)) == len(names)
-        named |= dict(zip(names, (variable.numpy() for variable in model.variables)))
-    return named
+    networks = {"generator": generator, "text_encoder": text_encoder}
+    return {f"{key}/{name}": value for key, model in networks.items() for name, value in weights_of(model).items()}
 
 
 def fill(

@@ -8,9 +8,10 @@ from ffgan_tf.config import TrainConfig
 from ffgan_tf.models import build
 from ffgan_tf.run import settings
 from ffgan_tf.run.checkpoints import Checkpoints
+from ffgan_tf.run.encoder_files import weights_of
 from ffgan_tf.run.sampler import choose_step
 from ffgan_tf.training.gan_step import Gan
-from ffgan_tf.training.warm_start import check_same, same_encoder
+from ffgan_tf.training.warm_start import check_same, same_weights
 from ffgan_tf.utils.errors import UserError
 
 SAME = ("ngf", "z_dim", "c_dim", "normalise_sentence")  # of both stages
@@ -34,7 +35,7 @@ def load_first_stage(gan: Gan) -> int:
     encoder = build.build_text_encoder(embedding.shape[0])
     target = tf.train.Checkpoint(ema=gan.generator.first, text_encoder=encoder)
     Checkpoints(run / "checkpoints").restore(target, step, partial=True)
-    if not same_encoder(encoder, gan.text_encoder):
+    if not same_weights(weights_of(encoder), weights_of(gan.text_encoder)):
         raise UserError(
             f"--init_from={run} reads sentences by another text encoder. Fix: --text_encoder="
             f"{first.text.text_encoder or '(empty), with the same --seed'}, as there."

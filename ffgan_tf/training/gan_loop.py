@@ -38,7 +38,7 @@ from ffgan_tf.training.precision import SLOW_BFLOAT16, imitates_bfloat16
 from ffgan_tf.training.session import Actions, Session, say, stored_size
 from ffgan_tf.training.step_errors import as_user_errors
 from ffgan_tf.training.stopping import Stopping
-from ffgan_tf.training.warm_start import begin_with_run
+from ffgan_tf.training.warm_start import begin_with
 
 FIX = "a smaller --lr_d and --lr_g, a --clip_norm, or --precision=float32, with --allow_config_change"
 
@@ -66,7 +66,7 @@ def train(config: TrainConfig, run: str | Path) -> int:
     if config.init_from and session.resume_step is None:
         with strategy.scope():
             second = config.model.stage == 2
-            say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}" if second else begin_with_run(gan))
+            say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}" if second else begin_with(gan))
     share = schedule.halvings.share(step)
     gan.set_learning_rates(share)
     shown = gan.sampling_generator()

@@ -1,65 +1,89 @@
 """A new run that begins with the weights of another (`--init_from`): larger images, other data, other losses."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.config import ModelConfig, TrainConfig
-from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.models import blocks, build
-from ffgan_tf.models.text_encoder import TextEncoder
-from ffgan_tf.run import settings
-from ffgan_tf.run.encoder_files import weight_names
+from ffgan_tf.run import model_file, source
+from ffgan_tf.run.encoder_files import weight_names, weights_of
 from ffgan_tf.run.sampler import choose_step, restore_chosen
-from ffgan_tf.run.vocabulary import RUN_VOCABULARY
 from ffgan_tf.training.gan_step import Gan, discriminator_names
 from ffgan_tf.utils.errors import UserError
 
+Weights = Mapping[str, np.ndarray]  # a network's, by their names
 
-def begin_with_run(gan: Gan) -> str:
-    """Gives a new run's G and EMA the EMA of the run `--init_from`, its Ds the Ds' weights; returns what to tell.
+
+class Begun(NamedTuple):
+    """The networks that a run begins with, and their step."""
+
+    step: int
+    generator: Weights
+    discriminators: list[Weights]  # small to large; none in a model file
+    text_encoder: Weights
+
+
+def begin_with(gan: Gan) -> str:
+    """Gives a new run's G and EMA the EMA of `--init_from`, its Ds the Ds' weights; returns what to tell of it.
 
     A weight is taken where both networks have one of that name and shape; the others stay as they were drawn, and
-    Adam's moments are zero. Raises UserError where that is no run of the same family and widths, or has no checkpoint.
+    Adam's moments are zero. Raises UserError where that is no model of the same family and widths, or no whole one.
     """
-    run = Path(gan.config.init_from)
-    other, words = settings.load(TrainConfig, run), len(Vocabulary.load(run / RUN_VOCABULARY))
-    if other.model.family != gan.config.model.family:
+    given, own = gan.config.init_from, gan.config.model
+    found = source.find(given)
+    if found.config.model.family != own.family:
         raise UserError(
-            f"--init_from={run} is a run of --family={other.model.family}. Fix: name one of "
-            f"--family={gan.config.model.family}, or leave it out."
+            f"--init_from={given} is of --family={found.config.model.family}. Fix: name one of --family={own.family}, "
+            "or leave it out."
         )
-    check_same(("ngf", "ndf"), gan.config.model, other.model, run)
-    precision, sync = other.devices.precision, other.devices.sync_batch_norm
-    with blocks.blank_weights():
-        encoder = build.build_text_encoder(words)
-        generator = build.build_generator(other.model, precision, sync)
-        discriminators = build.build_discriminators(other.model, precision, sync)
-    of_d = dict(zip(discriminator_names(other.model), discriminators))
-    checkpoint = tf.train.Checkpoint(text_encoder=encoder, ema=generator, **of_d)
-    step = restore_chosen(checkpoint, run, choose_step(run), newest=True)
-    told = [f"begins with {run}, step {step:,}: {_taken('generator', generator, gan.generator)}"]
-    names = discriminator_names(gan.config.model)
+    check_same(("ngf",) if found.file else ("ngf", "ndf"), own, found.config.model, given)
+    begun = _of_file(found.file) if found.file else _of_run(found.path, found.config, len(found.vocabulary))
+    told = [f"begins with {given}, step {begun.step:,}: {_taken('generator', begun.generator, gan.generator)}"]
     # From the largest image's on: the only discriminator and the last of three are alike.
-    for name, source, target in zip(names[::-1], discriminators[::-1], gan.discriminators[::-1]):
-        told.append(_taken(name, source, target))
+    names = discriminator_names(own)
+    for name, weights, target in zip(names[::-1], begun.discriminators[::-1], gan.discriminators[::-1]):
+        told.append(_taken(name, weights, target))
     gan.copy_to_average()
-    if not same_encoder(encoder, gan.text_encoder):
+    if not begun.discriminators:
+        told.append("a model file has no discriminator: this run's is new")
+    if not same_weights(begun.text_encoder, weights_of(gan.text_encoder)):
         told.append("its text encoder was another: what G knows of sentences has to be learnt again")
     return "; ".join(told)
 
 
-def _taken(name: str, source: tf.keras.Model, target: tf.keras.Model) -> str:
-    """Gives `target` those weights of `source` that fit, and says how many, and which layers are new."""
-    held = dict(zip(weight_names(source), source.variables))
+def _of_file(file: model_file.ModelFile) -> Begun:
+    model, tensors = model_file.read(file.path)
+
+    def of(network: str) -> Weights:
+        return {name.removeprefix(network): value for name, value in tensors.items() if name.startswith(network)}
+
+    return Begun(model.step, of("generator/"), [], of("text_encoder/"))
+
+
+def _of_run(run: Path, config: TrainConfig, words: int) -> Begun:
+    precision, sync = config.devices.precision, config.devices.sync_batch_norm
+    with blocks.blank_weights():
+        encoder = build.build_text_encoder(words)
+        generator = build.build_generator(config.model, precision, sync)
+        discriminators = build.build_discriminators(config.model, precision, sync)
+    of_d = dict(zip(discriminator_names(config.model), discriminators))
+    checkpoint = tf.train.Checkpoint(text_encoder=encoder, ema=generator, **of_d)
+    step = restore_chosen(checkpoint, run, choose_step(run), newest=True)
+    return Begun(step, weights_of(generator), [weights_of(d) for d in discriminators], weights_of(encoder))
+
+
+def _taken(name: str, weights: Weights, target: tf.keras.Model) -> str:
+    """Gives `target` those of the weights that fit, and says how many, and which layers are new."""
     taken, everything, anew = 0, 0, []
     for weight, variable in zip(weight_names(target), target.variables):
         numbers = int(np.prod(variable.shape))
         everything += numbers
-        if weight in held and held[weight].shape == variable.shape:
-            variable.assign(held[weight])
+        if weight in weights and weights[weight].shape == tuple(variable.shape):
+            variable.assign(weights[weight])
             taken += numbers
         else:
             anew.append("/".join(weight.split("/")[:2]))
@@ -67,14 +91,16 @@ def _taken(name: str, source: tf.keras.Model, target: tf.keras.Model) -> str:
     return f"{name} takes {taken:,} of its {everything:,} weights{new}"
 
 
-def check_same(names: Iterable[str], own: ModelConfig, other: ModelConfig, run: Path) -> None:
+def check_same(names: Iterable[str], own: ModelConfig, other: ModelConfig, run: str | Path) -> None:
     """Raises UserError where one of these settings is not that of the run `--init_from`."""
     for name in names:
         if (here := getattr(own, name)) != (there := getattr(other, name)):
             raise UserError(f"--{name}={here}: --init_from={run} was trained with {there}. Fix: --{name}={there}.")
 
 
-def same_encoder(one: TextEncoder, other: TextEncoder) -> bool:
-    """Whether two text encoders have the same weights."""
-    pairs = list(zip(one.variables, other.variables))
-    return all(a.shape == b.shape and np.array_equal(a.numpy(), b.numpy()) for a, b in pairs)
+def same_weights(one: Weights, other: Weights) -> bool:
+    """Whether two networks have the same weights, as far as float16 tells, in which a model file may hold them."""
+    return one.keys() == other.keys() and all(
+        one[name].shape == other[name].shape and np.allclose(one[name], other[name], rtol=1e-3, atol=1e-6)
+        for name in one
+    )

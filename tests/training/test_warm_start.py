@@ -10,11 +10,15 @@ from runs import state
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.checks import check
 from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.run import model_file
 from ffgan_tf.run import settings as run_settings
+from ffgan_tf.run.model_file import ModelFile
+from ffgan_tf.run.model_weights import tensors_of
+from ffgan_tf.run.sampler import load_run
 from ffgan_tf.training.gan_loop import train
 from ffgan_tf.training.gan_setup import make_text_encoder
 from ffgan_tf.training.gan_step import Gan
-from ffgan_tf.training.warm_start import begin_with_run
+from ffgan_tf.training.warm_start import begin_with
 from ffgan_tf.utils.errors import UserError
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised_graphs")]
@@ -39,14 +43,15 @@ def first(tiny_records, tmp_path_factory):
     return folder
 
 
-def gan_of(first, **settings) -> Gan:
-    config = config_of("records", init_from=str(first), **settings)
-    return Gan(config, make_text_encoder(config, Vocabulary.load(first / "vocabulary.json")))
+def gan_of(begun, run=None, **settings) -> Gan:
+    """A new run's networks, to begin with `begun`; the vocabulary is that of `run`, or its own."""
+    config = config_of("records", init_from=str(begun), **settings)
+    return Gan(config, make_text_encoder(config, Vocabulary.load((run or begun) / "vocabulary.json")))
 
 
 def test_each_weight_that_fits_is_taken_and_the_others_are_told(first):
     gan, untouched = gan_of(first, image_size=128), gan_of(first, image_size=128)
-    told, before = begin_with_run(gan), state(first, 2)
+    told, before = begin_with(gan), state(first, 2)
     # What S = 64 has not: G one up more, D one down more, whose width reaches the next convolution.
     for network, new in (("generator", ("up3/",)), ("discriminator", ("down5/", "conv1/conv/"))):
         own, drawn = (getattr(one, network).variables for one in (gan, untouched))
@@ -86,24 +91,38 @@ def test_a_run_begins_so_and_reads_the_other_once(first, large_records, tmp_path
     np.testing.assert_array_equal(now[key], began[key])
 
 
+def test_a_model_file_has_the_generator_alone(first, tmp_path):
+    held, path = load_run(first), tmp_path / "held.safetensors"
+    tensors = tensors_of(held.generator, held.text_encoder)
+    model_file.write(ModelFile(path, "held", held.config, held.vocabulary, held.step, "ema", {}), tensors, "float16")
+    gan, untouched = gan_of(path, first), gan_of(path, first)
+    told = begin_with(gan)
+    assert f"begins with {path}, step 2: generator takes" in told and "its text encoder was another" not in told
+    assert told.endswith("a model file has no discriminator: this run's is new")
+    for own, other in zip(gan.generator.variables, held.generator.variables, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-3, atol=1e-6, err_msg=own.name)
+    for own, drawn in zip(gan.discriminator.variables, untouched.discriminator.variables, strict=True):
+        np.testing.assert_array_equal(own, drawn, err_msg=own.name)
+
+
 def test_one_discriminator_of_three_is_the_largest_images(first):
-    told = begin_with_run(gan_of(first, discriminators=3))
+    told = begin_with(gan_of(first, discriminators=3))
     assert "discriminator takes" in told and "discriminator_32" not in told
 
 
 def test_another_text_encoder_is_told(first):
-    assert "its text encoder was another" in begin_with_run(gan_of(first, seed=8))
+    assert "its text encoder was another" in begin_with(gan_of(first, seed=8))
 
 
 def test_what_cannot_begin_is_told(first, tmp_path):
     gan = make_gan("dfgan", init_from=str(first))
-    with pytest.raises(UserError, match="is a run of --family=ffgan. Fix: name one of --family=dfgan"):
-        begin_with_run(gan)
+    with pytest.raises(UserError, match="is of --family=ffgan. Fix: name one of --family=dfgan"):
+        begin_with(gan)
     with pytest.raises(UserError, match="no checkpoint there yet"):
         empty = tmp_path / "empty"
         empty.mkdir()
         for name in ("config.json", "vocabulary.json"):
             shutil.copy(first / name, empty)
-        begin_with_run(gan_of(empty))
+        begin_with(gan_of(empty))
     with pytest.raises(UserError, match="--ndf=8: --init_from=.* was trained with 4. Fix: --ndf=4"):
-        begin_with_run(gan_of(first, ndf=8))
+        begin_with(gan_of(first, ndf=8))
