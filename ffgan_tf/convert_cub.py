@@ -10,6 +10,7 @@ from absl import flags
 from ffgan_tf.config.commands import run_command
 from ffgan_tf.config.flags import any_bytes
 from ffgan_tf.data.convert import converter_flags, cub
+from ffgan_tf.run.source import vocabulary_of
 
 
 def define_flags() -> None:
@@ -27,7 +28,7 @@ def define_flags() -> None:
 def main(argv: list[str]) -> int:
     """Reads the flags and converts."""
     del argv
-    return converter_flags.run(cub.read_source(flags.FLAGS.cub, flags.FLAGS.captions_pickle))
+    return converter_flags.run(cub.read_source(flags.FLAGS.cub, flags.FLAGS.captions_pickle), vocabulary_of)
 
 
 def cli() -> None:

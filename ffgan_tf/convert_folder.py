@@ -14,6 +14,7 @@ from ffgan_tf.config.commands import run_command
 from ffgan_tf.config.flags import any_bytes
 from ffgan_tf.data.captions import CAPTIONS_PER_IMAGE
 from ffgan_tf.data.convert import converter_flags, folder
+from ffgan_tf.run.source import vocabulary_of
 from ffgan_tf.utils.errors import UserError
 
 
@@ -44,7 +45,8 @@ def main(argv: list[str]) -> int:
     return converter_flags.run(
         folder.read_source(
             values.folder, values.test_list, values.test_ratio or 0.0, values.seed, values.captions_per_image
-        )
+        ),
+        vocabulary_of,
     )
 
 

@@ -14,6 +14,7 @@ from absl import flags
 from ffgan_tf.config.commands import run_command
 from ffgan_tf.config.flags import any_bytes
 from ffgan_tf.data.convert import converter_flags, oxford102
+from ffgan_tf.run.source import vocabulary_of
 
 
 def define_flags() -> None:
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> int:
         source = oxford102.from_files(values.oxford)
     if values.captions_pickle:
         oxford102.use_pickled_captions(source, values.oxford, values.captions_pickle)
-    return converter_flags.run(source)
+    return converter_flags.run(source, vocabulary_of)
 
 
 def cli() -> None:

@@ -27,7 +27,9 @@ class TextConfig(CaptionConfig):
     )
 
     text_encoder: str = setting(
-        "", "Folder of a trained text encoder; empty uses an untrained, frozen one, drawn from --seed."
+        "",
+        "Folder of a trained text encoder, or a model (file, shipped name) whose own it is to be; empty uses an "
+        "untrained, frozen one, drawn from --seed.",
     )
     text_init_range: float = setting(
         1.0,

@@ -7,7 +7,7 @@ from typing import Any
 from ffgan_tf import __version__
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.data import records
-from ffgan_tf.run.source import Source
+from ffgan_tf.run.source import Source, is_model
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.reading import read_json
 
@@ -50,9 +50,10 @@ def provenance(source: Source, step: int, license_name: str = "other", notes: li
         "license": license_name,
         "notes": notes or [],
     }
-    if config.text.text_encoder:
-        about = Path(config.text.text_encoder) / "encoder.json"
-        found["text_encoder"] = read_json(about).get("weights_sha256", "unknown") if about.is_file() else "unknown"
+    if encoder := config.text.text_encoder:
+        about = Path(encoder) / "encoder.json"
+        unknown = f"those of {Path(encoder).stem}" if is_model(encoder) else "unknown"
+        found["text_encoder"] = read_json(about).get("weights_sha256", unknown) if about.is_file() else unknown
     return found
 
 

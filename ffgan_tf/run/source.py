@@ -69,6 +69,16 @@ def is_shipped(run: str | os.PathLike) -> bool:
     return len(path.parts) == 1 and path.name in shipped_models() and not os.path.lexists(path)
 
 
+def is_model(given: str) -> bool:
+    """Whether this is how a model is named (a file, a shipped name, a URL), and not a folder."""
+    return is_url(given) or is_shipped(given) or given.endswith(model_file.ENDING)
+
+
+def vocabulary_of(given: str) -> Vocabulary:
+    """The vocabulary of a text encoder's folder, converted data, a run, or a model. UserError where there is none."""
+    return find(given).vocabulary if is_model(given) else Vocabulary.load(Path(given) / RUN_VOCABULARY)
+
+
 def locate(run: str | os.PathLike, sha256: str | None = None) -> Path:
     """The run's folder or the model file that `run` means.
 

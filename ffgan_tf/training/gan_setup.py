@@ -16,7 +16,8 @@ from ffgan_tf.models.image_encoder import ImageEncoder
 from ffgan_tf.models.text_encoder import TextEncoder
 from ffgan_tf.run.encoder_files import load_image_encoder, load_text_encoder, trained_together
 from ffgan_tf.run.log import Log
-from ffgan_tf.run.sampler import Sampler
+from ffgan_tf.run.sampler import Sampler, load_run
+from ffgan_tf.run.source import is_model
 from ffgan_tf.run.vocabulary import check_same_vocabulary
 from ffgan_tf.training.gan_inputs import noise_numbers
 from ffgan_tf.training.schedule import ALWAYS, Duty, Halvings, Schedule, total_steps
@@ -57,6 +58,14 @@ class GanData:
         )
 
 
+def text_encoder_of(given: str) -> tuple[TextEncoder, Vocabulary]:
+    """The encoder of a folder, or of a model. Raises UserError where it is missing or damaged."""
+    if not is_model(given):
+        return load_text_encoder(given)
+    model = load_run(given)
+    return model.text_encoder, model.vocabulary
+
+
 def make_text_encoder(config: TrainConfig, vocabulary: Vocabulary) -> TextEncoder:
     """The run's frozen text encoder: the trained one of --text_encoder, or an untrained one drawn from the seed.
 
@@ -66,14 +75,14 @@ def make_text_encoder(config: TrainConfig, vocabulary: Vocabulary) -> TextEncode
         return build.build_text_encoder(
             len(vocabulary), config.text.text_init_range, config.schedule.seed, config.text.text_forget_bias
         )
-    encoder, own = load_text_encoder(config.text.text_encoder)
+    encoder, own = text_encoder_of(config.text.text_encoder)
     check_same_vocabulary(
         own,
         f"--text_encoder={config.text.text_encoder}",
         vocabulary,
         f"--data={config.data}",
-        "convert the data with the encoder's captions (convert_cub.py --captions_pickle=…), or take an encoder trained "
-        "on these records.",
+        f"convert the data in the encoder's words (convert_… --vocabulary={config.text.text_encoder}, or "
+        "--captions_pickle), or take an encoder trained on these records.",
     )
     return encoder
 

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from families import SMALL, make_gan
-from runs import state
+from runs import run, state
 
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.checks import check
@@ -91,18 +91,45 @@ def test_a_run_begins_so_and_reads_the_other_once(first, large_records, tmp_path
     np.testing.assert_array_equal(now[key], began[key])
 
 
-def test_a_model_file_has_the_generator_alone(first, tmp_path):
-    held, path = load_run(first), tmp_path / "held.safetensors"
-    tensors = tensors_of(held.generator, held.text_encoder)
-    model_file.write(ModelFile(path, "held", held.config, held.vocabulary, held.step, "ema", {}), tensors, "float16")
-    gan, untouched = gan_of(path, first), gan_of(path, first)
+@pytest.fixture(scope="module")
+def held(first, tmp_path_factory):
+    """That run as a model file, in float16."""
+    run, path = load_run(first), tmp_path_factory.mktemp("held") / "held.safetensors"
+    tensors = tensors_of(run.generator, run.text_encoder)
+    model_file.write(ModelFile(path, "held", run.config, run.vocabulary, run.step, "ema", {}), tensors, "float16")
+    return path
+
+
+@pytest.mark.parametrize("encoder", ["the file's", "drawn by the same seed"])
+def test_a_model_file_has_the_generator_alone(first, held, encoder):
+    text = {"text_encoder": str(held), "seed": 8} if encoder == "the file's" else {}
+    gan, untouched = gan_of(held, first, **text), gan_of(held, first, **text)
     told = begin_with(gan)
-    assert f"begins with {path}, step 2: generator takes" in told and "its text encoder was another" not in told
+    assert f"begins with {held}, step 2: generator takes" in told and "its text encoder was another" not in told
     assert told.endswith("a model file has no discriminator: this run's is new")
-    for own, other in zip(gan.generator.variables, held.generator.variables, strict=True):
+    for own, other in zip(gan.generator.variables, load_run(first).generator.variables, strict=True):
         np.testing.assert_allclose(own, other, rtol=1e-3, atol=1e-6, err_msg=own.name)
     for own, drawn in zip(gan.discriminator.variables, untouched.discriminator.variables, strict=True):
         np.testing.assert_array_equal(own, drawn, err_msg=own.name)
+
+
+def test_data_in_the_words_of_a_model_train_with_its_text_encoder(held, tiny_records, tmp_path):
+    """From a folder of images: --vocabulary at the conversion, then --text_encoder and --init_from name one model."""
+    pictures = [
+        "--folder",
+        tiny_records.parent,
+        "--image_size=64",
+        "--test_ratio=0.2",
+        "--captions_per_image=4",
+        "--skip_bad",
+    ]
+    for name, words in (("own", []), ("its", [f"--vocabulary={held}"])):
+        done = run("convert_folder", *pictures, *words, f"--out={tmp_path / name}")
+        assert done.returncode == 0, done.stderr
+    config = config_of(tmp_path / "its", text_encoder=str(held), init_from=str(held), steps=1)
+    assert train(config, tmp_path / "run") == 0
+    with pytest.raises(UserError, match="has another vocabulary.*Fix: .*--vocabulary="):
+        train(config.replace(data=str(tmp_path / "own")), tmp_path / "other")
 
 
 def test_one_discriminator_of_three_is_the_largest_images(first):

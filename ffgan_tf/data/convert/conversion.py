@@ -114,14 +114,27 @@ def _prepare(item: Item, image_size: int, quality: int, least: int, most: int) -
     return _Prepared(encoded, width, height, tuple(texts), tuple(notes), tuple(problems))
 
 
-def _disagreement(item: Item, prepared: _Prepared, vocabulary: Vocabulary | None) -> Sequence[Problem]:
-    """A problem if the imported token ids do not match the caption file."""
-    try:
-        if item.token_ids is not None and vocabulary is not None:
+def _in_words_of(vocabulary: Vocabulary, item: Item, prepared: _Prepared) -> _Prepared:
+    """What was prepared, without captions of which an imported vocabulary has no word; notes say what it does not have.
+
+    With a problem if imported token ids do not match the caption file, or no caption is left.
+    """
+    if item.token_ids is not None:
+        try:
             check_agreement(item.token_ids, prepared.texts, vocabulary)
-        return ()
-    except Unusable as error:
-        return [Problem(user_path(item.captions), error.reason, error.fix)]
+            return prepared
+        except Unusable as error:
+            return dataclasses.replace(prepared, problems=(Problem(user_path(item.captions), error.reason, error.fix),))
+    texts, notes = [], list(prepared.notes)
+    for text in prepared.texts:
+        ids, unknown = vocabulary.encode(text)
+        notes += ["word left out: not in the vocabulary"] * len(unknown)
+        if ids:
+            texts.append(text)
+        else:
+            notes.append("caption left out: none of its words is in the vocabulary")
+    nothing = Problem(user_path(item.captions), "none of its words is in --vocabulary", "write captions in its words")
+    return dataclasses.replace(prepared, texts=tuple(texts), notes=tuple(notes), problems=() if texts else (nothing,))
 
 
 @contextlib.contextmanager
@@ -201,9 +214,10 @@ def _prepared_items(
     progress = Progress("converting", len(source.items), "images")
     with _mapper(settings.workers or os.cpu_count() or 1) as parallel_map:
         for done, (item, prepared) in enumerate(zip(source.items, parallel_map(prepare, source.items)), 1):
-            faults = prepared.problems or _disagreement(item, prepared, source.vocabulary)
-            problems += faults
-            if not faults:
+            if source.vocabulary and not prepared.problems:
+                prepared = _in_words_of(source.vocabulary, item, prepared)
+            problems += prepared.problems
+            if not prepared.problems:
                 notes.update(set(prepared.notes))
                 mentions.update(prepared.notes)
                 kept.append((item, dataclasses.replace(prepared, encoded=b""), len(prepared.encoded)))

@@ -1,8 +1,12 @@
 """The flags that all converters share, and the conversion by them."""
 
+from collections.abc import Callable
+
 from absl import flags
 
+from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.convert.conversion import Settings, Source, convert
+from ffgan_tf.utils.errors import UserError
 
 
 def define(name: str) -> None:
@@ -23,6 +27,12 @@ def define(name: str) -> None:
         0,
         100,
     )
+    flags.DEFINE_string(
+        "vocabulary",
+        None,
+        "Text encoder's folder, run or model (file, shipped name) in whose words the captions are to be read, to train "
+        "with its text encoder; other words are left out and counted. Default: all words of these captions.",
+    )
     flags.DEFINE_bool(
         "skip_bad", False, "Leave out unusable images and count them, instead of failing with the report."
     )
@@ -33,9 +43,16 @@ def define(name: str) -> None:
     flags.DEFINE_bool("overwrite", False, "Replace --out if it exists, once the new folder is complete.")
 
 
-def run(source: Source) -> int:
-    """Converts `source` by the common flags, prints the counts and returns the exit code."""
+def run(source: Source, vocabulary_of: Callable[[str], Vocabulary]) -> int:
+    """Converts `source` by the common flags, prints the counts and returns the exit code.
+
+    `vocabulary_of`: what --vocabulary names → the vocabulary.
+    """
     values = flags.FLAGS
+    if values.vocabulary:
+        if source.vocabulary:
+            raise UserError("--vocabulary and --captions_pickle exclude each other. Fix: leave one of the two out.")
+        source.vocabulary = vocabulary_of(values.vocabulary)
     manifest = convert(
         source,
         values.out,

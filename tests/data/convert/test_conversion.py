@@ -169,6 +169,37 @@ def test_odd_but_usable_input_is_normalised(tiny_cub, tmp_path, capsys):
         assert note in notes
 
 
+def test_captions_in_the_words_of_a_vocabulary(tiny_folder, tmp_path, capsys):
+    """ "image N" in each file, a second line in every other; the vocabulary has neither the numbers nor "line"."""
+    source = folder.read_source(tiny_folder, test_ratio=0.2)
+    source.vocabulary = Vocabulary(["<end>", "second", "image", "a"], "another model")
+    manifest = convert(source, tmp_path / "out", SETTINGS)
+    assert (manifest["vocabulary"]["words"], manifest["vocabulary"]["source"]) == (4, "another model")
+    for split in records.SPLITS:
+        for record in records.read_split(tmp_path / "out", split):
+            assert [list(ids) for ids in record.tokens] == [[2], [3, 1]][: len(record.texts)]
+    assert "note: 5 × word left out: not in the vocabulary (7 in all)" in capsys.readouterr().err
+
+
+def test_captions_without_a_known_word_are_left_out(tiny_folder, tmp_path, capsys):
+    source = folder.read_source(tiny_folder, test_ratio=0.2)
+    source.vocabulary = Vocabulary(["<end>", "second"])
+    with pytest.raises(
+        UserError, match=r"Fix \(3\): write captions in its words(?s:.*)c.txt: none of its words is in --voc"
+    ):
+        convert(source, tmp_path / "out", SETTINGS)
+    capsys.readouterr()
+    (tiny_folder / "blue" / "e.txt").write_text("a second image\n")
+    convert(source, tmp_path / "out", dataclasses.replace(SETTINGS, skip_bad=True))
+    kept = [record for split in records.SPLITS for record in records.read_split(tmp_path / "out", split)]
+    assert {record.name: record.texts for record in kept} == {
+        "red/b": ("a second line",),
+        "blue/d": ("a second line",),
+        "blue/e": ("a second image",),
+    }
+    assert "note: 2 × caption left out: none of its words is in the vocabulary\n" in capsys.readouterr().err
+
+
 def test_no_usable_image(tiny_folder, tmp_path):
     for path in tiny_folder.rglob("*.txt"):
         path.unlink()
