@@ -193,9 +193,9 @@ def test_captions_without_a_known_word_are_left_out(tiny_folder, tmp_path, capsy
     convert(source, tmp_path / "out", dataclasses.replace(SETTINGS, skip_bad=True))
     kept = [record for split in records.SPLITS for record in records.read_split(tmp_path / "out", split)]
     assert {record.name: record.texts for record in kept} == {
-        "red/b": ("a second line",),
-        "blue/d": ("a second line",),
-        "blue/e": ("a second image",),
+        "red/b": ["a second line"],
+        "blue/d": ["a second line"],
+        "blue/e": ["a second image"],
     }
     assert "note: 2 × caption left out: none of its words is in the vocabulary\n" in capsys.readouterr().err
 
