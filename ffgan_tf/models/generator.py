@@ -54,7 +54,8 @@ class Stage1(tf.keras.layers.Layer):
         self.ups = [blocks.Up(8 * ngf, sync, smooth, name="up1"), blocks.Up(4 * ngf, sync, smooth, name="up2")]
         self.text = TextPyramid(4 * ngf, config, sync, name="text") if pyramid else None
         tail = {64: [], 128: [ngf], 256: [2 * ngf, ngf]}[config.image_size]
-        self.tail = [blocks.Up(width, sync, smooth, name=f"up{i + 3}") for i, width in enumerate(tail)]
+        smooth, edges = config.smooth_tail, config.edges == "repeat"
+        self.tail = [blocks.Up(width, sync, smooth, edges, name=f"up{i + 3}") for i, width in enumerate(tail)]
         self.narrow = None if tail else blocks.conv(ngf, 1, name="narrow")
 
     def call(self, condition, noise, training=False):

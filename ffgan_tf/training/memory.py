@@ -81,7 +81,7 @@ def activations(config: TrainConfig) -> int:
         return side * side * channels * (7 if smooth else 5)
 
     total = up(8, 8 * ngf) + up(16, 4 * ngf) + 16 * 16 * 4 * ngf * 20
-    total += sum(up(32 * 2**i, ngf * factor) for i, factor in enumerate(tails(model)[1:]))
+    total += sum(up(32 * 2**i, ngf * factor, model.smooth_tail) for i, factor in enumerate(tails(model)[1:]))
     for side, smooth in ((model.image_size // 4, second), (model.image_size // 2, third)):
         dense = sum(5 * grown + 2 * ngf + i * grown for i in range(model.dense_depth))
         attention = 3 * config.text.max_words + 2 * ngf

@@ -10,6 +10,8 @@ from runs import run, state
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.checks import check
 from ffgan_tf.data.captions import Vocabulary
+from ffgan_tf.data.convert import folder
+from ffgan_tf.data.convert.conversion import Settings, convert
 from ffgan_tf.run import model_file
 from ffgan_tf.run import settings as run_settings
 from ffgan_tf.run.model_file import ModelFile
@@ -115,21 +117,16 @@ def test_a_model_file_has_the_generator_alone(first, held, encoder):
 
 def test_data_in_the_words_of_a_model_train_with_its_text_encoder(held, tiny_records, tmp_path):
     """From a folder of images: --vocabulary at the conversion, then --text_encoder and --init_from name one model."""
-    pictures = [
-        "--folder",
-        tiny_records.parent,
-        "--image_size=64",
-        "--test_ratio=0.2",
-        "--captions_per_image=4",
-        "--skip_bad",
-    ]
-    for name, words in (("own", []), ("its", [f"--vocabulary={held}"])):
-        done = run("convert_folder", *pictures, *words, f"--out={tmp_path / name}")
-        assert done.returncode == 0, done.stderr
-    config = config_of(tmp_path / "its", text_encoder=str(held), init_from=str(held), steps=1)
+    pictures, its, own = tiny_records.parent, tmp_path / "its", tmp_path / "own"
+    common = ("--image_size=64", "--test_ratio=0.2", "--captions_per_image=4", "--skip_bad", "--workers=1")
+    done = run("convert_folder", f"--folder={pictures}", f"--vocabulary={held}", *common, f"--out={its}")
+    assert done.returncode == 0, done.stderr
+    source = folder.read_source(pictures, test_ratio=0.2, captions_per_image=4)
+    convert(source, own, Settings(image_size=64, workers=1, skip_bad=True))
+    config = config_of(its, text_encoder=str(held), init_from=str(held), steps=1)
     assert train(config, tmp_path / "run") == 0
     with pytest.raises(UserError, match="has another vocabulary.*Fix: .*--vocabulary="):
-        train(config.replace(data=str(tmp_path / "own")), tmp_path / "other")
+        train(config.replace(data=str(own)), tmp_path / "other")
 
 
 def test_one_discriminator_of_three_is_the_largest_images(first):
