@@ -92,14 +92,14 @@ class ModelConfig:
     up_filter: str = setting(
         "none",
         "Filter after the convolution of a nearest x2: none (AttnGAN); a blur with 1-2-1 in every up (blur), which "
-        "makes it bilinear and leaves no grid; in those after the text pyramid (late: stages 2 and 3 and, above S = 64, "
+        "makes it bilinear and leaves no grid; in those after the text pyramid (late: stages 2 and 3, and above S = 64 "
         "the end of stage 1); in stage 3's alone (last); or in all but stage 3's (inner).",
         choices=("none", "inner", "last", "late", "blur"),
     )
     edges: str = setting(
         "zero",
-        "Padding after the text pyramid, from the end of stage 1 to the image: zeros (zero, AttnGAN), or the maps' edge "
-        "pixels (repeat), which leaves no rim around the image.",
+        "Padding after the text pyramid, from the end of stage 1 to the image: zeros (zero, AttnGAN), or the maps' "
+        "edge pixels (repeat), which leaves no rim around the image.",
         choices=("zero", "repeat"),
     )
     d_filter: str = setting(

@@ -51,8 +51,25 @@ def test_only_repeated_edges_leave_no_rim(edges, stage_block):
     generator = build.build_generator(config)
     constant = tf.ones([2, 16, 16, 4]) * tf.reshape(tf.range(1.0, 5), [1, 1, 1, 4])
     y = generator.stage2(constant, tf.ones([2, config.c_dim]), constant)
-    spread = float(tf.reduce_max(tf.abs(y - y[:, 8:9, 8:9])) / tf.reduce_max(tf.abs(y)))
-    assert (spread < 1e-5) == (edges == "repeat")
+    assert (spread(y) < 1e-5) == (edges == "repeat")
+
+
+def spread(y) -> float:
+    """How far pixels differ from one of the inner ones."""
+    return float(tf.reduce_max(tf.abs(y - y[:, 8:9, 8:9])) / tf.reduce_max(tf.abs(y)))
+
+
+@pytest.mark.parametrize("edges", ["zero", "repeat"])
+@pytest.mark.parametrize("up_filter", ["none", "late"])
+def test_stage_one_repeats_them_after_the_pyramid(edges, up_filter):
+    """S = 256 has two ups there; those before the pyramid are padded with zeros as ever."""
+    config = ModelConfig(image_size=256, ngf=4, ndf=4, dense_growth=4, edges=edges, up_filter=up_filter)
+    stage1 = build.build_generator(config).stage1
+    y = tf.ones([2, 16, 16, 16]) * tf.range(1.0, 17)
+    for up in stage1.tail:
+        y = up(y)
+    assert y.shape == (2, 64, 64, 4) and (spread(y) < 1e-5) == (edges == "repeat")
+    assert not any(up.conv.edges for up in stage1.ups)
 
 
 def test_residual_blocks_differ_at_the_edges_alone():

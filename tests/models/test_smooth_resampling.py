@@ -82,26 +82,31 @@ def test_bilinear_pyramid_is_resized_level_by_level(rng):
 
 
 @pytest.mark.parametrize(
-    "up_filter, smooth",
+    "up_filter, smooth",  # stage 1 before the text pyramid, after it (S = 128 has one up there), stages 2 and 3
     [
-        ("none", (False, False, False)),
-        ("inner", (True, True, False)),
-        ("last", (False, False, True)),
-        ("late", (False, True, True)),
-        ("blur", (True, True, True)),
+        ("none", (False, False, False, False)),
+        ("inner", (True, True, True, False)),
+        ("last", (False, False, False, True)),
+        ("late", (False, True, True, True)),
+        ("blur", (True, True, True, True)),
     ],
 )
 def test_settings_reach_the_networks(up_filter, smooth):
     config = networks.tiny(
-        lateral="bilinear", pyramid_upsampling="bilinear", up_filter=up_filter, d_filter="blur", d_norm="none"
+        image_size=128,
+        lateral="bilinear",
+        pyramid_upsampling="bilinear",
+        up_filter=up_filter,
+        d_filter="blur",
+        d_norm="none",
     )
     generator, discriminator = networks.generator(config), networks.discriminator(config)
     assert generator.lateral1.bilinear and generator.lateral2.bilinear
     assert generator.stage1.text.pyramid.pyramid.bilinear
-    ups = [*generator.stage1.ups, generator.stage2.up, generator.stage3.up]
+    ups = [*generator.stage1.ups, *generator.stage1.tail, generator.stage2.up, generator.stage3.up]
     assert [up.smooth for up in ups] == [smooth[0], *smooth]
     # Not before the first: nothing would see the images' own period two.
-    assert [layer.smooth for layer in discriminator.trunk] == [False, True, True, True, False, False]
+    assert [layer.smooth for layer in discriminator.trunk] == [False, True, True, True, True, False, False]
     assert not any(isinstance(layer, tf.keras.layers.BatchNormalization) for layer in discriminator._flatten_layers())
 
 

@@ -77,10 +77,10 @@ def test_each_weight_that_fits_is_taken_and_the_others_are_told(first):
     assert not any(np.any(value) for value in gan.optimizer_g.variables[2:])
 
 
-def test_a_run_begins_so_and_reads_the_other_once(first, large_records, tmp_path, capsys):
+def test_a_run_begins_so_and_reads_the_other_once(first, tiny_records, tmp_path, capsys):
     other = tmp_path / "other"
     shutil.copytree(first, other)
-    config = config_of(large_records, init_from=str(other), image_size=128, steps=1)
+    config = config_of(tiny_records, init_from=str(other), steps=1)
     assert train(config, tmp_path / "run") == 0
     assert f"begins with {other}, step 2: generator takes" in capsys.readouterr().out
     shutil.rmtree(other)
