@@ -92,9 +92,9 @@ class ModelConfig:
     up_filter: str = setting(
         "none",
         "Filter after the convolution of a nearest x2: none (AttnGAN); a blur with 1-2-1 in every up (blur), which "
-        "makes it bilinear and leaves no grid; in those after the text pyramid (late: stages 2 and 3, and above S = 64 "
-        "the end of stage 1); in stage 3's alone (last); or in all but stage 3's (inner).",
-        choices=("none", "inner", "last", "late", "blur"),
+        "makes it bilinear and leaves no grid; in those of stages 2 and 3 (late), and above S = 64 also at the end of "
+        "stage 1, after the text pyramid (tail); in stage 3's alone (last); or in all but stage 3's (inner).",
+        choices=("none", "inner", "last", "late", "tail", "blur"),
     )
     edges: str = setting(
         "zero",
@@ -120,13 +120,15 @@ class ModelConfig:
     @property
     def smooth_ups(self) -> tuple[bool, bool, bool]:
         """Whether --up_filter blurs the ups of stage 1, stage 2's and stage 3's."""
-        stages = {"none": (), "inner": (1, 2), "last": (3,), "late": (2, 3), "blur": (1, 2, 3)}[self.up_filter]
+        stages = {"none": (), "inner": (1, 2), "last": (3,), "late": (2, 3), "tail": (2, 3), "blur": (1, 2, 3)}[
+            self.up_filter
+        ]
         return 1 in stages, 2 in stages, 3 in stages
 
     @property
     def smooth_tail(self) -> bool:
         """Whether it blurs those ups of stage 1 that follow the text pyramid: one at S = 128, two at 256."""
-        return self.up_filter in ("inner", "late", "blur")
+        return self.up_filter in ("inner", "tail", "blur")
 
     @classmethod
     def of_family(cls, family: str, **settings: Any) -> "ModelConfig":

@@ -60,7 +60,7 @@ def spread(y) -> float:
 
 
 @pytest.mark.parametrize("edges", ["zero", "repeat"])
-@pytest.mark.parametrize("up_filter", ["none", "late"])
+@pytest.mark.parametrize("up_filter", ["none", "tail"])
 def test_stage_one_repeats_them_after_the_pyramid(edges, up_filter):
     """S = 256 has two ups there; those before the pyramid are padded with zeros as ever."""
     config = ModelConfig(image_size=256, ngf=4, ndf=4, dense_growth=4, edges=edges, up_filter=up_filter)

@@ -87,7 +87,8 @@ def test_bilinear_pyramid_is_resized_level_by_level(rng):
         ("none", (False, False, False, False)),
         ("inner", (True, True, True, False)),
         ("last", (False, False, False, True)),
-        ("late", (False, True, True, True)),
+        ("late", (False, False, True, True)),
+        ("tail", (False, True, True, True)),
         ("blur", (True, True, True, True)),
     ],
 )
