@@ -104,7 +104,7 @@ def save_text_encoder(folder: str | Path, encoder: TextEncoder, vocabulary: Voca
         vocabulary.save(temporary / VOCABULARY)
         _write(
             temporary,
-            {name: variable.numpy() for name, variable in zip(weight_names(encoder), encoder.variables)},
+            weights_of(encoder),
             {"words": len(vocabulary), "vocabulary_hash": vocabulary.hash, "d": encoder.d, "made_by": made_by},
         )
 
@@ -141,11 +141,7 @@ def save_image_encoder(
     with directory_atomic(folder, replace=True) as temporary:
         _write(
             temporary,
-            {
-                prefix + name: variable.numpy()
-                for prefix, model in models.items()
-                for name, variable in zip(weight_names(model), model.variables)
-            },
+            {prefix + name: value for prefix, model in models.items() for name, value in weights_of(model).items()},
             {
                 **kind,
                 "d": heads.code.units,

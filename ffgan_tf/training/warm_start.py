@@ -50,7 +50,8 @@ def begin_with(gan: Gan) -> str:
     gan.copy_to_average()
     if not begun.discriminators:
         told.append("a model file has no discriminator: this run's is new")
-    if not same_weights(begun.text_encoder, weights_of(gan.text_encoder)):
+    # A model file may hold float16.
+    if not same_weights(begun.text_encoder, weights_of(gan.text_encoder), 1e-3 if found.file else 0.0):
         told.append("its text encoder was another: what G knows of sentences has to be learnt again")
     return "; ".join(told)
 
@@ -98,9 +99,10 @@ def check_same(names: Iterable[str], own: ModelConfig, other: ModelConfig, run: 
             raise UserError(f"--{name}={here}: --init_from={run} was trained with {there}. Fix: --{name}={there}.")
 
 
-def same_weights(one: Weights, other: Weights) -> bool:
-    """Whether two networks have the same weights, as far as float16 tells, in which a model file may hold them."""
+def same_weights(one: Weights, other: Weights, tolerance: float = 0.0) -> bool:
+    """Whether two networks have the same weights: to the bit, or up to a relative `tolerance`."""
     return one.keys() == other.keys() and all(
-        one[name].shape == other[name].shape and np.allclose(one[name], other[name], rtol=1e-3, atol=1e-6)
+        one[name].shape == other[name].shape
+        and np.allclose(one[name], other[name], rtol=tolerance, atol=1e-3 * tolerance)
         for name in one
     )

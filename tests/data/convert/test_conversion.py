@@ -170,7 +170,7 @@ def test_odd_but_usable_input_is_normalised(tiny_cub, tmp_path, capsys):
 
 
 def test_captions_in_the_words_of_a_vocabulary(tiny_folder, tmp_path, capsys):
-    """ "image N" in each file, a second line in every other; the vocabulary has neither the numbers nor "line"."""
+    """Each file says "image N", every other one "a second line"; numbers and "line" are not in the vocabulary."""
     source = folder.read_source(tiny_folder, test_ratio=0.2)
     source.vocabulary = Vocabulary(["<end>", "second", "image", "a"], "another model")
     manifest = convert(source, tmp_path / "out", SETTINGS)
