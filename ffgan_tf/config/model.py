@@ -1,10 +1,29 @@
 """Settings of the networks (docs/model.md sections 1 to 4)."""
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 from ffgan_tf.config.families import FACTS, defaults_text
 from ffgan_tf.config.fields import setting
+
+
+class SmoothUps(NamedTuple):
+    """Whether each up of the generator is followed by a blur."""
+
+    stage1: bool  # before the text pyramid
+    tail: bool  # stage 1's after it: none at S = 64, one at 128, two at 256
+    stage2: bool
+    stage3: bool
+
+
+SMOOTH_UPS = {  # by --up_filter
+    "none": SmoothUps(False, False, False, False),
+    "inner": SmoothUps(True, True, True, False),
+    "last": SmoothUps(False, False, False, True),
+    "late": SmoothUps(False, False, True, True),
+    "tail": SmoothUps(False, True, True, True),
+    "blur": SmoothUps(True, True, True, True),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +113,7 @@ class ModelConfig:
         "Filter after the convolution of a nearest x2: none (AttnGAN); a blur with 1-2-1 in every up (blur), which "
         "makes it bilinear and leaves no grid; in those of stages 2 and 3 (late), and above S = 64 also at the end of "
         "stage 1, after the text pyramid (tail); in stage 3's alone (last); or in all but stage 3's (inner).",
-        choices=("none", "inner", "last", "late", "tail", "blur"),
+        choices=tuple(SMOOTH_UPS),
     )
     edges: str = setting(
         "zero",
@@ -118,17 +137,9 @@ class ModelConfig:
         return tuple(int(kernel) for kernel in self.pyramid_kernels.split(","))
 
     @property
-    def smooth_ups(self) -> tuple[bool, bool, bool]:
-        """Whether --up_filter blurs the ups of stage 1, stage 2's and stage 3's."""
-        stages = {"none": (), "inner": (1, 2), "last": (3,), "late": (2, 3), "tail": (2, 3), "blur": (1, 2, 3)}[
-            self.up_filter
-        ]
-        return 1 in stages, 2 in stages, 3 in stages
-
-    @property
-    def smooth_tail(self) -> bool:
-        """Whether it blurs those ups of stage 1 that follow the text pyramid: one at S = 128, two at 256."""
-        return self.up_filter in ("inner", "tail", "blur")
+    def smooth_ups(self) -> SmoothUps:
+        """Which ups `--up_filter` blurs."""
+        return SMOOTH_UPS[self.up_filter]
 
     @classmethod
     def of_family(cls, family: str, **settings: Any) -> "ModelConfig":

@@ -50,11 +50,11 @@ class Stage1(tf.keras.layers.Layer):
         self.width = 16 * ngf
         self.fc = blocks.dense(4 * 4 * 2 * self.width, use_bias=False, name="fc")
         self.fc_norm = blocks.batch_norm(sync, name="fc_norm")
-        smooth = config.smooth_ups[0]
+        smooth = config.smooth_ups.stage1
         self.ups = [blocks.Up(8 * ngf, sync, smooth, name="up1"), blocks.Up(4 * ngf, sync, smooth, name="up2")]
         self.text = TextPyramid(4 * ngf, config, sync, name="text") if pyramid else None
         tail = {64: [], 128: [ngf], 256: [2 * ngf, ngf]}[config.image_size]
-        smooth, edges = config.smooth_tail, config.edges == "repeat"
+        smooth, edges = config.smooth_ups.tail, config.edges == "repeat"
         self.tail = [blocks.Up(width, sync, smooth, edges, name=f"up{i + 3}") for i, width in enumerate(tail)]
         self.narrow = None if tail else blocks.conv(ngf, 1, name="narrow")
 
@@ -131,8 +131,8 @@ class Generator(tf.keras.Model):
         self.attend1 = self.attend2 = None
         if config.word_attention:
             self.attend1, self.attend2 = WordAttention(name="attend1"), WordAttention(name="attend2")
-        self.stage2 = Stage(config, config.smooth_ups[1], sync, name="stage2")
-        self.stage3 = Stage(config, config.smooth_ups[2], sync, name="stage3")
+        self.stage2 = Stage(config, config.smooth_ups.stage2, sync, name="stage2")
+        self.stage3 = Stage(config, config.smooth_ups.stage3, sync, name="stage3")
         if self.fusion != "none":
             self.lateral1 = Lateral(config.ngf, config.lateral, name="lateral1")
             self.lateral2 = Lateral(config.ngf, config.lateral, name="lateral2")

@@ -75,14 +75,14 @@ def activations(config: TrainConfig) -> int:
     """Numbers in the maps that one image leaves for the backward pass: convolution, batch norm and activation of each
     layer of G, and of D on a real and a generated image."""
     model = config.model
-    ngf, grown, (first, second, third) = model.ngf, model.dense_growth, model.smooth_ups
+    ngf, grown, smooth_ups = model.ngf, model.dense_growth, model.smooth_ups
 
-    def up(side: int, channels: int, smooth: bool = first) -> int:
+    def up(side: int, channels: int, smooth: bool = smooth_ups.stage1) -> int:
         return side * side * channels * (7 if smooth else 5)
 
     total = up(8, 8 * ngf) + up(16, 4 * ngf) + 16 * 16 * 4 * ngf * 20
-    total += sum(up(32 * 2**i, ngf * factor, model.smooth_tail) for i, factor in enumerate(tails(model)[1:]))
-    for side, smooth in ((model.image_size // 4, second), (model.image_size // 2, third)):
+    total += sum(up(32 * 2**i, ngf * factor, smooth_ups.tail) for i, factor in enumerate(tails(model)[1:]))
+    for side, smooth in ((model.image_size // 4, smooth_ups.stage2), (model.image_size // 2, smooth_ups.stage3)):
         dense = sum(5 * grown + 2 * ngf + i * grown for i in range(model.dense_depth))
         attention = 3 * config.text.max_words + 2 * ngf
         total += side * side * (dense + attention) + up(2 * side, ngf, smooth) + 4 * side * side * 2 * ngf

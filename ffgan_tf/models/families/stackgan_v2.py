@@ -40,8 +40,8 @@ class StackGanV2Generator(tf.keras.Model):
         ngf = config.ngf
         self.augment = ConditioningAugmentation(config.c_dim, config.normalise_sentence, name="augment")
         self.stage1 = Stage1(config, sync, pyramid, name="stage1")
-        self.stage2 = NextStage(ngf, config.smooth_ups[1], sync, name="stage2")
-        self.stage3 = NextStage(ngf // 2, config.smooth_ups[2], sync, name="stage3")
+        self.stage2 = NextStage(ngf, config.smooth_ups.stage2, sync, name="stage2")
+        self.stage3 = NextStage(ngf // 2, config.smooth_ups.stage3, sync, name="stage3")
         # With fewer heads than stages, the last stages have them.
         self.heads = [blocks.conv(3, 3, name=f"to_image{side}") for side in config.sizes]
 
