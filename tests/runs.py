@@ -1,5 +1,6 @@
 """Trainings as a user runs them, in separate processes, and the content of their checkpoints."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,11 @@ def state(folder: Path, step: int) -> dict[str, np.ndarray]:
     reader = tf.train.load_checkpoint(str(folder / "checkpoints" / f"step-{step:08d}" / "state"))
     names = [name for name in reader.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
     return {name: np.asarray(reader.get_tensor(name)) for name in names}
+
+
+def logged(folder: Path) -> list[dict]:
+    """The lines of a run's log.jsonl."""
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def assert_equal_state(one: Path, other: Path, step: int) -> None:

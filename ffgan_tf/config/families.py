@@ -61,6 +61,7 @@ FACTS: dict[str, FamilyFacts] = {
             "fusion",
             "lateral",
             "edges",
+            "tail_init",
             "stage_block",
             "word_attention",
             "discriminators",

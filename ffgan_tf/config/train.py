@@ -62,6 +62,13 @@ class OptimiserConfig(AdamConfig):
     lr_halve_every: int = setting(
         0, "Epochs after which both learning rates are halved, again and again; 0 never halves them.", low=0, high=INT32
     )
+    d_first: int = setting(
+        0,
+        "First steps in which the discriminator learns alone (G's learning rate is 0): a new D beside a G that draws "
+        "already, by --init_from, tells its images apart too late otherwise.",
+        low=0,
+        high=INT32,
+    )
     ema_warmup: bool = setting(
         True,
         "Cap the EMA's decay at (1+t)/(10+t) after t steps, so that a short run's average does "

@@ -55,7 +55,8 @@ class Stage1(tf.keras.layers.Layer):
         self.text = TextPyramid(4 * ngf, config, sync, name="text") if pyramid else None
         tail = {64: [], 128: [ngf], 256: [2 * ngf, ngf]}[config.image_size]
         smooth, edges = config.smooth_ups.tail, config.edges == "repeat"
-        self.tail = [blocks.Up(width, sync, smooth, edges, name=f"up{i + 3}") for i, width in enumerate(tail)]
+        first = blocks.SmoothKernel() if config.tail_init == "smooth" else None
+        self.tail = [blocks.Up(width, sync, smooth, edges, first, name=f"up{i + 3}") for i, width in enumerate(tail)]
         self.narrow = None if tail else blocks.conv(ngf, 1, name="narrow")
 
     def call(self, condition, noise, training=False):

@@ -67,8 +67,8 @@ def train(config: TrainConfig, run: str | Path) -> int:
         with strategy.scope():
             second = config.model.stage == 2
             say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}" if second else begin_with(gan))
-    share = schedule.halvings.share(step)
-    gan.set_learning_rates(share)
+    shares = schedule.rates.shares(step)
+    gan.set_learning_rates(shares)
     shown = gan.sampling_generator()
     evaluator = make_evaluator(config, session, shown, gan.text_encoder)
     session.accept()
@@ -103,9 +103,9 @@ def train(config: TrainConfig, run: str | Path) -> int:
         stopping = Stopping(request, config.schedule.max_minutes, config.schedule.log_every, agreement(strategy))
         meter.resume()
         while step < schedule.total and not stop:
-            if (now := schedule.halvings.share(step)) != share:
-                share = now
-                gan.set_learning_rates(share)
+            if (now := schedule.rates.shares(step)) != shares:
+                shares = now
+                gan.set_learning_rates(shares)
             count = schedule.count(step)
             meter.add(train_steps(batches, count))
             step += count
@@ -118,8 +118,8 @@ def train(config: TrainConfig, run: str | Path) -> int:
                     config.schedule.batch * reading.steps_per_second,
                 )
                 rates = {
-                    "learning_rate/g": share * config.optimisers.lr_g,
-                    "learning_rate/d": share * config.optimisers.lr_d,
+                    "learning_rate/g": shares.g * config.optimisers.lr_g,
+                    "learning_rate/d": shares.d * config.optimisers.lr_d,
                 }
                 log.scalars(step, {**reading.means, "speed/images_per_second": speed, "epoch": epoch, **rates})
                 figures, warning = gan_figures(reading.means), collapse_warning(reading.means, config.model.condition)

@@ -20,7 +20,7 @@ from ffgan_tf.run.sampler import Sampler, load_run
 from ffgan_tf.run.source import is_model
 from ffgan_tf.run.vocabulary import check_same_vocabulary
 from ffgan_tf.training.gan_inputs import noise_numbers
-from ffgan_tf.training.schedule import ALWAYS, Duty, Halvings, Schedule, total_steps
+from ffgan_tf.training.schedule import ALWAYS, Duty, Rates, Schedule, total_steps
 from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.files import write_atomic
 
@@ -103,9 +103,9 @@ def make_image_encoder(config: TrainConfig) -> ImageEncoder | None:
 def gan_schedule(config: TrainConfig, images: int) -> Schedule:
     """The schedule of a run on so many training images."""
     schedule = config.schedule
-    epochs = config.optimisers.lr_halve_every
+    optimisers = config.optimisers
     return Schedule(
-        halvings=Halvings(epochs * images, schedule.batch),
+        rates=Rates(optimisers.lr_halve_every * images, schedule.batch, optimisers.d_first),
         total=total_steps(schedule.steps, schedule.epochs, images, schedule.batch),
         log_every=schedule.log_every,
         duties=(

@@ -31,6 +31,7 @@ from ffgan_tf.training.gan_losses import (
 )
 from ffgan_tf.training.gradients import apply_gradients, share_of_batch
 from ffgan_tf.training.images import at_sizes
+from ffgan_tf.training.schedule import Shares
 
 Images = tuple[tf.Tensor, ...]  # of one sample's several sizes, small to large
 
@@ -147,11 +148,11 @@ class Gan:
         for average, value in zip(self.ema.variables, self.generator.variables):
             average.assign(value)
 
-    def set_learning_rates(self, share: float = 1.0) -> None:
-        """A `share` of those of the settings: a checkpoint restores the ones that it was trained with."""
-        self.optimizer_g.learning_rate = share * self.config.optimisers.lr_g
+    def set_learning_rates(self, shares: Shares) -> None:
+        """These shares of those of the settings: a checkpoint restores the ones that it was trained with."""
+        self.optimizer_g.learning_rate = shares.g * self.config.optimisers.lr_g
         for optimizer in self.optimizers_d:
-            optimizer.learning_rate = share * self.config.optimisers.lr_d
+            optimizer.learning_rate = shares.d * self.config.optimisers.lr_d
 
     def sampling_generator(self) -> Generator:
         """The EMA generator, for images: itself on one device. To read the statistics that several replicas keep, all

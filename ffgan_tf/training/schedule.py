@@ -22,22 +22,33 @@ class Duty(NamedTuple):
     saved: bool = False  # whether a checkpoint is saved before it, because its result belongs to one
 
 
-class Halvings(NamedTuple):
-    """Learning rates halved each time that so many images have been seen, whatever the batch; 0: never."""
+class Shares(NamedTuple):
+    """The shares of the settings' learning rates by which a step learns."""
+
+    g: float
+    d: float
+
+
+class Rates(NamedTuple):
+    """Learning rates: both halved each time that so many images have been seen, whatever the batch (0: never), and
+    G's 0 in the first steps, in which D learns alone."""
 
     images: int
     batch: int
+    d_first: int = 0
 
-    def share(self, step: int) -> float:
-        """The share of the first rates by which the step after `step` steps learns."""
-        return 0.5 ** (step * self.batch // self.images) if self.images else 1.0
+    def shares(self, step: int) -> Shares:
+        """Those of the step after `step` steps."""
+        share = 0.5 ** (step * self.batch // self.images) if self.images else 1.0
+        return Shares(share if step >= self.d_first else 0.0, share)
 
     def steps_left(self, step: int) -> int | None:
-        """Steps that learn by one rate from `step` on; None: all."""
-        if not self.images:
-            return None
-        done = step * self.batch // self.images
-        return -(-(done + 1) * self.images // self.batch) - step
+        """Steps that learn by the same rates from `step` on; None: all."""
+        left = [self.d_first - step] if step < self.d_first else []
+        if self.images:
+            done = step * self.batch // self.images
+            left.append(-(-(done + 1) * self.images // self.batch) - step)
+        return min(left, default=None)
 
 
 class Due(NamedTuple):
@@ -56,7 +67,7 @@ class Schedule(NamedTuple):
     duties: tuple[Duty, ...]
     checkpoint_every: int = 0
     steps_per_call: int = 1
-    halvings: Halvings = Halvings(0, 1)
+    rates: Rates = Rates(0, 1)
 
     def at(self, step: int, stop: Stop | None = None) -> Due:
         """The work due after a step; `stop` if training stops there."""
@@ -78,7 +89,7 @@ class Schedule(NamedTuple):
         """The number of steps of the next call after `step`; no step at which something is due or the rates change lies
         inside it."""
         intervals = [self.log_every, self.checkpoint_every, *(duty.every for duty in self.duties)]
-        left = [every - step % every for every in intervals if every] + [self.halvings.steps_left(step)]
+        left = [every - step % every for every in intervals if every] + [self.rates.steps_left(step)]
         return min(self.steps_per_call, self.total - step, *(steps for steps in left if steps is not None))
 
 

@@ -3,13 +3,12 @@
 Each family has some of the features, so that every feature is met by several families at little cost.
 """
 
-import json
 import shutil
 
 import numpy as np
 import pytest
 from families import STAGE2, make_batch, settings_of
-from runs import assert_equal_state, state
+from runs import assert_equal_state, logged, state
 
 import ffgan_tf
 from ffgan_tf.config import TrainConfig
@@ -56,10 +55,6 @@ def stage1(tiny_records, tmp_path_factory):
     run_settings.save(config, folder)
     assert train(config, folder) == 0
     return folder
-
-
-def logged(folder) -> list[dict]:
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from ffgan_tf.models.conditioning import unit_rms
 from ffgan_tf.training.gan_inputs import Inputs, generator_inputs, read_captions
 from ffgan_tf.training.gan_step import METRICS, metric_names
 from ffgan_tf.training.images import at_sizes
+from ffgan_tf.training.schedule import Shares
 
 pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
 
@@ -98,7 +99,7 @@ def test_each_discriminator_has_an_adam_of_its_own():
     gan.train_step(make_batch(gan.config))
     moved = [any(changed(old, d.trainable_variables)) for old, d in zip(before, gan.discriminators)]
     assert moved == [True, False, True]
-    gan.set_learning_rates(0.25)
+    gan.set_learning_rates(Shares(0.25, 0.25))
     rates = [float(optimizer.learning_rate) for optimizer in (*gan.optimizers_d, gan.optimizer_g)]
     assert rates == pytest.approx([0.25 * 2e-4] * 4)
 

@@ -101,11 +101,22 @@ def test_steps_beat_epochs():
 def test_rates_are_halved_after_so_many_epochs_and_never_within_a_call():
     """24 images in batches of 5, halved every 2 epochs: 48 images are seen after 9.6 steps, 96 after 19.2."""
     schedule = gan(lr_halve_every=2, batch=5, steps_per_call=1000, log_every=100, eval_every=0, checkpoint_every=100)
-    share = schedule.halvings.share
-    assert [share(step) for step in (0, 9, 10, 19, 20, 28, 29)] == [1, 1, 0.5, 0.5, 0.25, 0.25, 0.125]
+    shares = [schedule.rates.shares(step) for step in (0, 9, 10, 19, 20, 28, 29)]
+    assert [share.g for share in shares] == [1, 1, 0.5, 0.5, 0.25, 0.25, 0.125]
+    assert [share.d for share in shares] == [1, 1, 0.5, 0.5, 0.25, 0.25, 0.125]
     assert schedule._replace(duties=()).count(0) == 10 and schedule._replace(duties=()).count(10) == 10
     assert schedule._replace(duties=()).count(13) == 7 and schedule._replace(duties=()).count(20) == 9
     # Whole epochs: the first step of the third is the first at the second rate, as in StackGAN's code.
-    even = gan(lr_halve_every=2, batch=8).halvings
-    assert [even.share(step) for step in (5, 6, 11, 12)] == [1, 0.5, 0.5, 0.25] and even.steps_left(0) == 6
-    assert gan(batch=5).halvings.share(10**6) == 1 and gan(batch=5).halvings.steps_left(7) is None
+    even = gan(lr_halve_every=2, batch=8).rates
+    assert [even.shares(step).d for step in (5, 6, 11, 12)] == [1, 0.5, 0.5, 0.25] and even.steps_left(0) == 6
+    assert gan(batch=5).rates.shares(10**6) == (1, 1) and gan(batch=5).rates.steps_left(7) is None
+
+
+def test_d_learns_alone_first_and_no_call_crosses_its_end():
+    """7 steps in which G's rate is 0; 24 images in batches of 5, halved every epoch: from the fifth step on 1/2."""
+    rates = gan(d_first=7, lr_halve_every=1, batch=5).rates
+    assert [rates.shares(step).g for step in (0, 4, 5, 6, 7, 9, 10)] == [0, 0, 0, 0, 0.5, 0.5, 0.25]
+    assert [rates.shares(step).d for step in (0, 4, 5, 6, 7, 9, 10)] == [1, 1, 0.5, 0.5, 0.5, 0.5, 0.25]
+    assert [rates.steps_left(step) for step in (0, 4, 5, 6, 7)] == [5, 1, 2, 1, 3]
+    alone = gan(d_first=7, batch=5).rates
+    assert [alone.steps_left(step) for step in (0, 6, 7)] == [7, 1, None]

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from families import SMALL, make_gan
-from runs import run, state
+from runs import logged, run, state
 
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.checks import check
@@ -150,3 +150,19 @@ def test_what_cannot_begin_is_told(first, tmp_path):
         begin_with(gan_of(empty))
     with pytest.raises(UserError, match="--ndf=8: --init_from=.* was trained with 4. Fix: --ndf=4"):
         begin_with(gan_of(first, ndf=8))
+
+
+def test_d_learns_alone_first(first, tiny_records, tmp_path):
+    """Two steps in which G keeps its weights, to the bit, while D and both Adams' moments move; then G learns."""
+    config = config_of(tiny_records, init_from=str(first), d_first=2, steps=3, lr_g=0.01, lr_d=0.01)
+    assert train(config, tmp_path / "run") == 0
+    assert [line["learning_rate/g"] for line in logged(tmp_path / "run")] == [0, 0, pytest.approx(0.01)]
+    began, (alone, still, free) = state(first, 2), (state(tmp_path / "run", step) for step in (1, 2, 3))
+    for layer in ("stage1/fc/kernel", "to_image/kernel"):
+        key = f"generator/{layer}{VALUE}"
+        np.testing.assert_array_equal(alone[key], began[key.replace("generator", "ema", 1)])
+        np.testing.assert_array_equal(still[key], alone[key])
+        assert np.abs(free[key] - still[key]).max() > 1e-3
+    for name in ("discriminator/trunk/1/conv/kernel", "unconditional_logit/dense/kernel"):
+        key = next(key for key in alone if key.endswith(name + VALUE) and "optimizer" not in key)
+        assert np.abs(alone[key] - began[key]).max() > 1e-3 and np.abs(still[key] - alone[key]).max() > 1e-3
