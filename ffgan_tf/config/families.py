@@ -61,7 +61,6 @@ FACTS: dict[str, FamilyFacts] = {
             "fusion",
             "lateral",
             "edges",
-            "tail_init",
             "stage_block",
             "word_attention",
             "discriminators",

@@ -121,13 +121,6 @@ class ModelConfig:
         "edge pixels (repeat), which leaves no rim around the image.",
         choices=("zero", "repeat"),
     )
-    tail_init: str = setting(
-        "random",
-        "Kernels with which stage 1's ups after the text pyramid begin (one at S = 128, two at 256, none at 64): drawn "
-        "as all others (random), or a 1-2-1 blur times one drawn number a channel (smooth), which makes no difference "
-        "between even and odd pixels.",
-        choices=("random", "smooth"),
-    )
     d_filter: str = setting(
         "none",
         "Filter before the discriminator's stride-2 convolutions from the second on: none (AttnGAN), or a blur with "

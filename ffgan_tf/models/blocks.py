@@ -73,17 +73,6 @@ class UnitOrthogonal(tf.keras.initializers.Initializer):
         return tf.cast(matrix, dtype or tf.float32)
 
 
-class SmoothKernel(tf.keras.initializers.Initializer):
-    """1-2-1 along both axes times a 1×1 kernel by `UnitOrthogonal`, of norm 1: nearest ×2 and this 3×3 convolution are
-    bilinear ×2 and a 1×1 convolution, so even and odd pixels begin alike (as ICNR has it, Aitken et al. 2017)."""
-
-    def __call__(self, shape, dtype=None, **kwargs):
-        line = tf.constant([1.0, 2.0, 1.0])
-        filter = line[:, None] * line / 6.0  # its norm is 1
-        matrix = UnitOrthogonal()((1, 1, *shape[2:]), dtype=tf.float32)
-        return tf.cast(filter[:, :, None, None] * matrix, dtype or tf.float32)
-
-
 class Blank(tf.keras.initializers.Initializer):
     """Another initialiser; zeros inside `blank_weights`."""
 
@@ -212,17 +201,9 @@ class Up(tf.keras.layers.Layer):
     pixels, and the difference is a grid; with the blur they are one, that of bilinear ×2 → conv3×3 (but at the border).
     """
 
-    def __init__(
-        self,
-        filters: int,
-        sync: bool = False,
-        smooth: bool = False,
-        edges: bool = False,
-        kernel_initializer: tf.keras.initializers.Initializer | None = None,
-        **kwargs,
-    ):
+    def __init__(self, filters: int, sync: bool = False, smooth: bool = False, edges: bool = False, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        self.conv = UpConv(2 * filters, kernel_initializer, edges, name="conv")
+        self.conv = UpConv(2 * filters, edges=edges, name="conv")
         self.norm = batch_norm(sync, name="norm")
         self.smooth = smooth
 

@@ -55,11 +55,17 @@ class Stage1(tf.keras.layers.Layer):
         self.text = TextPyramid(4 * ngf, config, sync, name="text") if pyramid else None
         tail = {64: [], 128: [ngf], 256: [2 * ngf, ngf]}[config.image_size]
         smooth, edges = config.smooth_ups.tail, config.edges == "repeat"
-        first = blocks.SmoothKernel() if config.tail_init == "smooth" else None
-        self.tail = [blocks.Up(width, sync, smooth, edges, first, name=f"up{i + 3}") for i, width in enumerate(tail)]
+        self.tail = [blocks.Up(width, sync, smooth, edges, name=f"up{i + 3}") for i, width in enumerate(tail)]
         self.narrow = None if tail else blocks.conv(ngf, 1, name="narrow")
 
     def call(self, condition, noise, training=False):
+        x = self.coarse(condition, noise, training)
+        for up in self.tail:
+            x = up(x, training=training)
+        return x if self.narrow is None else self.narrow(x)
+
+    def coarse(self, condition, noise, training=False):
+        """The map of 16² × 4ngf after the text pyramid."""
         x = self.fc(tf.concat([condition, tf.cast(noise, condition.dtype)], axis=-1))
         x = blocks.glu(self.fc_norm(x, training=training))
         x = tf.reshape(x, [-1, 4, 4, self.width])
@@ -67,9 +73,7 @@ class Stage1(tf.keras.layers.Layer):
             x = up(x, training=training)
         if self.text is not None:
             x = self.text(x, tf.cast(condition, x.dtype), training=training)
-        for up in self.tail:
-            x = up(x, training=training)
-        return x if self.narrow is None else self.narrow(x)
+        return x
 
 
 class Stage(tf.keras.layers.Layer):

@@ -9,10 +9,12 @@ import tensorflow as tf
 
 from ffgan_tf.config import ModelConfig, TrainConfig
 from ffgan_tf.models import blocks, build
+from ffgan_tf.models.generator import Stage1
 from ffgan_tf.run import model_file, source
 from ffgan_tf.run.encoder_files import weight_names, weights_of
 from ffgan_tf.run.sampler import choose_step, restore_chosen
 from ffgan_tf.training.gan_step import Gan, discriminator_names
+from ffgan_tf.training.growth import SENTENCES, WORDS, grow
 from ffgan_tf.utils.errors import UserError
 
 Weights = Mapping[str, np.ndarray]  # a network's, by their names
@@ -43,6 +45,9 @@ def begin_with(gan: Gan) -> str:
     check_same(("ngf",) if found.file else ("ngf", "ndf"), own, found.config.model, given)
     begun = _of_file(found.file) if found.file else _of_run(found.path, found.config, len(found.vocabulary))
     told = [f"begins with {given}, step {begun.step:,}: {_taken('generator', begun.generator, gan.generator)}"]
+    if isinstance(getattr(gan.generator, "stage1", None), Stage1) and found.config.model.image_size < own.image_size:
+        _grow(gan, begun.generator)
+        told.append("what is new there begins as a bilinear enlargement")
     # From the largest image's on: the only discriminator and the last of three are alike.
     names = discriminator_names(own)
     for name, weights, target in zip(names[::-1], begun.discriminators[::-1], gan.discriminators[::-1]):
@@ -75,6 +80,18 @@ def _of_run(run: Path, config: TrainConfig, words: int) -> Begun:
     checkpoint = tf.train.Checkpoint(text_encoder=encoder, ema=generator, **of_d)
     step = restore_chosen(checkpoint, run, choose_step(run), newest=True)
     return Begun(step, weights_of(generator), [weights_of(d) for d in discriminators], weights_of(encoder))
+
+
+def _grow(gan: Gan, begun: Weights) -> None:
+    """`growth.grow` on random sentences, the same by the same `--seed`."""
+    generator, seed = gan.generator, (gan.config.schedule.seed, 0)
+    model = gan.config.model
+    words = tf.random.stateless_uniform((SENTENCES, WORDS), seed, 1, gan.text_encoder.n_words, tf.int32)
+    sentence, _ = gan.text_encoder(words, tf.fill([SENTENCES], WORDS))
+    numbers = tf.random.stateless_normal((SENTENCES, model.epsilon_dim + model.z_dim), seed)
+    epsilon, noise = tf.split(numbers, [model.epsilon_dim, model.z_dim], axis=1)
+    x = generator.stage1.coarse(generator.augment(sentence, epsilon)[0], noise)
+    grow(generator.stage1, {name.removeprefix("stage1/"): value for name, value in begun.items()}, x)
 
 
 def _taken(name: str, weights: Weights, target: tf.keras.Model) -> str:

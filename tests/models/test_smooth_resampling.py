@@ -111,22 +111,6 @@ def test_settings_reach_the_networks(up_filter, smooth):
     assert not any(isinstance(layer, tf.keras.layers.BatchNormalization) for layer in discriminator._flatten_layers())
 
 
-def test_the_ups_after_the_text_pyramid_can_begin_as_bilinear():
-    """Nearest ×2 → 3×3 with such a kernel is TensorFlow's bilinear ×2 and a matrix, away from the zero padding."""
-    stage = networks.generator(networks.tiny(image_size=256, tail_init="smooth")).stage1
-    plain = networks.generator(networks.tiny(image_size=256)).stage1
-    for up, other in zip(stage.tail, plain.tail, strict=True):
-        kernel = up.conv.kernel.numpy()
-        matrix = 4 * kernel[1, 1]  # 2·2 of the 4·4 by which 1-2-1 along both axes is normalised
-        own = tf.random.stateless_normal((2, 6, 6, kernel.shape[2]), seed=(1, 2))
-        wanted = tf.image.resize(own, (12, 12)).numpy() @ matrix
-        np.testing.assert_allclose(up.conv(own).numpy()[:, 1:-1, 1:-1], wanted[:, 1:-1, 1:-1], rtol=1e-4, atol=1e-5)
-        # As large as what is drawn otherwise, so that Adam's steps are as large beside it.
-        assert np.linalg.norm(kernel) == pytest.approx(np.linalg.norm(other.conv.kernel), rel=0.2)
-    for up, other in zip(stage.ups, plain.ups, strict=True):
-        np.testing.assert_array_equal(up.conv.kernel, other.conv.kernel)
-
-
 def test_the_papers_networks_are_the_default():
     generator, discriminator = networks.generator(networks.tiny()), networks.discriminator(networks.tiny())
     assert not generator.lateral1.bilinear and not generator.stage1.text.pyramid.pyramid.bilinear
