@@ -15,6 +15,7 @@ from ffgan_tf.models.generator import Stage1
 
 SENTENCES, WORDS = 64, 12  # random ones, by which the new layers' maps are measured
 BILINEAR = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32) / 16  # after nearest ×2
+NOTHING = np.outer([0, 1, 0], [0, 1, 0]).astype(np.float32)  # where --up_filter blurs afterwards
 GATE = 0.1  # the spread of a gate that hardly acts: sigmoid(0.1) = 0.52
 
 
@@ -44,7 +45,7 @@ def _enlarging(up: blocks.Up, matrix: np.ndarray, x: tf.Tensor) -> tf.Tensor:
     width, n = kernel.shape[-1] // 2, matrix.shape[1]
     centre = kernel[1, 1].copy()
     centre[:, :n] = matrix
-    up.conv.kernel.assign(BILINEAR[:, :, None, None] * centre)
+    up.conv.kernel.assign((NOTHING if up.smooth else BILINEAR)[:, :, None, None] * centre)
     mean, variance = _measured(up, x)
     gamma, beta = up.norm.gamma.numpy(), np.zeros_like(mean)
     gamma[:n] = 2 * np.sqrt(variance[:n] + up.norm.epsilon)  # 2: half of it passes the gate
