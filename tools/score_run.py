@@ -34,6 +34,13 @@ def define_flags() -> None:
     flags.DEFINE_string("inception_weights", None, "Its weights file.")
     flags.DEFINE_enum("precision", "float32", ("float32", "bfloat16"), "Arithmetic of the Inception network.")
     flags.DEFINE_integer("num_samples", 0, "Images to generate; 0: one for each test image.", lower_bound=0)
+    flags.DEFINE_integer(
+        "reduce_to",
+        0,
+        "Side to which all images are reduced first, by averaging, so that runs of several S are judged by what they "
+        "draw and not by its finest detail; 0: as they are.",
+        lower_bound=0,
+    )
     flags.DEFINE_integer("seed", 1, "Of captions and noise.", lower_bound=0)
     flags.DEFINE_string(
         "cache_dir", "~/.cache/ffgan_tf/scores", "Folder for cached features of real images and colour probes."
@@ -43,6 +50,17 @@ def define_flags() -> None:
 def features_of(network, images: np.ndarray) -> np.ndarray:
     """Features (N, 2048) of images (N, S, S, 3) uint8."""
     return np.concatenate([network.features(images[i : i + 32])["2048"] for i in range(0, len(images), 32)])
+
+
+def reduced(images: np.ndarray, side: int) -> np.ndarray:
+    """Images (N, S, S, 3) uint8 → (N, side, side, 3), the mean of each square of S/side pixels; side 0: unchanged."""
+    if side in (0, images.shape[1]):
+        return images
+    if images.shape[1] % side:
+        raise UserError(f"--reduce_to={side}: {images.shape[1]} pixels are no multiple of it. Fix: --reduce_to=64.")
+    step = images.shape[1] // side
+    blocks = images.reshape(-1, side, step, side, step, 3)
+    return np.stack([np.round(image.mean((1, 3))) for image in blocks]).astype(np.uint8)
 
 
 def real_features(network, images: np.ndarray, cache: Path) -> np.ndarray:
@@ -70,14 +88,14 @@ def score(run, data: str, network, args: flags.FlagValues) -> dict:
     size, cache = run.config.model.image_size, expand_home(args.cache_dir)
     test, manifest = pipeline.load_split(data, "test"), records.read_manifest(data)
     batches = pipeline.centre_images(test, max_size=manifest["image"]["max_size"], image_size=size, batch=256)
-    real = np.concatenate([batch.numpy() for batch in batches])
+    real = reduced(np.concatenate([batch.numpy() for batch in batches]), args.reduce_to)
 
     def generate(captions, tokens, ids, seed):
         return run.sampler(tokens, seed, list(ids))
 
     probe = cache / f"probe-{manifest['name']}-{size}.npz"
     colours = evaluate_colours(generate, data, args.labels, size, args.num_samples, args.seed, probe)
-    images, of_real = colours.images, real_features(network, real, cache)
+    images, of_real = reduced(colours.images, args.reduce_to), real_features(network, real, cache)
     scores, notes = compare_features(features_of(network, images), of_real, seed=args.seed)
     spectrum = spectrum_ratio(images, real)
 
@@ -85,21 +103,23 @@ def score(run, data: str, network, args: flags.FlagValues) -> dict:
     tokens = [test.tokens[i, 0, : test.lengths[i, 0]].tolist() for i in chosen]
     # Noise vectors that no image above uses.
     ids = [[len(images) + k * CAPTIONS + i for i in range(CAPTIONS)] for k in range(EACH)]
-    varied = np.stack([run.sampler(tokens, args.seed, row) for row in ids], axis=1)
-    within = features_of(network, varied.reshape(-1, size, size, 3)).reshape(CAPTIONS, EACH, -1)
+    varied = np.stack([reduced(run.sampler(tokens, args.seed, row), args.reduce_to) for row in ids], axis=1)
+    within = features_of(network, varied.reshape(-1, *images.shape[1:])).reshape(CAPTIONS, EACH, -1)
 
     shown = images[np.linspace(0, len(images) - 1, SHOWN).astype(int)]
-    shown = np.concatenate([shown, varied[:4].reshape(-1, size, size, 3)])
-    sheet = find(args.run).samples / f"score-{run.step:08d}.png"
+    shown = np.concatenate([shown, varied[:4].reshape(-1, *images.shape[1:])])
+    at = f"-at-{args.reduce_to}" if args.reduce_to else ""
+    sheet = find(args.run).samples / f"score-{run.step:08d}{at}.png"
     write_atomic(sheet, png(grid(shown.repeat(2, axis=1).repeat(2, axis=2), columns=12)))
     return {
-        "kind": "score_run",
+        "kind": "score_run_reduced" if args.reduce_to else "score_run",  # reports show the latter
         "run": str(run.path),
         "step": run.step,
         "images_seen": run.step * run.config.schedule.batch,
         "train_seed": run.config.schedule.seed,
         "seed": args.seed,
         "count": len(images),
+        "side": images.shape[1],
         **{name: scores[name] for name in ("fid", "kid", "precision", "recall", "density", "coverage")},
         "colour_agreement": colours.report["colour_agreement"],
         "colour_agreement_real": colours.report["real"],

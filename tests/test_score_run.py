@@ -1,0 +1,32 @@
+"""`tools/score_run.py --reduce_to`: images of several S at one, against Pillow's own reduction."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+from PIL import Image
+from runs import ROOT
+
+from ffgan_tf.utils.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def score_run():
+    spec = importlib.util.spec_from_file_location("score_run", ROOT / "tools" / "score_run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_images_are_reduced_by_averaging(score_run):
+    images = np.random.default_rng(1).integers(0, 256, (3, 24, 24, 3), np.uint8)
+    wanted = np.stack([np.asarray(Image.fromarray(image).reduce(3)) for image in images])
+    found = score_run.reduced(images, 8)
+    assert found.dtype == np.uint8 and found.shape == (3, 8, 8, 3)
+    # Pillow may round a half the other way.
+    assert np.abs(found.astype(int) - wanted).max() <= 1 and (found == wanted).mean() > 0.9
+    assert np.ptp(found) > 50
+    for side in (0, 24):
+        np.testing.assert_array_equal(score_run.reduced(images, side), images)
+    with pytest.raises(UserError, match="--reduce_to=7: 24 pixels are no multiple"):
+        score_run.reduced(images, 7)
