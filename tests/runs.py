@@ -1,9 +1,11 @@
 """Trainings as a user runs them, in separate processes, and the content of their checkpoints."""
 
+import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import tensorflow as tf
@@ -36,6 +38,14 @@ def command(module: str, *arguments) -> list[str]:
 def run(module: str, *arguments) -> subprocess.CompletedProcess:
     """Runs it to its end."""
     return subprocess.run(command(module, *arguments), cwd=ROOT, capture_output=True, text=True, timeout=900)
+
+
+def tool(name: str) -> ModuleType:
+    """A program of tools/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def state(folder: Path, step: int) -> dict[str, np.ndarray]:

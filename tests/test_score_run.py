@@ -1,24 +1,15 @@
 """`tools/score_run.py --reduce_to`: images of several S at one, against Pillow's own reduction."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 from PIL import Image
-from runs import ROOT
+from runs import tool
 
 from ffgan_tf.utils.errors import UserError
 
 
-@pytest.fixture(scope="module")
-def score_run():
-    spec = importlib.util.spec_from_file_location("score_run", ROOT / "tools" / "score_run.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_images_are_reduced_by_averaging(score_run):
+def test_images_are_reduced_by_averaging():
+    score_run = tool("score_run")
     images = np.random.default_rng(1).integers(0, 256, (3, 24, 24, 3), np.uint8)
     wanted = np.stack([np.asarray(Image.fromarray(image).reduce(4)) for image in images])
     found = score_run.reduced(images, 6)

@@ -58,9 +58,10 @@ def reduced(images: np.ndarray, side: int) -> np.ndarray:
         return images
     if images.shape[1] % side:
         raise UserError(f"--reduce_to={side}: {images.shape[1]} pixels are no multiple of it. Fix: --reduce_to=64.")
-    step = images.shape[1] // side
-    blocks = images.reshape(-1, side, step, side, step, 3)
-    return np.stack([np.round(image.mean((1, 3))) for image in blocks]).astype(np.uint8)
+    from ffgan_tf.training.images import at_sizes
+
+    parts = (at_sizes(images[i : i + 256].astype(np.float32), (side,))[0] for i in range(0, len(images), 256))
+    return np.concatenate([np.round(part).astype(np.uint8) for part in parts])
 
 
 def real_features(network, images: np.ndarray, cache: Path) -> np.ndarray:

@@ -63,11 +63,12 @@ def begin_with(gan: Gan) -> str:
 
 def _of_file(file: model_file.ModelFile) -> Begun:
     model, tensors = model_file.read(file.path)
+    return Begun(model.step, _part(tensors, "generator/"), [], _part(tensors, "text_encoder/"))
 
-    def of(network: str) -> Weights:
-        return {name.removeprefix(network): value for name, value in tensors.items() if name.startswith(network)}
 
-    return Begun(model.step, of("generator/"), [], of("text_encoder/"))
+def _part(weights: Weights, prefix: str) -> Weights:
+    """Those whose names begin so, without that beginning."""
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
 
 
 def _of_run(run: Path, config: TrainConfig, words: int) -> Begun:
@@ -91,7 +92,7 @@ def _grow(gan: Gan, begun: Weights) -> None:
     numbers = tf.random.stateless_normal((SENTENCES, model.epsilon_dim + model.z_dim), seed)
     epsilon, noise = tf.split(numbers, [model.epsilon_dim, model.z_dim], axis=1)
     x = generator.stage1.coarse(generator.augment(sentence, epsilon)[0], noise)
-    grow(generator.stage1, {name.removeprefix("stage1/"): value for name, value in begun.items()}, x)
+    grow(generator.stage1, _part(begun, "stage1/"), x)
 
 
 def _taken(name: str, weights: Weights, target: tf.keras.Model) -> str:

@@ -2,32 +2,20 @@
 fix, exit code 2, nothing left behind."""
 
 import ast
-import importlib.util
 import json
 import shutil
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from command_flags import call_main
+from runs import ROOT, tool
 
 from ffgan_tf import colour_agreement, evaluate, export, report, sample, serve, visualize
 from ffgan_tf.config import DamsmConfig, TrainConfig
 from ffgan_tf.run import settings
 from ffgan_tf.run.source import find
 from ffgan_tf.utils.errors import UserError, exit_code_main
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def tool(name):
-    """A program of tools/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 TEXT = "--text=a red bird"
 COMMANDS = {

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models.generator import Stage1
-from ffgan_tf.run.encoder_files import weight_names
+from ffgan_tf.run.encoder_files import weight_names, weights_of
 from ffgan_tf.training.growth import grow
 
 NGF, SENTENCES = 4, 64
@@ -42,7 +42,7 @@ def error(actual, wanted) -> float:
 def test_it_draws_the_smaller_ones_map_enlarged(small, large, up_filter):
     first = stage(small, "first", edges="repeat")
     grown = stage(large, "grown", edges="repeat", up_filter=up_filter)
-    weights = {name: variable.numpy() for name, variable in zip(weight_names(first), first.variables)}
+    weights = weights_of(first)
     for name, variable in zip(weight_names(grown), grown.variables, strict=True):
         if weights.get(name, np.zeros(0)).shape == variable.shape:
             variable.assign(weights[name])
@@ -58,10 +58,10 @@ def test_it_draws_the_smaller_ones_map_enlarged(small, large, up_filter):
     assert 0.01 < error(found, wanted) < 0.08 * times
 
 
-def test_a_wider_up_holds_the_narrower_one_to_the_bit():
+def test_a_wider_up_holds_the_narrower_one():
     """S = 256's first up is twice as wide as S = 128's only one."""
     first, grown = stage(128, "first"), stage(256, "grown")
-    weights = {name: variable.numpy() for name, variable in zip(weight_names(first), first.variables)}
+    weights = weights_of(first)
     x = tf.random.stateless_normal((3, 16, 16, 4 * NGF), (1, 2))
     grow(grown, weights, x)
     np.testing.assert_allclose(grown.tail[0](x)[..., :NGF], first.tail[0](x), rtol=1e-5, atol=1e-6)
