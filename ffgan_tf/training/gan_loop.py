@@ -58,10 +58,11 @@ def train(config: TrainConfig, run: str | Path) -> int:
 
     # ---------------------------------------------------------------- networks, from the newest checkpoint
     with strategy.scope():
+        text_encoder = make_text_encoder(config, session.vocabulary)
         image_encoder = make_image_encoder(config)
         if image_encoder:
             session.reads("image_encoder", image_encoder.about["weights_sha256"])
-        gan = Gan(config, make_text_encoder(config, session.vocabulary), image_encoder)
+        gan = Gan(config, text_encoder, image_encoder)
     step = session.resume(gan.checkpoint(), schedule.total)
     if config.init_from and session.resume_step is None:
         with strategy.scope():

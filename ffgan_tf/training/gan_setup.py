@@ -88,16 +88,18 @@ def make_text_encoder(config: TrainConfig, vocabulary: Vocabulary) -> TextEncode
 
 
 def make_image_encoder(config: TrainConfig) -> ImageEncoder | None:
-    """DAMSM's image encoder, for `--damsm_weight`; None without one. UserError where the text encoder is another's."""
+    """DAMSM's image encoder, for `--damsm_weight`; None without one. UserError where the text encoder, which is whole,
+    is another's."""
     if not config.losses.damsm_weight:
         return None
+    encoder = load_image_encoder(config.losses.image_encoder, config.losses.trunk_weights, "--trunk_weights")
     if not trained_together(config.text.text_encoder, config.losses.image_encoder):
         raise UserError(
             f"--image_encoder={config.losses.image_encoder} was not trained with "
             f"--text_encoder={config.text.text_encoder}: their features do not compare. Fix: both folders of one run "
             "of train_damsm."
         )
-    return load_image_encoder(config.losses.image_encoder, config.losses.trunk_weights, "--trunk_weights")
+    return encoder
 
 
 def gan_schedule(config: TrainConfig, images: int) -> Schedule:

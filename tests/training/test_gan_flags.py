@@ -124,19 +124,24 @@ def test_damsm_weight_and_kl_weight_enter_the_generators_loss(trained):
 
 
 def test_the_image_encoders_twin_is_wanted(tiny_records, tmp_path):
-    """--damsm_weight with the image encoder of another training."""
+    """--damsm_weight with the image encoder of another training, or where one of the two is not there."""
     vocabulary = Vocabulary.load(tiny_records / "vocabulary.json")
     one, other = (make_damsm(tmp_path / name, vocabulary, seed) for seed, name in ((1, "one"), (2, "other")))
-    config = TrainConfig.of(
-        **TINY,
-        data=str(tiny_records),
-        steps=1,
-        damsm_weight=1.0,
-        text_encoder=str(one / "text_encoder"),
-        image_encoder=str(other / "image_encoder"),
-    )
-    with pytest.raises(UserError, match="--image_encoder=.* was not trained with --text_encoder="):
-        train(config, tmp_path / "run")
+    for text, image, message in (
+        (one, other, "--image_encoder=.* was not trained with --text_encoder="),
+        (tmp_path / "none", one, "none/text_encoder: not the folder of a text encoder"),
+        (one, tmp_path / "none", "none/image_encoder: not the folder of an image encoder"),
+    ):
+        config = TrainConfig.of(
+            **TINY,
+            data=str(tiny_records),
+            steps=1,
+            damsm_weight=1.0,
+            text_encoder=str(text / "text_encoder"),
+            image_encoder=str(image / "image_encoder"),
+        )
+        with pytest.raises(UserError, match=message):
+            train(config, tmp_path / "run")
 
 
 @pytest.fixture(scope="module")
