@@ -24,7 +24,7 @@ help:
 	@echo 'make test        set up .venv, run the tests: all that take no more than a few seconds each; SLOW=1: all'
 	@echo 'make test-slow   set up .venv, run those that take longer: whole trainings, kills, several devices'
 	@echo 'make test-new    set up .venv-new (TensorFlow 2.21 on any Python from 3.11), run the fast tests, one case of each'
-	@echo 'make workers     set up .venv, train on three worker processes and compare with one device'
+	@echo 'make workers     set up .venv, train on two and on three worker processes and compare with one device'
 	@echo 'make demo        set up .venv, then the whole chain on rendered birds: data, training, samples'
 	@echo 'make page        set up .venv, open the page on the demo (RUN=runs/demo), or on another trained run'
 	@echo 'make parity      set up .venv-parity (PyTorch, torch-fidelity, prdc), compare networks and scores with them'
@@ -67,7 +67,7 @@ test-new: venv-new
 	@.venv-new/bin/python -m pytest $(PARALLEL) $(FAST) --one-of-each $(ARGS)
 
 workers: venv
-	@echo 'workers: three worker processes against one device, in .venv'
+	@echo 'workers: two and three worker processes against one device, in .venv'
 	@.venv/bin/python -m pytest -m workers $(ARGS)
 
 demo: venv

@@ -61,9 +61,8 @@ def test_two_devices_of_one_machine_equal_one(one, tiny_records, tmp_path):
 
 
 @pytest.mark.workers
-def test_several_workers_equal_one_device(one, tiny_records, tmp_path):
-    """Three, not two: two would be the smaller case of it, in which each has one neighbour, and half as dear again."""
-    workers = 3
+@pytest.mark.parametrize("workers", [2, 3])
+def test_several_workers_equal_one_device(one, tiny_records, tmp_path, workers):
     sockets = [socket.socket() for _ in range(workers)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))
