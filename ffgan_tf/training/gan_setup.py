@@ -88,8 +88,9 @@ def make_text_encoder(config: TrainConfig, vocabulary: Vocabulary) -> TextEncode
 
 
 def make_image_encoder(config: TrainConfig) -> ImageEncoder | None:
-    """DAMSM's image encoder, for `--damsm_weight`; None without one. UserError where the text encoder, which is whole,
-    is another's."""
+    """DAMSM's image encoder, for `--damsm_weight`; None without one. After `make_text_encoder`, which tells of a
+    missing text encoder. Raises UserError where it is missing or damaged, or the text encoder is another training's.
+    """
     if not config.losses.damsm_weight:
         return None
     encoder = load_image_encoder(config.losses.image_encoder, config.losses.trunk_weights, "--trunk_weights")
