@@ -1,5 +1,6 @@
 """A new run that begins with the weights of another (`--init_from`): larger images, other data, other losses."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -9,10 +10,11 @@ import tensorflow as tf
 
 from ffgan_tf.config import ModelConfig, TrainConfig
 from ffgan_tf.models import blocks, build
-from ffgan_tf.models.generator import Stage1
+from ffgan_tf.models.generator import Generator, Stage1
 from ffgan_tf.run import model_file, source
 from ffgan_tf.run.encoder_files import weight_names, weights_of
 from ffgan_tf.run.sampler import choose_step, restore_chosen
+from ffgan_tf.training.doubling import Texts, can_double, double
 from ffgan_tf.training.gan_step import Gan, discriminator_names
 from ffgan_tf.training.growth import SENTENCES, WORDS, grow
 from ffgan_tf.utils.errors import UserError
@@ -46,8 +48,7 @@ def begin_with(gan: Gan) -> str:
     begun = _of_file(found.file) if found.file else _of_run(found.path, found.config, len(found.vocabulary))
     told = [f"begins with {given}, step {begun.step:,}: {_taken('generator', begun.generator, gan.generator)}"]
     if isinstance(getattr(gan.generator, "stage1", None), Stage1) and found.config.model.image_size < own.image_size:
-        _grow(gan, begun.generator)
-        told.append("what is new there begins as a bilinear enlargement")
+        told.append(_enlarge(gan, found.config.model, begun.generator))
     # From the largest image's on: the only discriminator and the last of three are alike.
     names = discriminator_names(own)
     for name, weights, target in zip(names[::-1], begun.discriminators[::-1], gan.discriminators[::-1]):
@@ -83,16 +84,33 @@ def _of_run(run: Path, config: TrainConfig, words: int) -> Begun:
     return Begun(step, weights_of(generator), [weights_of(d) for d in discriminators], weights_of(encoder))
 
 
-def _grow(gan: Gan, begun: Weights) -> None:
-    """`growth.grow` on random sentences, the same by the same `--seed`."""
-    generator, seed = gan.generator, (gan.config.schedule.seed, 0)
-    model = gan.config.model
-    words = tf.random.stateless_uniform((SENTENCES, WORDS), seed, 1, gan.text_encoder.n_words, tf.int32)
-    sentence, _ = gan.text_encoder(words, tf.fill([SENTENCES], WORDS))
+def _enlarge(gan: Gan, smaller: ModelConfig, begun: Weights) -> str:
+    """Gives G the images of a smaller one, larger, on random sentences, the same by the same `--seed`; tells how."""
+    texts = _random_texts(gan)
+    if not (isinstance(gan.generator, Generator) and can_double(gan.config.model, smaller)):
+        x = gan.generator.stage1.coarse(gan.generator.augment(texts.sentence, texts.epsilon)[0], texts.noise)
+        grow(gan.generator.stage1, _part(begun, "stage1/"), x)
+        return "what is new there begins as a bilinear enlargement"
+    generator = build.build_generator(smaller, gan.config.devices.precision)
+    _taken("generator", begun, generator)
+    side = smaller.image_size
+    while (side := 2 * side) < gan.config.model.image_size:
+        between = build.build_generator(dataclasses.replace(gan.config.model, image_size=side))
+        _taken("generator", begun, between)
+        double(between, generator, texts)
+        generator = between
+    double(gan.generator, generator, texts)
+    return "its stages begin as those of the same scale there, so that it draws those images, enlarged"
+
+
+def _random_texts(gan: Gan) -> Texts:
+    """So many random words as sentences, with their noise."""
+    model, seed = gan.config.model, (gan.config.schedule.seed, 0)
+    tokens = tf.random.stateless_uniform((SENTENCES, WORDS), seed, 1, gan.text_encoder.n_words, tf.int32)
+    sentence, words = gan.text_encoder(tokens, tf.fill([SENTENCES], WORDS))
     numbers = tf.random.stateless_normal((SENTENCES, model.epsilon_dim + model.z_dim), seed)
     epsilon, noise = tf.split(numbers, [model.epsilon_dim, model.z_dim], axis=1)
-    x = generator.stage1.coarse(generator.augment(sentence, epsilon)[0], noise)
-    grow(generator.stage1, _part(begun, "stage1/"), x)
+    return Texts(sentence, words, tf.ones((SENTENCES, WORDS), bool), noise, epsilon)
 
 
 def _taken(name: str, weights: Weights, target: tf.keras.Model) -> str:

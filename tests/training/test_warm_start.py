@@ -18,10 +18,11 @@ from ffgan_tf.run import settings as run_settings
 from ffgan_tf.run.model_file import ModelFile
 from ffgan_tf.run.model_weights import tensors_of
 from ffgan_tf.run.sampler import load_run
+from ffgan_tf.training.doubling import FAINT
 from ffgan_tf.training.gan_loop import train
 from ffgan_tf.training.gan_setup import make_text_encoder
 from ffgan_tf.training.gan_step import Gan
-from ffgan_tf.training.warm_start import begin_with
+from ffgan_tf.training.warm_start import _random_texts, begin_with
 from ffgan_tf.utils.errors import UserError
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised_graphs")]
@@ -53,7 +54,8 @@ def gan_of(begun, run=None, **settings) -> Gan:
 
 
 def test_each_weight_that_fits_is_taken_and_the_others_are_told(first):
-    gan, untouched = gan_of(first, image_size=128), gan_of(first, image_size=128)
+    other = {"image_size": 128, "lateral": "bilinear"}  # so that it cannot be doubled
+    gan, untouched = gan_of(first, **other), gan_of(first, **other)
     told, before = begin_with(gan), state(first, 2)
     # What S = 64 has not: G one up more, D one down more, whose width reaches the next convolution.
     for network, new in (("generator", ("up3/",)), ("discriminator", ("down5/", "conv1/conv/"))):
@@ -82,6 +84,25 @@ def test_each_weight_that_fits_is_taken_and_the_others_are_told(first):
     for average, own in zip(gan.ema.variables, gan.generator.variables, strict=True):
         np.testing.assert_array_equal(average, own, err_msg=own.name)
     assert not any(np.any(value) for value in gan.optimizer_g.variables[2:])
+
+
+@pytest.mark.parametrize("size", [128, 256])
+def test_a_larger_ff_gan_begins_with_those_images(first, size):
+    """256 by way of 128: each stage of the scale that it had."""
+    gan, small = gan_of(first, image_size=size), load_run(first).generator
+    told = begin_with(gan)
+    assert "; its stages begin as those of the same scale there" in told
+    for own in (gan.generator.stage2, gan.generator.stage3, gan.ema.stage3):
+        np.testing.assert_array_equal(own.up.conv.kernel, small.stage3.up.conv.kernel)
+    assert np.all(gan.generator.lateral2.conv.kernel[0, 0] == np.eye(4))
+    np.testing.assert_allclose(gan.ema.stage3.up.norm.gamma[:4], FAINT)
+    texts = _random_texts(gan)
+    wanted, found = small(*texts), gan.generator(*texts)
+    maps = {128: ("F2f", "F1"), 256: ("F3f", "F1")}[size]
+    theirs, own = wanted.features[maps[0]], found.features[maps[1]]
+    assert tf.norm(own - theirs) < 0.4 * tf.norm(theirs)
+    enlarged = tf.image.resize(wanted.image, (size, size))
+    assert np.corrcoef(np.ravel(found.image), np.ravel(enlarged))[0, 1] > 0.9
 
 
 def test_a_run_begins_so_and_reads_the_other_once(first, tiny_records, tmp_path, capsys):

@@ -1,0 +1,144 @@
+"""An FF-GAN generator that begins with the images of one of half its S, enlarged (`--init_from`).
+
+Where S doubles, each map moves one place towards the text: what stage 2 made becomes F1, stage 3 becomes stage 2, and
+the new stage 3 is faint beside a lateral that only enlarges. So every layer goes on at the scale at which it was
+trained, and what is new is the finest detail, as in progressive growing (Karras et al. 2018).
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ffgan_tf.config import ModelConfig
+from ffgan_tf.models import blocks, fast_ops
+from ffgan_tf.models.generator import Generator
+from ffgan_tf.run.encoder_files import weights_of
+from ffgan_tf.training.growth import GATE, widened
+
+SUMS = ("fixed", "learned", "grown")  # values of --fusion whose laterals carry an image past a stage
+ALIKE = ("ngf", "c_dim", "dense_depth", "dense_growth", "stage_block", "word_attention", "lateral", "discriminators")
+CHUNK = 8  # sentences at a time, for memory's sake
+RIDGE = 1e-4  # of the squared patches' mean
+FAINT = 0.15  # γ of the new stage's values. From 0, Adam's steps of 6e-5 bring it to 0.005 in 300
+
+
+class Texts(NamedTuple):
+    """What a generator reads. B sentences."""
+
+    sentence: tf.Tensor  # s (B, d)
+    words: tf.Tensor  # e (B, T, d)
+    mask: tf.Tensor  # (B, T) bool
+    noise: tf.Tensor  # z (B, z_dim)
+    epsilon: tf.Tensor  # ε (B, c)
+
+    def chunks(self) -> Iterator["Texts"]:
+        """`CHUNK` sentences each."""
+        for start in range(0, self.sentence.shape[0], CHUNK):
+            yield Texts(*(value[start : start + CHUNK] for value in self))
+
+
+def can_double(larger: ModelConfig, smaller: ModelConfig) -> bool:
+    """Whether `double` has a place for everything of the smaller generator."""
+    return all(config.fusion in SUMS for config in (larger, smaller)) and all(
+        getattr(larger, name) == getattr(smaller, name) for name in ALIKE
+    )
+
+
+def double(larger: Generator, smaller: Generator, texts: Texts) -> None:
+    """Gives a generator the images of one of half its S, bilinearly enlarged (`--lateral=nearest`: by nearest
+    neighbour), as nearly as its F1 can follow: by one up, where the smaller one has a stage.
+
+    Both are FF-GAN's, with settings that `can_double`, and F_ca and stage 1 up to the last up already agree. `texts`:
+    typical ones, a hundred or more; the up is fitted to what the smaller one makes of them.
+    """
+    ups, theirs = larger.stage1.tail, weights_of(smaller.stage1)
+
+    def maps() -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        for part in texts.chunks():
+            made = smaller(*part)
+            x = larger.stage1.coarse(larger.augment(part.sentence, part.epsilon)[0], part.noise)
+            for up in ups[:-1]:
+                x = up(x)
+            yield x, made.features["F2f"]
+
+    for up in ups[:-1]:  # S = 256 from 128: as wide as two of the other's
+        condition = larger.augment(texts.sentence, texts.epsilon)[0]
+        widened(up, theirs, larger.stage1.coarse(condition, texts.noise))
+    fit(ups[-1], maps())
+    _shift(larger, smaller)
+
+
+def fit(up: blocks.Up, maps: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> None:
+    """Makes the up's map of each x (b, H, W, C) as near to the map of its pair (b, 2H, 2W, n) as a linear one can be.
+
+    Least squares with a ridge for the kernel and bias of n = `filters` channels, with gates that hardly act; batch
+    norm's statistics are those of the x.
+    """
+    gram, moment = np.zeros(()), np.zeros(())
+    for x, wanted in maps:
+        seen = _patches(up, x)
+        gram, moment = gram + seen.T @ seen, moment + seen.T @ _numbers(wanted)
+    size, n = len(gram), moment.shape[1]
+    solved = np.linalg.solve(gram + RIDGE * np.trace(gram) / size * np.eye(size), moment)
+    kernel = up.conv.kernel.numpy()
+    kernel[..., :n] = solved[:-1].reshape(*kernel.shape[:-1], n)
+    up.conv.kernel.assign(kernel)
+
+    flat, count = np.float64(kernel).reshape(size - 1, -1), gram[-1, -1]
+    mean = gram[-1, :-1] @ flat / count
+    variance = np.einsum("ij,ik,kj->j", flat, gram[:-1, :-1], flat, optimize=True) / count - mean**2
+    gamma, beta = np.full_like(mean, GATE), np.zeros_like(mean)
+    gamma[:n] = 2 * np.sqrt(variance[:n] + up.norm.epsilon)  # 2: half of it passes the gate
+    beta[:n] = 2 * (mean[:n] + solved[-1])
+    for variable, value in zip(
+        (up.norm.gamma, up.norm.beta, up.norm.moving_mean, up.norm.moving_variance), (gamma, beta, mean, variance)
+    ):
+        variable.assign(value.astype(np.float32))
+
+
+def _patches(up: blocks.Up, x: tf.Tensor) -> np.ndarray:
+    """What the up's kernel is multiplied with, and a one for the bias: (pixels, 9C + 1) float64."""
+    x = blocks.nearest_up(tf.cast(x, tf.float32))
+    x = fast_ops.repeat_edges(x) if up.conv.edges else tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    seen = tf.image.extract_patches(x, [1, 3, 3, 1], [1, 1, 1, 1], [1, 1, 1, 1], "VALID")
+    seen = _numbers(blocks.blur(seen) if up.smooth else seen)
+    return np.concatenate([seen, np.ones((len(seen), 1))], axis=1)
+
+
+def _numbers(x: tf.Tensor) -> np.ndarray:
+    """(b, H, W, C) → (pixels, C) float64."""
+    return np.float64(tf.cast(x, tf.float32)).reshape(-1, x.shape[-1])
+
+
+def _shift(larger: Generator, smaller: Generator) -> None:
+    """All that follows F1: each layer that of the smaller one which works at the same scale; stage 3 faint."""
+    for layer in (larger.attend1, larger.attend2):
+        if layer is not None:
+            _copy(smaller.attend2, layer)
+    for stage in (larger.stage2, larger.stage3):
+        _copy(smaller.stage3, stage)
+    norm = larger.stage3.up.norm
+    for variable, first in ((norm.gamma, FAINT), (norm.beta, 0)):
+        value = variable.numpy()
+        value[: len(value) // 2] = first  # the values; their gates stay
+        variable.assign(value)
+
+    # F_3f = F3 + H_L2(b F2 + c F1') there is F_2f = F2 + a H_L1(F1) here, with its F_2f as F1.
+    through = 1.0 if smaller.fuse is None else float(smaller.fuse[1])
+    kernel = smaller.lateral2.conv.kernel.numpy()
+    larger.lateral1.conv.kernel.assign(through * kernel if larger.fuse is None else kernel)
+    larger.lateral2.conv.kernel.assign(np.eye(kernel.shape[-1], dtype=kernel.dtype)[None, None])
+    for weight, value in zip(larger.fuse or (), (through, 1.0, through)):  # F_3f = H_L2(F_2f)
+        weight.assign(value)
+
+    theirs = [smaller.to_image, smaller.to_image, *smaller.small_heads[::-1]]  # from the largest image on
+    for head, their in zip([larger.to_image, *larger.small_heads[::-1]], theirs):
+        _copy(their, head)
+
+
+def _copy(source: tf.keras.layers.Layer, target: tf.keras.layers.Layer) -> None:
+    """All weights of a layer of the same shape."""
+    for value, variable in zip(source.variables, target.variables, strict=True):
+        variable.assign(value)

@@ -1,0 +1,146 @@
+"""A generator of twice the S that begins with the smaller one's images: by NumPy's least squares and TensorFlow's own
+resizing."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ffgan_tf.config import ModelConfig
+from ffgan_tf.models import blocks, build
+from ffgan_tf.models.generator import Generator
+from ffgan_tf.training.doubling import FAINT, Texts, can_double, double, fit
+
+NGF, SENTENCES, T = 4, 24, 5
+CONFIG = ModelConfig(
+    image_size=64, ngf=NGF, ndf=4, c_dim=5, z_dim=6, dense_depth=1, dense_growth=4, pyramid="none", lateral="bilinear",
+    edges="repeat", attention_query="f2f",
+)  # fmt: skip
+
+
+def uneven(layer, seed: int) -> None:
+    """γ, β and the statistics of batch norm, and a, b and c, as training leaves them."""
+    random = np.random.default_rng(seed)
+    for variable in layer.variables:
+        if "kernel" not in variable.name:
+            low, high = (0.5, 1.5) if "gamma" in variable.name or "variance" in variable.name else (-0.5, 0.5)
+            variable.assign(random.uniform(low, high, variable.shape))
+
+
+def texts(config: ModelConfig) -> Texts:
+    def normal(*shape):
+        return tf.random.stateless_normal((SENTENCES, *shape), (1, sum(shape)))
+
+    mask = tf.sequence_mask(1 + tf.range(SENTENCES) % T, T)
+    return Texts(
+        normal(build.TEXT_DIM), normal(T, build.TEXT_DIM), mask, normal(config.z_dim), normal(config.epsilon_dim)
+    )
+
+
+def enlarged(x: tf.Tensor) -> tf.Tensor:
+    return tf.image.resize(x, (2 * x.shape[1], 2 * x.shape[2]))
+
+
+def error(actual, wanted) -> float:
+    """Root mean square of the difference beside that of what is wanted."""
+    return float(np.sqrt(np.square(actual - wanted).mean() / np.square(wanted).mean()))
+
+
+def pair(size: int, larger: dict, **settings) -> tuple[Generator, Generator]:
+    """One of S = `size` and one twice as large, with the same first stage but for the last up."""
+    config = dataclasses.replace(CONFIG, image_size=size, **settings)
+    small = build.build_generator(config)
+    large = build.build_generator(dataclasses.replace(config, image_size=2 * size, **larger))
+    for seed, generator in enumerate((small, large)):
+        uneven(generator, seed)
+    for name in ("augment", "stage1"):
+        weights = {variable.name: variable for variable in getattr(small, name).variables}
+        for variable in getattr(large, name).variables:
+            if variable.name in weights and weights[variable.name].shape == variable.shape:
+                variable.assign(weights[variable.name])
+    return small, large
+
+
+@pytest.mark.parametrize("smooth, edges", [(False, False), (False, True), (True, True)])
+def test_a_linear_map_is_fitted_but_for_the_gates(smooth, edges):
+    """Nearest ×2, then the kernel and a bias, in two parts; NumPy's padding tells the edges."""
+    up = blocks.Up(3, smooth=smooth, edges=edges)
+    x = tf.random.stateless_normal((12, 8, 8, 5), (1, 2))
+    up(x)
+    uneven(up, 3)
+    kernel, bias = tf.random.stateless_normal((3, 3, 5, 3), (3, 4)), [3.0, -2.0, 0.5]
+    padded = np.pad(
+        np.repeat(np.repeat(x, 2, 1), 2, 2), ((0, 0), (1, 1), (1, 1), (0, 0)), "edge" if edges else "constant"
+    )
+    wanted = tf.nn.conv2d(padded, kernel, 1, "VALID")
+    wanted = (blocks.blur(wanted) if smooth else wanted) + bias
+    before = error(up(x), wanted)
+    fit(up, ((x[part], wanted[part]) for part in (slice(0, 4), slice(4, 12))))
+    assert before > 0.5 and 0.005 < error(up(x), wanted) < 0.08
+    # Batch norm's statistics are the maps' own: over these x, training mode gives the same.
+    np.testing.assert_allclose(up(x, training=True), up(x), atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_f1_is_the_nearest_to_f2f(size):
+    small, large = pair(size, {})
+    given = texts(CONFIG)
+    wanted = small(*given).features["F2f"]
+    double(large, small, given)
+    condition = large.augment(given.sentence, given.epsilon)[0]
+    x = large.stage1.coarse(condition, given.noise)
+    for up in large.stage1.tail[:-1]:
+        x = up(x)
+    padded = np.pad(np.repeat(np.repeat(x, 2, 1), 2, 2), ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")
+    side = wanted.shape[1]
+    shifted = [padded[:, i : i + side, j : j + side] for i in range(3) for j in range(3)]
+    rows = np.concatenate([*shifted, np.ones_like(padded[:, :side, :side, :1])], -1).reshape(SENTENCES * side**2, -1)
+    best = np.float64(rows) @ np.linalg.lstsq(np.float64(rows), np.reshape(wanted, (len(rows), -1)), rcond=None)[0]
+    left = error(best, np.reshape(wanted, best.shape))
+    found = error(large(*given).features["F1"], wanted)
+    assert left < 0.9 and found == pytest.approx(left, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    "fusion, others", [("fixed", "fixed"), ("learned", "grown"), ("grown", "fixed"), ("fixed", "learned")]
+)
+def test_from_f1_on_it_draws_the_smaller_ones_images(fusion, others):
+    """With the smaller one's F_2f as F1: the same F_3f as F_2f, and all that follows enlarged."""
+    small, large = pair(64, {"fusion": fusion}, fusion=others, discriminators=3)
+    if small.fuse is not None:  # c = a·b: H_L2 reads nothing but F_2f
+        small.fuse[2].assign(small.fuse[0] * small.fuse[1])
+    given = texts(CONFIG)
+    wanted = small(*given)
+    double(large, small, given)
+    norm = large.stage3.up.norm
+    np.testing.assert_array_equal(norm.gamma[:NGF], np.float32(FAINT))
+    np.testing.assert_array_equal(norm.beta[:NGF], 0)
+    norm.gamma.assign(tf.concat([tf.zeros(NGF), norm.gamma[NGF:]], 0))  # what the new stage adds is no enlargement
+    large.stage1 = lambda condition, noise, training: wanted.features["F2f"]
+    found = large(*given)
+    np.testing.assert_allclose(found.features["F2f"], wanted.features["F3f"], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.features["F3f"], enlarged(wanted.features["F3f"]), rtol=1e-4, atol=1e-4)
+    for image, theirs in zip(found.images[:2], wanted.images[1:], strict=True):
+        np.testing.assert_allclose(image, theirs, atol=1e-4)
+    edges = tf.pad(enlarged(wanted.features["F3f"]), [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+    last = tf.tanh(tf.nn.conv2d(edges, small.to_image.kernel, 1, "VALID"))
+    np.testing.assert_allclose(found.image, last, atol=1e-4)
+    norm.gamma.assign(tf.concat([tf.fill([NGF], FAINT), norm.gamma[NGF:]], 0))
+    assert 0.001 < np.abs(large(*given).image - last).mean() < 0.2
+
+
+@pytest.mark.parametrize(
+    "settings, able",
+    [
+        ({}, True),
+        ({"fusion": "grown"}, True),
+        ({"fusion": "concat"}, False),
+        ({"fusion": "none"}, False),
+        ({"dense_growth": 8}, False),
+        ({"word_attention": False}, False),
+    ],
+)
+def test_which_can(settings, able):
+    larger = dataclasses.replace(CONFIG, image_size=128)
+    assert can_double(larger, dataclasses.replace(CONFIG, **settings)) is able
