@@ -39,18 +39,20 @@ class Texts(NamedTuple):
             yield Texts(*(value[start : start + CHUNK] for value in self))
 
 
-def can_double(larger: ModelConfig, smaller: ModelConfig) -> bool:
-    """Whether `double` has a place for everything of the smaller generator."""
-    return all(config.fusion in SUMS for config in (larger, smaller)) and all(
-        getattr(larger, name) == getattr(smaller, name) for name in ALIKE
-    )
+def hindrance(larger: ModelConfig, smaller: ModelConfig) -> str | None:
+    """The setting for which `double` has no place for something of the smaller generator; None: it can."""
+    for name in ALIKE:
+        if (own := getattr(larger, name)) != (other := getattr(smaller, name)):
+            return f"--{name}={own}, there {other}"
+    without = [config.fusion for config in (larger, smaller) if config.fusion not in SUMS]
+    return f"--fusion={without[0]}" if without else None
 
 
 def double(larger: Generator, smaller: Generator, texts: Texts) -> None:
     """Gives a generator the images of one of half its S, bilinearly enlarged (`--lateral=nearest`: by nearest
     neighbour), as nearly as its F1 can follow: by one up, where the smaller one has a stage.
 
-    Both are FF-GAN's, with settings that `can_double`, and F_ca and stage 1 up to the last up already agree. `texts`:
+    Both are FF-GAN's, without a `hindrance`, and F_ca and stage 1 up to the last up already agree. `texts`:
     typical ones, a hundred or more; the up is fitted to what the smaller one makes of them.
     """
     ups, theirs = larger.stage1.tail, weights_of(smaller.stage1)

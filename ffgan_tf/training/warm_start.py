@@ -14,7 +14,7 @@ from ffgan_tf.models.generator import Generator, Stage1
 from ffgan_tf.run import model_file, source
 from ffgan_tf.run.encoder_files import weight_names, weights_of
 from ffgan_tf.run.sampler import choose_step, restore_chosen
-from ffgan_tf.training.doubling import Texts, can_double, double
+from ffgan_tf.training.doubling import Texts, double, hindrance
 from ffgan_tf.training.gan_step import Gan, discriminator_names
 from ffgan_tf.training.growth import SENTENCES, WORDS, grow
 from ffgan_tf.utils.errors import UserError
@@ -87,10 +87,13 @@ def _of_run(run: Path, config: TrainConfig, words: int) -> Begun:
 def _enlarge(gan: Gan, smaller: ModelConfig, begun: Weights) -> str:
     """Gives G the images of a smaller one, larger, on random sentences, the same by the same `--seed`; tells how."""
     texts = _random_texts(gan)
-    if not (isinstance(gan.generator, Generator) and can_double(gan.config.model, smaller)):
+    ours = isinstance(gan.generator, Generator)
+    hindered = hindrance(gan.config.model, smaller)
+    if not ours or hindered:
         x = gan.generator.stage1.coarse(gan.generator.augment(texts.sentence, texts.epsilon)[0], texts.noise)
         grow(gan.generator.stage1, _part(begun, "stage1/"), x)
-        return "what is new there begins as a bilinear enlargement"
+        told = "what is new there begins as a bilinear enlargement"
+        return f"{told}: its stages cannot move with their scale ({hindered})" if ours else told
     generator = build.build_generator(smaller, gan.config.devices.precision)
     _taken("generator", begun, generator)
     side = smaller.image_size

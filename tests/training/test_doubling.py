@@ -10,7 +10,7 @@ import tensorflow as tf
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models import blocks, build
 from ffgan_tf.models.generator import Generator
-from ffgan_tf.training.doubling import FAINT, Texts, can_double, double, fit
+from ffgan_tf.training.doubling import FAINT, Texts, double, fit, hindrance
 
 NGF, SENTENCES, T = 4, 24, 5
 CONFIG = ModelConfig(
@@ -131,16 +131,16 @@ def test_from_f1_on_it_draws_the_smaller_ones_images(fusion, others):
 
 
 @pytest.mark.parametrize(
-    "settings, able",
+    "settings, told",
     [
-        ({}, True),
-        ({"fusion": "grown"}, True),
-        ({"fusion": "concat"}, False),
-        ({"fusion": "none"}, False),
-        ({"dense_growth": 8}, False),
-        ({"word_attention": False}, False),
+        ({}, None),
+        ({"fusion": "grown", "pyramid": "fpam"}, None),
+        ({"fusion": "concat"}, "--fusion=concat"),
+        ({"fusion": "none"}, "--fusion=none"),
+        ({"dense_growth": 8}, "--dense_growth=4, there 8"),
+        ({"word_attention": False}, "--word_attention=True, there False"),
     ],
 )
-def test_which_can(settings, able):
+def test_what_hinders(settings, told):
     larger = dataclasses.replace(CONFIG, image_size=128)
-    assert can_double(larger, dataclasses.replace(CONFIG, **settings)) is able
+    assert hindrance(larger, dataclasses.replace(CONFIG, **settings)) == told

@@ -66,7 +66,8 @@ def test_each_weight_that_fits_is_taken_and_the_others_are_told(first):
         for fit, value, random in zip(fits, own, drawn, strict=True):
             if not fit and network == "discriminator":
                 np.testing.assert_array_equal(value, random, err_msg=value.name)
-    assert "; what is new there begins as a bilinear enlargement; discriminator" in told
+    assert "; what is new there begins as a bilinear enlargement: its stages cannot move with their scale " in told
+    assert "(--lateral=bilinear, there nearest); discriminator" in told
     condition, noise = tf.random.stateless_normal((64, 5), (1, 2)), tf.random.stateless_normal((64, 6), (3, 4))
     small = load_run(first).generator.stage1(condition, noise)
     wanted = tf.image.resize(small, (32, 32))[:, 1:-1, 1:-1]  # not where the up pads with zeros
