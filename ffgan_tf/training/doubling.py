@@ -128,7 +128,7 @@ def _shift(larger: Generator, smaller: Generator) -> None:
         variable.assign(value)
 
     # F_3f = F3 + H_L2(b F2 + c F1') there is F_2f = F2 + a H_L1(F1) here, with its F_2f as F1.
-    through = 1.0 if smaller.fuse is None else float(smaller.fuse[1])
+    through = 1.0 if smaller.fuse is None else float(smaller.fuse[1].numpy())
     kernel = smaller.lateral2.conv.kernel.numpy()
     larger.lateral1.conv.kernel.assign(through * kernel if larger.fuse is None else kernel)
     larger.lateral2.conv.kernel.assign(np.eye(kernel.shape[-1], dtype=kernel.dtype)[None, None])

@@ -20,6 +20,7 @@ from ffgan_tf.training.growth import SENTENCES, WORDS, grow
 from ffgan_tf.utils.errors import UserError
 
 Weights = Mapping[str, np.ndarray]  # a network's, by their names
+MOVED = "its stages begin as those of the same scale there, so that it draws those images, enlarged"
 
 
 class Begun(NamedTuple):
@@ -90,20 +91,32 @@ def _enlarge(gan: Gan, smaller: ModelConfig, begun: Weights) -> str:
     ours = isinstance(gan.generator, Generator)
     hindered = hindrance(gan.config.model, smaller)
     if not ours or hindered:
-        x = gan.generator.stage1.coarse(gan.generator.augment(texts.sentence, texts.epsilon)[0], texts.noise)
-        grow(gan.generator.stage1, _part(begun, "stage1/"), x)
+        _widen(gan, begun, texts)
         told = "what is new there begins as a bilinear enlargement"
         return f"{told}: its stages cannot move with their scale ({hindered})" if ours else told
-    generator = build.build_generator(smaller, gan.config.devices.precision)
-    _taken("generator", begun, generator)
-    side = smaller.image_size
-    while (side := 2 * side) < gan.config.model.image_size:
-        between = build.build_generator(dataclasses.replace(gan.config.model, image_size=side))
-        _taken("generator", begun, between)
-        double(between, generator, texts)
-        generator = between
-    double(gan.generator, generator, texts)
-    return "its stages begin as those of the same scale there, so that it draws those images, enlarged"
+    first = build.build_generator(smaller)
+    _taken("generator", begun, first)
+    if (side := 2 * smaller.image_size) == gan.config.model.image_size:
+        double(gan.generator, first, texts)
+        return MOVED
+    # A second time would put plain ups in place of all that was trained at these scales: woven patches, by eye.
+    between = build.build_generator(dataclasses.replace(gan.config.model, image_size=side))
+    _taken("generator", begun, between)
+    double(between, first, texts)
+    weights = weights_of(between)
+    _taken("generator", weights, gan.generator)
+    _widen(gan, weights, texts)
+    return f"{MOVED} as at S = {side}, then by stage 1's new up"
+
+
+def _widen(gan: Gan, begun: Weights, texts: Texts) -> None:
+    """`growth.grow` of G's stage 1, by what comes before its new ups."""
+    generator = gan.generator
+    grow(
+        generator.stage1,
+        _part(begun, "stage1/"),
+        generator.stage1.coarse(generator.augment(texts.sentence, texts.epsilon)[0], texts.noise),
+    )
 
 
 def _random_texts(gan: Gan) -> Texts:

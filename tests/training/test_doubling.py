@@ -1,6 +1,7 @@
 """A generator of twice the S that begins with the smaller one's images: by NumPy's least squares and TensorFlow's own
 resizing."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -128,6 +129,18 @@ def test_from_f1_on_it_draws_the_smaller_ones_images(fusion, others):
     np.testing.assert_allclose(found.image, last, atol=1e-4)
     norm.gamma.assign(tf.concat([tf.fill([NGF], FAINT), norm.gamma[NGF:]], 0))
     assert 0.001 < np.abs(large(*given).image - last).mean() < 0.2
+
+
+def test_in_a_strategys_scope_it_is_the_same():
+    given, found = texts(CONFIG), []
+    for scope in (contextlib.nullcontext(), tf.distribute.MirroredStrategy(["CPU:0"]).scope()):
+        with scope:
+            tf.keras.utils.set_random_seed(1)
+            small, large = pair(64, {}, fusion="learned")
+            double(large, small, given)
+            found.append(large(*given).image.numpy())
+    assert len(large.fuse[0].values) == 1  # mirrored, on one device
+    np.testing.assert_allclose(*found, atol=1e-5)
 
 
 @pytest.mark.parametrize(
