@@ -53,7 +53,7 @@ def double(larger: Generator, smaller: Generator, texts: Texts) -> None:
     neighbour), as nearly as its F1 can follow: by one up, where the smaller one has a stage.
 
     Both are FF-GAN's, without a `hindrance`, and F_ca and stage 1 up to the last up already agree. `texts`:
-    typical ones, a hundred or more; the up is fitted to what the smaller one makes of them.
+    typical ones, to whose maps the up is fitted.
     """
     ups, theirs = larger.stage1.tail, weights_of(smaller.stage1)
 
