@@ -1,7 +1,7 @@
 """An FF-GAN generator that begins with the images of one of half its S, enlarged (`--init_from`).
 
 Where S doubles, each map moves one place towards the text: what stage 2 made becomes F1, stage 3 becomes stage 2, and
-the new stage 3 is faint beside a lateral that only enlarges. So every layer goes on at the scale at which it was
+the new stage 3 is silent beside a lateral that only enlarges. So every layer goes on at the scale at which it was
 trained, and what is new is the finest detail, as in progressive growing (Karras et al. 2018).
 """
 
@@ -17,11 +17,10 @@ from ffgan_tf.models.generator import Generator
 from ffgan_tf.run.encoder_files import weights_of
 from ffgan_tf.training.growth import GATE, widened
 
-SUMS = ("fixed", "learned", "grown")  # values of --fusion whose laterals carry an image past a stage
+SUMS = ("fixed", "learned", "grown")  # values of --fusion whose laterals carry an image past a silent stage
 ALIKE = ("ngf", "c_dim", "dense_depth", "dense_growth", "stage_block", "word_attention", "lateral", "discriminators")
 CHUNK = 8  # sentences at a time, for memory's sake
 RIDGE = 1e-4  # of the squared patches' mean
-FAINT = 0.15  # γ of the new stage's values. From 0, Adam's steps of 6e-5 bring it to 0.005 in 300
 
 
 class Texts(NamedTuple):
@@ -115,16 +114,16 @@ def _numbers(x: tf.Tensor) -> np.ndarray:
 
 
 def _shift(larger: Generator, smaller: Generator) -> None:
-    """All that follows F1: each layer that of the smaller one which works at the same scale; stage 3 faint."""
+    """All that follows F1: each layer that of the smaller one which works at the same scale; stage 3 silent."""
     for layer in (larger.attend1, larger.attend2):
         if layer is not None:
             _copy(smaller.attend2, layer)
     for stage in (larger.stage2, larger.stage3):
         _copy(smaller.stage3, stage)
     norm = larger.stage3.up.norm
-    for variable, first in ((norm.gamma, FAINT), (norm.beta, 0)):
+    for variable in (norm.gamma, norm.beta):
         value = variable.numpy()
-        value[: len(value) // 2] = first  # the values; their gates stay
+        value[: len(value) // 2] = 0  # the values; their gates stay
         variable.assign(value)
 
     # F_3f = F3 + H_L2(b F2 + c F1') there is F_2f = F2 + a H_L1(F1) here, with its F_2f as F1.

@@ -11,7 +11,7 @@ import tensorflow as tf
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models import blocks, build
 from ffgan_tf.models.generator import Generator
-from ffgan_tf.training.doubling import FAINT, Texts, double, fit, hindrance
+from ffgan_tf.training.doubling import Texts, double, fit, hindrance
 
 NGF, SENTENCES, T = 4, 24, 5
 CONFIG = ModelConfig(
@@ -114,10 +114,6 @@ def test_from_f1_on_it_draws_the_smaller_ones_images(fusion, others):
     given = texts(CONFIG)
     wanted = small(*given)
     double(large, small, given)
-    norm = large.stage3.up.norm
-    np.testing.assert_array_equal(norm.gamma[:NGF], np.float32(FAINT))
-    np.testing.assert_array_equal(norm.beta[:NGF], 0)
-    norm.gamma.assign(tf.concat([tf.zeros(NGF), norm.gamma[NGF:]], 0))  # what the new stage adds is no enlargement
     large.stage1 = lambda condition, noise, training: wanted.features["F2f"]
     found = large(*given)
     np.testing.assert_allclose(found.features["F2f"], wanted.features["F3f"], rtol=1e-4, atol=1e-4)
@@ -127,8 +123,10 @@ def test_from_f1_on_it_draws_the_smaller_ones_images(fusion, others):
     edges = tf.pad(enlarged(wanted.features["F3f"]), [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     last = tf.tanh(tf.nn.conv2d(edges, small.to_image.kernel, 1, "VALID"))
     np.testing.assert_allclose(found.image, last, atol=1e-4)
-    norm.gamma.assign(tf.concat([tf.fill([NGF], FAINT), norm.gamma[NGF:]], 0))
-    assert 0.001 < np.abs(large(*given).image - last).mean() < 0.2
+    # Nothing of the new stage is seen yet, but it can learn.
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(large(*given).image ** 2)
+    assert np.abs(tape.gradient(loss, large.stage3.up.norm.gamma)[:NGF]).max() > 0
 
 
 def test_in_a_strategys_scope_it_is_the_same():
