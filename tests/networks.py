@@ -38,6 +38,15 @@ def shake(model: tf.keras.layers.Layer, seed: int = 0) -> None:
             variable.assign_add(rng.normal(0, 0.2, shape).astype(variable.dtype.as_numpy_dtype))
 
 
+def uneven(layer, seed: int) -> None:
+    """γ, β and the statistics of batch norm, and a, b and c, as training leaves them."""
+    random = np.random.default_rng(seed)
+    for variable in layer.variables:
+        if "kernel" not in variable.name:
+            low, high = (0.5, 1.5) if "gamma" in variable.name or "variance" in variable.name else (-0.5, 0.5)
+            variable.assign(random.uniform(low, high, variable.shape))
+
+
 def made(make: Callable[[], tf.keras.layers.Layer], *inputs) -> tf.keras.layers.Layer:
     """A layer in float64, with its variables, shaken."""
     tf.keras.utils.set_random_seed(0)
@@ -96,3 +105,8 @@ def without_gradient(tape: tf.GradientTape, loss: tf.Tensor, model: tf.keras.lay
         for weight, gradient in zip(weights, gradients)
         if gradient is None or not np.any(gradient.numpy()) or not np.all(np.isfinite(gradient.numpy()))
     ]
+
+
+def error(actual, wanted) -> float:
+    """Root mean square of the difference beside that of what is wanted."""
+    return float(np.sqrt(np.square(actual - wanted).mean() / np.square(wanted).mean()))

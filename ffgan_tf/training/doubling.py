@@ -5,7 +5,6 @@ the new stage 3 is silent beside a lateral that only enlarges. So every layer go
 trained, and what is new is the finest detail, as in progressive growing (Karras et al. 2018).
 """
 
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +14,11 @@ from ffgan_tf.config import ModelConfig
 from ffgan_tf.models import blocks, fast_ops
 from ffgan_tf.models.generator import Generator
 from ffgan_tf.run.encoder_files import weights_of
-from ffgan_tf.training.growth import GATE, widened
+from ffgan_tf.training.growth import through_gates, widened
 
 SUMS = ("fixed", "learned", "grown")  # values of --fusion whose laterals carry an image past a silent stage
 ALIKE = ("ngf", "c_dim", "dense_depth", "dense_growth", "stage_block", "word_attention", "lateral", "discriminators")
-CHUNK = 8  # sentences at a time, for memory's sake
+CHUNK = 8  # sentences whose patches are held at a time, for memory's sake
 RIDGE = 1e-4  # of the squared patches' mean
 
 
@@ -32,10 +31,10 @@ class Texts(NamedTuple):
     noise: tf.Tensor  # z (B, z_dim)
     epsilon: tf.Tensor  # ε (B, c)
 
-    def chunks(self) -> Iterator["Texts"]:
-        """`CHUNK` sentences each."""
-        for start in range(0, self.sentence.shape[0], CHUNK):
-            yield Texts(*(value[start : start + CHUNK] for value in self))
+
+def coarse(generator: tf.keras.Model, texts: Texts) -> tf.Tensor:
+    """What its stage 1 has before the ups that S adds: (B, 16, 16, 4ngf)."""
+    return generator.stage1.coarse(generator.augment(texts.sentence, texts.epsilon)[0], texts.noise)
 
 
 def hindrance(larger: ModelConfig, smaller: ModelConfig) -> str | None:
@@ -54,49 +53,31 @@ def double(larger: Generator, smaller: Generator, texts: Texts) -> None:
     Both are FF-GAN's, without a `hindrance`, and F_ca and stage 1 up to the last up already agree. `texts`:
     typical ones, to whose maps the up is fitted.
     """
-    ups, theirs = larger.stage1.tail, weights_of(smaller.stage1)
-
-    def maps() -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        for part in texts.chunks():
-            made = smaller(*part)
-            x = larger.stage1.coarse(larger.augment(part.sentence, part.epsilon)[0], part.noise)
-            for up in ups[:-1]:
-                x = up(x)
-            yield x, made.features["F2f"]
-
-    for up in ups[:-1]:  # S = 256 from 128: as wide as two of the other's
-        condition = larger.augment(texts.sentence, texts.epsilon)[0]
-        widened(up, theirs, larger.stage1.coarse(condition, texts.noise))
-    fit(ups[-1], maps())
+    *wider, last = larger.stage1.tail
+    x = coarse(larger, texts)
+    for up in wider:  # S = 256 from 128: as wide as two of the other's
+        x = widened(up, weights_of(smaller.stage1), x)
+    fit(last, x, smaller(*texts).features["F2f"])
     _shift(larger, smaller)
 
 
-def fit(up: blocks.Up, maps: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> None:
-    """Makes the up's map of each x (b, H, W, C) as near to the map of its pair (b, 2H, 2W, n) as a linear one can be.
+def fit(up: blocks.Up, x: tf.Tensor, wanted: tf.Tensor) -> None:
+    """Makes the up's map of x (B, H, W, C) as near to `wanted` (B, 2H, 2W, n) as a linear one can be.
 
     Least squares with a ridge for the kernel and bias of n = `filters` channels, with gates that hardly act; batch
-    norm's statistics are those of the x.
+    norm's statistics are those of x.
     """
     gram, moment = np.zeros(()), np.zeros(())
-    for x, wanted in maps:
-        seen = _patches(up, x)
-        gram, moment = gram + seen.T @ seen, moment + seen.T @ _numbers(wanted)
+    for start in range(0, x.shape[0], CHUNK):
+        part = slice(start, start + CHUNK)
+        seen = _patches(up, x[part])
+        gram, moment = gram + seen.T @ seen, moment + seen.T @ _numbers(wanted[part])
     size, n = len(gram), moment.shape[1]
     solved = np.linalg.solve(gram + RIDGE * np.trace(gram) / size * np.eye(size), moment)
     kernel = up.conv.kernel.numpy()
     kernel[..., :n] = solved[:-1].reshape(*kernel.shape[:-1], n)
     up.conv.kernel.assign(kernel)
-
-    flat, count = np.float64(kernel).reshape(size - 1, -1), gram[-1, -1]
-    mean = gram[-1, :-1] @ flat / count
-    variance = np.einsum("ij,ik,kj->j", flat, gram[:-1, :-1], flat, optimize=True) / count - mean**2
-    gamma, beta = np.full_like(mean, GATE), np.zeros_like(mean)
-    gamma[:n] = 2 * np.sqrt(variance[:n] + up.norm.epsilon)  # 2: half of it passes the gate
-    beta[:n] = 2 * (mean[:n] + solved[-1])
-    for variable, value in zip(
-        (up.norm.gamma, up.norm.beta, up.norm.moving_mean, up.norm.moving_variance), (gamma, beta, mean, variance)
-    ):
-        variable.assign(value.astype(np.float32))
+    through_gates(up, x, n, solved[-1])
 
 
 def _patches(up: blocks.Up, x: tf.Tensor) -> np.ndarray:

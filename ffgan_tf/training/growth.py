@@ -43,18 +43,25 @@ def _enlarging(up: blocks.Up, matrix: np.ndarray, x: tf.Tensor) -> tf.Tensor:
     The other channels stay as they were drawn, but for the difference between even and odd pixels.
     """
     kernel = up.conv.kernel.numpy()
-    width, n = kernel.shape[-1] // 2, matrix.shape[1]
+    n = matrix.shape[1]
     centre = kernel[1, 1].copy()
     centre[:, :n] = matrix
     up.conv.kernel.assign((NOTHING if up.smooth else BILINEAR)[:, :, None, None] * centre)
+    through_gates(up, x, n)
+    return up(x)
+
+
+def through_gates(up: blocks.Up, x: tf.Tensor, n: int, bias: np.ndarray | float = 0.0) -> None:
+    """Sets batch norm by what the up makes of x (B, H, W, C): the convolution's first n channels and a bias (n,) leave
+    the up as they are, but for gates that hardly act."""
     mean, variance = _measured(up, x)
     gamma, beta = up.norm.gamma.numpy(), np.zeros_like(mean)
+    width = len(gamma) // 2
     gamma[:n] = 2 * np.sqrt(variance[:n] + up.norm.epsilon)  # 2: half of it passes the gate
-    beta[:n] = 2 * mean[:n]
+    beta[:n] = 2 * (mean[:n] + bias)
     gamma[width : width + n] = GATE
     up.norm.gamma.assign(gamma)
     up.norm.beta.assign(beta)
-    return up(x)
 
 
 def widened(up: blocks.Up, smaller: Mapping[str, np.ndarray], x: tf.Tensor) -> tf.Tensor:

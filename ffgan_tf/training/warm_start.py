@@ -14,7 +14,7 @@ from ffgan_tf.models.generator import Generator, Stage1
 from ffgan_tf.run import model_file, source
 from ffgan_tf.run.encoder_files import weight_names, weights_of
 from ffgan_tf.run.sampler import choose_step, restore_chosen
-from ffgan_tf.training.doubling import Texts, double, hindrance
+from ffgan_tf.training.doubling import Texts, coarse, double, hindrance
 from ffgan_tf.training.gan_step import Gan, discriminator_names
 from ffgan_tf.training.growth import SENTENCES, WORDS, grow
 from ffgan_tf.utils.errors import UserError
@@ -91,10 +91,11 @@ def _enlarge(gan: Gan, smaller: ModelConfig, begun: Weights) -> str:
     ours = isinstance(gan.generator, Generator)
     hindered = hindrance(gan.config.model, smaller)
     if not ours or hindered:
-        _widen(gan, begun, texts)
+        grow(gan.generator.stage1, _part(begun, "stage1/"), coarse(gan.generator, texts))
         told = "what is new there begins as a bilinear enlargement"
         return f"{told}: its stages cannot move with their scale ({hindered})" if ours else told
-    first = build.build_generator(smaller)
+    with blocks.blank_weights():
+        first = build.build_generator(smaller)
     _taken("generator", begun, first)
     if (side := 2 * smaller.image_size) == gan.config.model.image_size:
         double(gan.generator, first, texts)
@@ -105,18 +106,8 @@ def _enlarge(gan: Gan, smaller: ModelConfig, begun: Weights) -> str:
     double(between, first, texts)
     weights = weights_of(between)
     _taken("generator", weights, gan.generator)
-    _widen(gan, weights, texts)
+    grow(gan.generator.stage1, _part(weights, "stage1/"), coarse(gan.generator, texts))
     return f"{MOVED} as at S = {side}, then by stage 1's new up"
-
-
-def _widen(gan: Gan, begun: Weights, texts: Texts) -> None:
-    """`growth.grow` of G's stage 1, by what comes before its new ups."""
-    generator = gan.generator
-    grow(
-        generator.stage1,
-        _part(begun, "stage1/"),
-        generator.stage1.coarse(generator.augment(texts.sentence, texts.epsilon)[0], texts.noise),
-    )
 
 
 def _random_texts(gan: Gan) -> Texts:

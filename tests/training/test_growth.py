@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from networks import error, uneven
 
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models.generator import Stage1
@@ -17,11 +18,7 @@ def stage(side: int, name: str, **settings) -> Stage1:
     config = ModelConfig(image_size=side, ngf=NGF, ndf=4, c_dim=5, z_dim=6, **settings)
     made = Stage1(config, pyramid=False, name=name)
     made(tf.zeros((2, 5)), tf.zeros((2, 6)))
-    random = np.random.default_rng(side)
-    for variable in made.variables:
-        low, high = (0.5, 1.5) if "gamma" in variable.name or "variance" in variable.name else (-0.5, 0.5)
-        if "kernel" not in variable.name:
-            variable.assign(random.uniform(low, high, variable.shape))
+    uneven(made, side)
     return made
 
 
@@ -29,11 +26,6 @@ def enlarged(x: tf.Tensor, times: int) -> np.ndarray:
     for _ in range(times):
         x = tf.image.resize(x, (2 * x.shape[1], 2 * x.shape[2]))
     return x.numpy()
-
-
-def error(actual, wanted) -> float:
-    """Root mean square of the difference beside that of what is wanted."""
-    return float(np.sqrt(np.square(actual - wanted).mean() / np.square(wanted).mean()))
 
 
 @pytest.mark.parametrize(
