@@ -116,6 +116,11 @@ def check_training(config: TrainConfig) -> None:
             f"--accumulate={config.devices.accumulate}: --batch={config.schedule.batch} must be a multiple of it, with "
             "at least two images in each part for batch norm. Fix: another --accumulate."
         )
+    if config.init_steps and (not config.init_from or config.model.family != "ffgan"):
+        raise UserError(
+            f"--init_steps={config.init_steps}: FF-GAN's stage 1 learns from the smaller generator of --init_from. "
+            "Fix: name one, or leave it out."
+        )
     known = ("translation", "cutout", "colour")
     if not set(config.losses.augmentations) <= set(known) or len(set(config.losses.augmentations)) != len(
         config.losses.augmentations

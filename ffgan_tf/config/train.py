@@ -291,6 +291,15 @@ class TrainConfig(Settings):
         "checkpoints hold what it took.",
         resumable=True,
     )
+    init_steps: int = setting(
+        0,
+        "With --init_from of a smaller --image_size, FF-GAN: steps before those of --steps, in which stage 1 alone "
+        "learns to make what the smaller generator's first two stages make of the same captions. Not saved before they "
+        "are all done.",
+        low=0,
+        high=INT32,
+        resumable=True,
+    )
     model: ModelConfig = group(ModelConfig, "networks")
     text: TextConfig = group(TextConfig, "text encoder and captions")
     losses: LossConfig = group(LossConfig, "losses")

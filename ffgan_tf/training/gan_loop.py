@@ -66,8 +66,10 @@ def train(config: TrainConfig, run: str | Path) -> int:
     step = session.resume(gan.checkpoint(), schedule.total)
     if config.init_from and session.resume_step is None:
         with strategy.scope():
-            second = config.model.stage == 2
-            say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}" if second else begin_with(gan))
+            if config.model.stage == 2:
+                say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}")
+            else:
+                say(begin_with(gan, lambda: distributed(strategy, functools.partial(data.batches, 0))))
     shares = schedule.rates.shares(step)
     gan.set_learning_rates(shares)
     shown = gan.sampling_generator()

@@ -1,7 +1,7 @@
 """A new run that begins with the weights of another (`--init_from`): larger images, other data, other losses."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +15,10 @@ from ffgan_tf.run import model_file, source
 from ffgan_tf.run.encoder_files import weight_names, weights_of
 from ffgan_tf.run.sampler import choose_step, restore_chosen
 from ffgan_tf.training.doubling import Texts, coarse, double, hindrance
+from ffgan_tf.training.gan_inputs import read_captions
 from ffgan_tf.training.gan_step import Gan, discriminator_names
 from ffgan_tf.training.growth import SENTENCES, WORDS, grow
+from ffgan_tf.training.teaching import teach
 from ffgan_tf.utils.errors import UserError
 
 Weights = Mapping[str, np.ndarray]  # a network's, by their names
@@ -32,11 +34,12 @@ class Begun(NamedTuple):
     text_encoder: Weights
 
 
-def begin_with(gan: Gan) -> str:
+def begin_with(gan: Gan, batches: Callable[[], Iterator]) -> str:
     """Gives a new run's G and EMA the EMA of `--init_from`, its Ds the Ds' weights; returns what to tell of it.
 
     A weight is taken where both networks have one of that name and shape; the others stay as they were drawn, and
-    Adam's moments are zero. Raises UserError where that is no model of the same family and widths, or no whole one.
+    Adam's moments are zero. `batches`: the run's own, from the first on, for `--init_steps`. Raises UserError where
+    that is no model of the same family and widths, or no whole one, or has nothing to teach.
     """
     given, own = gan.config.init_from, gan.config.model
     found = source.find(given)
@@ -49,7 +52,9 @@ def begin_with(gan: Gan) -> str:
     begun = _of_file(found.file) if found.file else _of_run(found.path, found.config, len(found.vocabulary))
     told = [f"begins with {given}, step {begun.step:,}: {_taken('generator', begun.generator, gan.generator)}"]
     if isinstance(getattr(gan.generator, "stage1", None), Stage1) and found.config.model.image_size < own.image_size:
-        told.append(_enlarge(gan, found.config.model, begun.generator))
+        told.append(_enlarge(gan, found.config.model, begun.generator, batches))
+    elif gan.config.init_steps:
+        raise _nothing_to_learn(gan.config, f"it is not larger than S = {found.config.model.image_size} there")
     # From the largest image's on: the only discriminator and the last of three are alike.
     names = discriminator_names(own)
     for name, weights, target in zip(names[::-1], begun.discriminators[::-1], gan.discriminators[::-1]):
@@ -85,29 +90,52 @@ def _of_run(run: Path, config: TrainConfig, words: int) -> Begun:
     return Begun(step, weights_of(generator), [weights_of(d) for d in discriminators], weights_of(encoder))
 
 
-def _enlarge(gan: Gan, smaller: ModelConfig, begun: Weights) -> str:
+def _enlarge(gan: Gan, smaller: ModelConfig, begun: Weights, batches: Callable[[], Iterator]) -> str:
     """Gives G the images of a smaller one, larger, on random sentences, the same by the same `--seed`; tells how."""
-    texts = _random_texts(gan)
+    texts, config = _random_texts(gan), gan.config
     ours = isinstance(gan.generator, Generator)
-    hindered = hindrance(gan.config.model, smaller)
+    hindered = hindrance(config.model, smaller)
     if not ours or hindered:
+        if config.init_steps:
+            raise _nothing_to_learn(config, f"its stages cannot move with their scale ({hindered})")
         grow(gan.generator.stage1, _part(begun, "stage1/"), coarse(gan.generator, texts))
         told = "what is new there begins as a bilinear enlargement"
         return f"{told}: its stages cannot move with their scale ({hindered})" if ours else told
     with blocks.blank_weights():
         first = build.build_generator(smaller)
     _taken("generator", begun, first)
-    if (side := 2 * smaller.image_size) == gan.config.model.image_size:
-        double(gan.generator, first, texts)
-        return MOVED
-    # A second time would put plain ups in place of all that was trained at these scales: woven patches, by eye.
-    between = build.build_generator(dataclasses.replace(gan.config.model, image_size=side))
-    _taken("generator", begun, between)
-    double(between, first, texts)
-    weights = weights_of(between)
+    side = 2 * smaller.image_size
+    # In float32, whatever the run's --precision.
+    twice = build.build_generator(
+        dataclasses.replace(config.model, image_size=side), sync=config.devices.sync_batch_norm
+    )
+    _taken("generator", begun, twice)
+    double(twice, first, texts)
+    told = MOVED
+    if config.init_steps:
+        teach(twice, first, batches(), lambda batch: _texts_of(gan, batch), config.init_steps)
+        told += f", stage 1 after {config.init_steps:,} steps of its own"
+    weights = weights_of(twice)
     _taken("generator", weights, gan.generator)
+    if side == config.model.image_size:
+        return told
+    # To double twice would put plain ups in place of all that was trained at these scales: woven patches, by eye.
     grow(gan.generator.stage1, _part(weights, "stage1/"), coarse(gan.generator, texts))
-    return f"{MOVED} as at S = {side}, then by stage 1's new up"
+    return f"{told} as at S = {side}, then by stage 1's new up"
+
+
+def _nothing_to_learn(config: TrainConfig, reason: str) -> UserError:
+    return UserError(
+        f"--init_steps={config.init_steps}: this run's stage 1 has nothing to learn from --init_from="
+        f"{config.init_from}: {reason}. Fix: leave it out."
+    )
+
+
+def _texts_of(gan: Gan, batch: Mapping[str, tf.Tensor]) -> Texts:
+    """A batch of the run's captions and noise."""
+    model = gan.config.model
+    noise, epsilon, _ = tf.split(batch["noise"], [model.z_dim, model.epsilon_dim, -1], axis=1)
+    return Texts(*read_captions(batch["tokens"], batch["lengths"], gan.text_encoder), noise, epsilon)
 
 
 def _random_texts(gan: Gan) -> Texts:

@@ -12,7 +12,7 @@ FREE = {
     | {"eval_every", "eval_samples", "eval_inception", "eval_inception_weights"}  # judged by
     | {"trunk_weights"}  # where the file lies; its digest must be the image encoder's
     | {"refuse_oversize"}  # starts or not
-    | {"init_from"}  # read before the first step alone
+    | {"init_from", "init_steps"}  # read before the first step alone
     | {"jit_compile", "steps_per_call"},  # the same mathematics, compiled otherwise
     DamsmConfig: EITHER
     | {"validate_every", "best_by", "colour_labels", "attention_images"}  # judged and shown

@@ -52,10 +52,15 @@ def gan_of(begun, run=None, **settings) -> Gan:
     return Gan(config, make_text_encoder(config, Vocabulary.load((run or begun) / "vocabulary.json")))
 
 
+def begin(gan: Gan) -> str:
+    """Without `--init_steps`, so that no batch is read."""
+    return begin_with(gan, lambda: iter(()))
+
+
 def test_each_weight_that_fits_is_taken_and_the_others_are_told(first):
     other = {"image_size": 128, "lateral": "bilinear"}  # so that it cannot be doubled
     gan, untouched = gan_of(first, **other), gan_of(first, **other)
-    told, before = begin_with(gan), state(first, 2)
+    told, before = begin(gan), state(first, 2)
     # What S = 64 has not: G one up more, D one down more, whose width reaches the next convolution.
     for network, new in (("generator", ("up3/",)), ("discriminator", ("down5/", "conv1/conv/"))):
         own, drawn = (getattr(one, network).variables for one in (gan, untouched))
@@ -90,7 +95,7 @@ def test_each_weight_that_fits_is_taken_and_the_others_are_told(first):
 def test_a_larger_ff_gan_begins_with_those_images(first, size):
     """256 by way of 128: the stages move once, and stage 1's other up enlarges."""
     gan, small = gan_of(first, image_size=size), load_run(first).generator
-    told = begin_with(gan)
+    told = begin(gan)
     assert f"; {MOVED}{' as at S = 128, then' if size == 256 else '; discriminator'}" in told
     for own in (gan.generator.stage2, gan.generator.stage3, gan.ema.stage3):
         np.testing.assert_array_equal(own.up.conv.kernel, small.stage3.up.conv.kernel)
@@ -103,6 +108,37 @@ def test_a_larger_ff_gan_begins_with_those_images(first, size):
     assert tf.norm(own - theirs) < 0.4 * tf.norm(theirs)
     enlarged = tf.image.resize(wanted.image, (size, size))
     assert np.corrcoef(np.ravel(found.image), np.ravel(enlarged))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("size", [128, 256])
+def test_stage_1_learns_before_the_first_step_alone(first, tiny_records, tmp_path, capsys, size):
+    """From the run's first batches on; only stage 1, up to the ups that 256 has beyond 128; not after a resumption."""
+    config = config_of(tiny_records, init_from=str(first), image_size=size, init_steps=2, steps=1)
+    assert train(config, tmp_path / "run") == 0
+    out = capsys.readouterr().out
+    assert "stage 1 learns: step 2/2  " in out and f"{MOVED}, stage 1 after 2 steps of its own" in out
+    assert out.index("stage 1 learns") < out.index("begins with")
+    untaught = gan_of(first, image_size=size)
+    begin(untaught)
+    now = state(tmp_path / "run", 1)
+    moved = np.abs(now[f"ema/stage1/fc/kernel{VALUE}"] - untaught.ema.stage1.fc.kernel)
+    assert 1e-3 < moved.max() < 2e-3  # Adam's first two steps, of 1e-3 and 5e-4
+    key = f"ema/stage2/up/conv/kernel{VALUE}"
+    np.testing.assert_array_equal(now[key], untaught.ema.stage2.up.conv.kernel)
+    assert train(config.replace(steps=2), tmp_path / "run") == 0
+    assert "stage 1 learns" not in capsys.readouterr().out
+
+
+def test_where_stage_1_has_nothing_to_learn(first, tiny_records, tmp_path):
+    for settings, told in (
+        ({}, "it is not larger than S = 64 there"),
+        ({"image_size": 128, "fusion": "concat"}, r"its stages cannot move with their scale \(--fusion=concat\)"),
+    ):
+        with pytest.raises(UserError, match=f"--init_steps=2: .* --init_from={first}: {told}. Fix: leave it out"):
+            begin(gan_of(first, init_steps=2, **settings))
+    for settings in ({}, {"init_from": "run", "family": "attngan", "image_size": 256}):
+        with pytest.raises(UserError, match="--init_steps=2: FF-GAN's stage 1 learns from .* Fix: name one, or leave"):
+            config_of(tiny_records, init_steps=2, **settings)
 
 
 def test_a_run_begins_so_and_reads_the_other_once(first, tiny_records, tmp_path, capsys):
@@ -134,7 +170,7 @@ def held(first, tmp_path_factory):
 def test_a_model_file_has_the_generator_alone(first, held, encoder):
     text = {"text_encoder": str(held), "seed": 8} if encoder == "the file's" else {}
     gan, untouched = gan_of(held, first, **text), gan_of(held, first, **text)
-    told = begin_with(gan)
+    told = begin(gan)
     assert f"begins with {held}, step 2: generator takes" in told and "its text encoder was another" not in told
     assert told.endswith("a model file has no discriminator: this run's is new")
     for own, other in zip(gan.generator.variables, load_run(first).generator.variables, strict=True):
@@ -158,26 +194,26 @@ def test_data_in_the_words_of_a_model_train_with_its_text_encoder(held, tiny_rec
 
 
 def test_one_discriminator_of_three_is_the_largest_images(first):
-    told = begin_with(gan_of(first, discriminators=3))
+    told = begin(gan_of(first, discriminators=3))
     assert "discriminator takes" in told and "discriminator_32" not in told
 
 
 def test_another_text_encoder_is_told(first):
-    assert "its text encoder was another" in begin_with(gan_of(first, seed=8))
+    assert "its text encoder was another" in begin(gan_of(first, seed=8))
 
 
 def test_what_cannot_begin_is_told(first, tmp_path):
     gan = make_gan("dfgan", init_from=str(first))
     with pytest.raises(UserError, match="is of --family=ffgan. Fix: name one of --family=dfgan"):
-        begin_with(gan)
+        begin(gan)
     with pytest.raises(UserError, match="no checkpoint there yet"):
         empty = tmp_path / "empty"
         empty.mkdir()
         for name in ("config.json", "vocabulary.json"):
             shutil.copy(first / name, empty)
-        begin_with(gan_of(empty))
+        begin(gan_of(empty))
     with pytest.raises(UserError, match="--ndf=8: --init_from=.* was trained with 4. Fix: --ndf=4"):
-        begin_with(gan_of(first, ndf=8))
+        begin(gan_of(first, ndf=8))
 
 
 def test_d_learns_alone_first(first, tiny_records, tmp_path):
