@@ -228,15 +228,18 @@ def generator(model, config, sentence, words, mask, noise, epsilon, training=Fal
     if config.fusion != "none":
         f1_up = lateral(f1, model.lateral1)
         f2f = np.concatenate([f2, f1_up], -1) if config.fusion == "concat" else f2 + f1_up
-    query = f2f if config.attention_query == "f2f" else f2
-    if config.word_attention:
-        context2, maps2 = attention(query, words, mask, array(model.attend2.project.kernel))
-    f3 = f3f = stage(f2f, condition, context2, model.stage3, training)
-    if config.fusion != "none":
+    three, f3, f3f = config.generator_stages == 3, None, None
+    if three:
+        query = f2f if config.attention_query == "f2f" else f2
+        if config.word_attention:
+            context2, maps2 = attention(query, words, mask, array(model.attend2.project.kernel))
+        f3 = f3f = stage(f2f, condition, context2, model.stage3, training)
+    if three and config.fusion != "none":
         parts = [f3, lateral(f2, model.lateral2), lateral(f1_up, model.lateral2)]
         f3f = np.concatenate(parts, -1) if config.fusion == "concat" else sum(parts)
     heads = [*model.small_heads, model.to_image]
-    images = [np.tanh(conv(x, head)) for head, x in zip(heads, (f1, f2f, f3f)[-len(heads) :])]
+    maps = (f1, f2f, f3f) if three else (f1, f2f)
+    images = [np.tanh(conv(x, head)) for head, x in zip(heads, maps[-len(heads) :])]
     return {
         "image": images[-1],
         "images": images,

@@ -17,6 +17,7 @@ def check(config: Settings) -> None:
     if isinstance(config, TrainConfig):
         check_family(config.model)
         check_model(config.model)
+        check_stages(config.model)
         check_training(config)
 
 
@@ -78,6 +79,16 @@ def check_model(config: ModelConfig) -> None:
             f"--pyramid_kernels={config.pyramid_kernels} contradicts --pyramid={config.pyramid}: only "
             "fpam has kernels. Fix: leave one of the two out."
         )
+
+
+def check_stages(config: ModelConfig) -> None:
+    """Raises a UserError where two stages are asked for what three have."""
+    if config.generator_stages == 2 and config.image_size == 256:
+        raise UserError(
+            "--generator_stages=2: no --image_size has twice the S of --image_size=256. Fix: --image_size=128, or 64."
+        )
+    if config.generator_stages == 2 and config.discriminators == 3:
+        raise UserError("--discriminators=3: two stages have no three images. Fix: leave --generator_stages out.")
 
 
 def check_heads(config: TrainConfig) -> None:

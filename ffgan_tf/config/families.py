@@ -62,6 +62,7 @@ FACTS: dict[str, FamilyFacts] = {
             "lateral",
             "edges",
             "stage_block",
+            "generator_stages",
             "word_attention",
             "discriminators",
             *ATTNGAN_BLOCKS,

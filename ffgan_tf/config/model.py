@@ -11,7 +11,7 @@ class SmoothUps(NamedTuple):
     """Whether each up of the generator is followed by a blur."""
 
     stage1: bool  # before the text pyramid
-    tail: bool  # stage 1's after it: none at S = 64, one at 128, two at 256
+    tail: bool  # stage 1's after it: none for F1 at 16x16, one at 32x32, two at 64x64
     stage2: bool
     stage3: bool
 
@@ -80,6 +80,12 @@ class ModelConfig:
         "Block of stages 2 and 3: the paper's dense block H_dense, or residual blocks of the same cost.",
         choices=("dense", "residual"),
     )
+    generator_stages: int = setting(
+        3,
+        "Stages of FF-GAN's generator: 3 (the paper), or 2, with F1 at S/2 and the image of F_2f: the first two of "
+        "three at twice the S, which can begin with them (--init_from).",
+        choices=(2, 3),
+    )
     word_attention: bool = setting(True, "The word attention A_1 and A_2; without it stages 2 and 3 see I_s alone.")
     discriminators: int = setting(
         1,
@@ -146,6 +152,11 @@ class ModelConfig:
         """The family's defaults, with these settings over them."""
         defaults = {name: value for name, value in FACTS[family].defaults.items() if name in FIELDS}
         return cls(**{"family": family, **defaults, **settings})
+
+    @property
+    def f1_side(self) -> int:
+        """Side of stage 1's map F1."""
+        return self.image_size >> (self.generator_stages - 1)
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -23,8 +23,8 @@ class Generated(NamedTuple):
     condition: tf.Tensor | None  # I_s (B, c)
     mu: tf.Tensor | None  # (B, c)
     log_var: tf.Tensor | None  # log σ² (B, c)
-    attention: tuple[tf.Tensor, ...]  # FF-GAN's A_1 (B, S/4, S/4, T), A_2 (B, S/2, S/2, T)
-    features: dict[str, tf.Tensor]  # FF-GAN's F1, F2f, F3f: the maps of the paper's Fig. 5
+    attention: tuple[tf.Tensor, ...]  # FF-GAN's A_1 (B, S/4, S/4, T), A_2 (B, S/2, S/2, T); of two stages A_1 at S/2
+    features: dict[str, tf.Tensor]  # FF-GAN's F1, F2f, F3f: the maps of the paper's Fig. 5; of two stages F1, F2f
 
     @property
     def image(self) -> tf.Tensor:
@@ -40,7 +40,8 @@ def painted(x: tf.Tensor) -> tf.Tensor:
 class Stage1(tf.keras.layers.Layer):
     """H1: [I_s, z] → dense, no bias, to 4²×32ngf → BN → GLU → two ups to 16²×4ngf → text pyramid → ups to F1.
 
-    F1 is (S/4)² × ngf. The last up narrows it to ngf; at S = 64 no up is left, and a 1×1 convolution does it (ours).
+    F1 is (S/4)² × ngf, of two stages (S/2)². The last up narrows it to ngf; at 16² no up is left, and a 1×1 convolution
+    does it (ours).
     Without `pyramid` it is AttnGAN's and StackGAN++'s first stage (at S = 256).
     """
 
@@ -53,7 +54,7 @@ class Stage1(tf.keras.layers.Layer):
         smooth = config.smooth_ups.stage1
         self.ups = [blocks.Up(8 * ngf, sync, smooth, name="up1"), blocks.Up(4 * ngf, sync, smooth, name="up2")]
         self.text = TextPyramid(4 * ngf, config, sync, name="text") if pyramid else None
-        tail = {64: [], 128: [ngf], 256: [2 * ngf, ngf]}[config.image_size]
+        tail = {16: [], 32: [ngf], 64: [2 * ngf, ngf]}[config.f1_side]
         smooth, edges = config.smooth_ups.tail, config.edges == "repeat"
         self.tail = [blocks.Up(width, sync, smooth, edges, name=f"up{i + 3}") for i, width in enumerate(tail)]
         self.narrow = None if tail else blocks.conv(ngf, 1, name="narrow")
@@ -124,7 +125,7 @@ class Generator(tf.keras.Model):
     = H_L2(F_2f): computed once (Eq. 10). With learned coefficients a, b, c: F_2f = F2 + a·F1′ and
     F_3f = F3 + b·F2′ + c·F1″ = F3 + H_L2(b·F2 + c·F1′). `sync`: see `blocks`.
     Ablations (docs/model.md section 3): `--fusion=concat`: F_2f = [F2, F1′], F_3f = [F3, F2′, F1″]; `none`: F_2f = F2,
-    F_3f = F3; `--noword_attention`; `--stage_block=residual`.
+    F_3f = F3; `--noword_attention`; `--stage_block=residual`. `--generator_stages=2` ends with F_2f.
     """
 
     def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
@@ -133,14 +134,18 @@ class Generator(tf.keras.Model):
         self.fusion = config.fusion
         self.augment = ConditioningAugmentation(config.c_dim, config.normalise_sentence, name="augment")
         self.stage1 = Stage1(config, sync, name="stage1")
+        self.three = config.generator_stages == 3  # or two: no stage 3, H_L2 and A_2
         self.attend1 = self.attend2 = None
         if config.word_attention:
-            self.attend1, self.attend2 = WordAttention(name="attend1"), WordAttention(name="attend2")
+            self.attend1 = WordAttention(name="attend1")
+            self.attend2 = WordAttention(name="attend2") if self.three else None
         self.stage2 = Stage(config, config.smooth_ups.stage2, sync, name="stage2")
-        self.stage3 = Stage(config, config.smooth_ups.stage3, sync, name="stage3")
+        if self.three:
+            self.stage3 = Stage(config, config.smooth_ups.stage3, sync, name="stage3")
         if self.fusion != "none":
             self.lateral1 = Lateral(config.ngf, config.lateral, name="lateral1")
-            self.lateral2 = Lateral(config.ngf, config.lateral, name="lateral2")
+            if self.three:
+                self.lateral2 = Lateral(config.ngf, config.lateral, name="lateral2")
         self.repeats_edges = config.edges == "repeat"
         padding = "valid" if self.repeats_edges else "same"
         self.to_image = blocks.conv(3, 3, padding=padding, name="to_image")
@@ -149,7 +154,8 @@ class Generator(tf.keras.Model):
         ]
         self.fuse: list[tf.Variable] | None = None  # a, b, c, where they are learned
         if start := {"learned": "ones", "grown": "zeros"}.get(self.fusion):
-            self.fuse = [self.add_weight(name, (), initializer=start) for name in ("fuse_a", "fuse_b", "fuse_c")]
+            names = ("fuse_a", "fuse_b", "fuse_c") if self.three else ("fuse_a",)
+            self.fuse = [self.add_weight(name, (), initializer=start) for name in names]
 
     def call(self, sentence, words, mask, noise, epsilon, training=False):
         condition, mu, log_var = self.augment(sentence, epsilon)
@@ -165,13 +171,15 @@ class Generator(tf.keras.Model):
         f1 = self.stage1(condition, noise, training=training)
         f2 = self.stage2(f1, condition, attended(self.attend1, f1), training=training)
         f2f, rest = self.fused(f1, f2)
-        context2 = attended(self.attend2, f2f if self.query_fused else f2)
-        f3f = rest(self.stage3(f2f, condition, context2, training=training))
+        features = {"F1": f1, "F2f": f2f}
+        if self.three:
+            context2 = attended(self.attend2, f2f if self.query_fused else f2)
+            features["F3f"] = rest(self.stage3(f2f, condition, context2, training=training))
         heads = [*self.small_heads, self.to_image]
-        maps = (f1, f2f, f3f)[-len(heads) :]
+        maps = list(features.values())[-len(heads) :]
         padded = [fast_ops.repeat_edges(x) if self.repeats_edges else x for x in maps]
         images = tuple(painted(head(x)) for head, x in zip(heads, padded))
-        return Generated(images, condition, mu, log_var, tuple(attention), {"F1": f1, "F2f": f2f, "F3f": f3f})
+        return Generated(images, condition, mu, log_var, tuple(attention), features)
 
     def fused(self, f1, f2):
         """F_2f (Eq. 7), and the function of F3 that gives F_3f (Eq. 9)."""
@@ -182,7 +190,7 @@ class Generator(tf.keras.Model):
             maps = tf.concat([f2, f1_up], axis=-1)
             return maps, lambda f3: tf.concat([f3, self.lateral2(f2), self.lateral2(f1_up)], axis=-1)
         if self.fuse is not None:
-            a, b, c = (tf.cast(weight, f2.dtype) for weight in self.fuse)
-            return f2 + a * f1_up, lambda f3: f3 + self.lateral2(b * f2 + c * f1_up)
+            a, *others = (tf.cast(weight, f2.dtype) for weight in self.fuse)
+            return f2 + a * f1_up, lambda f3: f3 + self.lateral2(others[0] * f2 + others[1] * f1_up)
         f2f = f2 + f1_up
         return f2f, lambda f3: f3 + self.lateral2(f2f)

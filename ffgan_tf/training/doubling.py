@@ -38,7 +38,8 @@ def coarse(generator: tf.keras.Model, texts: Texts) -> tf.Tensor:
 
 
 def hindrance(larger: ModelConfig, smaller: ModelConfig) -> str | None:
-    """The setting for which `double` has no place for something of the smaller generator; None: it can."""
+    """The setting for which layers cannot move from one generator to the other, or an image not pass a silent stage;
+    None: they can."""
     for name in ALIKE:
         if (own := getattr(larger, name)) != (other := getattr(smaller, name)):
             return f"--{name}={own}, there {other}"
@@ -48,10 +49,11 @@ def hindrance(larger: ModelConfig, smaller: ModelConfig) -> str | None:
 
 def double(larger: Generator, smaller: Generator, texts: Texts) -> None:
     """Gives a generator the images of one of half its S, bilinearly enlarged (`--lateral=nearest`: by nearest
-    neighbour), as nearly as its F1 can follow: by one up, where the smaller one has a stage.
+    neighbour), or one of two stages those of the same S: as nearly as its F1 can follow, by one up where the smaller
+    one has a stage.
 
-    Both are FF-GAN's, without a `hindrance`, and F_ca and stage 1 up to the last up already agree. `texts`:
-    typical ones, to whose maps the up is fitted.
+    Both are FF-GAN's, without a `hindrance`, the smaller one of three stages, and F_ca and stage 1 up to the last up
+    already agree. `texts`: typical ones, to whose maps the up is fitted.
     """
     *wider, last = larger.stage1.tail
     x = coarse(larger, texts)
@@ -59,6 +61,8 @@ def double(larger: Generator, smaller: Generator, texts: Texts) -> None:
         x = widened(up, weights_of(smaller.stage1), x)
     fit(last, x, smaller(*texts).features["F2f"])
     _shift(larger, smaller)
+    if larger.three:
+        add_stage(larger)
 
 
 def fit(up: blocks.Up, x: tf.Tensor, wanted: tf.Tensor) -> None:
@@ -95,29 +99,39 @@ def _numbers(x: tf.Tensor) -> np.ndarray:
 
 
 def _shift(larger: Generator, smaller: Generator) -> None:
-    """All that follows F1: each layer that of the smaller one which works at the same scale; stage 3 silent."""
-    for layer in (larger.attend1, larger.attend2):
-        if layer is not None:
-            _copy(smaller.attend2, layer)
-    for stage in (larger.stage2, larger.stage3):
-        _copy(smaller.stage3, stage)
-    norm = larger.stage3.up.norm
-    for variable in (norm.gamma, norm.beta):
-        value = variable.numpy()
-        value[: len(value) // 2] = 0  # the values; their gates stay
-        variable.assign(value)
-
+    """Stage 2 and what it reads: the smaller one's third, which works at the same scale. Heads: those of the images."""
+    if larger.attend1 is not None:
+        _copy(smaller.attend2, larger.attend1)
+    _copy(smaller.stage3, larger.stage2)
     # F_3f = F3 + H_L2(b F2 + c F1') there is F_2f = F2 + a H_L1(F1) here, with its F_2f as F1.
     through = 1.0 if smaller.fuse is None else float(smaller.fuse[1].numpy())
     kernel = smaller.lateral2.conv.kernel.numpy()
     larger.lateral1.conv.kernel.assign(through * kernel if larger.fuse is None else kernel)
-    larger.lateral2.conv.kernel.assign(np.eye(kernel.shape[-1], dtype=kernel.dtype)[None, None])
-    for weight, value in zip(larger.fuse or (), (through, 1.0, through)):  # F_3f = H_L2(F_2f)
-        weight.assign(value)
-
+    if larger.fuse is not None:
+        larger.fuse[0].assign(through)
     theirs = [smaller.to_image, smaller.to_image, *smaller.small_heads[::-1]]  # from the largest image on
     for head, their in zip([larger.to_image, *larger.small_heads[::-1]], theirs):
         _copy(their, head)
+
+
+def add_stage(generator: Generator) -> None:
+    """Gives it the images that its F_2f would make, enlarged: stage 3 is silent beside a lateral that only enlarges.
+
+    For what it learns from, stage 3 and A_2 begin as stage 2 and A_1.
+    """
+    if generator.attend2 is not None:
+        _copy(generator.attend1, generator.attend2)
+    _copy(generator.stage2, generator.stage3)
+    norm = generator.stage3.up.norm
+    for variable in (norm.gamma, norm.beta):
+        value = variable.numpy()
+        value[: len(value) // 2] = 0  # the values; their gates stay
+        variable.assign(value)
+    kernel = generator.lateral2.conv.kernel
+    kernel.assign(np.eye(kernel.shape[-1], dtype=kernel.dtype.as_numpy_dtype)[None, None])
+    if generator.fuse is not None:  # F_3f = H_L2(F_2f)
+        generator.fuse[1].assign(1.0)
+        generator.fuse[2].assign(float(generator.fuse[0].numpy()))
 
 
 def _copy(source: tf.keras.layers.Layer, target: tf.keras.layers.Layer) -> None:

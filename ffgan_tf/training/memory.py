@@ -40,7 +40,7 @@ def up_width(channels_in: int, channels: int) -> int:
 
 def tails(config: ModelConfig) -> list[int]:
     """Widths of stage 1's ups after the pyramid, with the width before them."""
-    return {64: [4], 128: [4, 1], 256: [4, 2, 1]}[config.image_size]
+    return {16: [4], 32: [4, 1], 64: [4, 2, 1]}[config.f1_side]
 
 
 def generator_weights(config: ModelConfig) -> int:
@@ -59,7 +59,7 @@ def generator_weights(config: ModelConfig) -> int:
     read, grown = 2 * ngf + c, config.dense_growth
     stage = sum(9 * (read + i * grown) * 2 * grown for i in range(config.dense_depth))
     stage += (read + config.dense_depth * grown) * read + up_width(read, ngf)
-    return total + 2 * (stage + ngf * ngf + 256 * ngf) + 27 * ngf
+    return total + (config.generator_stages - 1) * (stage + ngf * ngf + 256 * ngf) + 27 * ngf
 
 
 def discriminator_weights(config: ModelConfig) -> int:
@@ -82,7 +82,8 @@ def activations(config: TrainConfig) -> int:
 
     total = up(8, 8 * ngf) + up(16, 4 * ngf) + 16 * 16 * 4 * ngf * 20
     total += sum(up(32 * 2**i, ngf * factor, smooth_ups.tail) for i, factor in enumerate(tails(model)[1:]))
-    for side, smooth in ((model.image_size // 4, smooth_ups.stage2), (model.image_size // 2, smooth_ups.stage3)):
+    for i, smooth in enumerate((smooth_ups.stage2, smooth_ups.stage3)[: model.generator_stages - 1]):
+        side = model.f1_side * 2**i
         dense = sum(5 * grown + 2 * ngf + i * grown for i in range(model.dense_depth))
         attention = 3 * config.text.max_words + 2 * ngf
         total += side * side * (dense + attention) + up(2 * side, ngf, smooth) + 4 * side * side * 2 * ngf

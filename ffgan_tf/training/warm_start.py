@@ -14,7 +14,7 @@ from ffgan_tf.models.generator import Generator, Stage1
 from ffgan_tf.run import model_file, source
 from ffgan_tf.run.encoder_files import weight_names, weights_of
 from ffgan_tf.run.sampler import choose_step, restore_chosen
-from ffgan_tf.training.doubling import Texts, coarse, double, hindrance
+from ffgan_tf.training.doubling import Texts, add_stage, coarse, double, hindrance
 from ffgan_tf.training.gan_inputs import read_captions
 from ffgan_tf.training.gan_step import Gan, discriminator_names
 from ffgan_tf.training.growth import SENTENCES, WORDS, grow
@@ -51,10 +51,13 @@ def begin_with(gan: Gan, batches: Callable[[], Iterator]) -> str:
     check_same(("ngf",) if found.file else ("ngf", "ndf"), own, found.config.model, given)
     begun = _of_file(found.file) if found.file else _of_run(found.path, found.config, len(found.vocabulary))
     told = [f"begins with {given}, step {begun.step:,}: {_taken('generator', begun.generator, gan.generator)}"]
-    if isinstance(getattr(gan.generator, "stage1", None), Stage1) and found.config.model.image_size < own.image_size:
-        told.append(_enlarge(gan, found.config.model, begun.generator, batches))
+    theirs = found.config.model
+    if isinstance(getattr(gan.generator, "stage1", None), Stage1) and theirs.f1_side < own.f1_side:
+        told.append(_enlarge(gan, theirs, begun.generator, batches))
     elif gan.config.init_steps:
-        raise _nothing_to_learn(gan.config, f"it is not larger than S = {found.config.model.image_size} there")
+        raise _nothing_to_learn(gan.config, f"F1 is not larger than {theirs.f1_side}x{theirs.f1_side}, as there")
+    if theirs.generator_stages < own.generator_stages:
+        told.append(_add_stage(gan, theirs))
     # From the largest image's on: the only discriminator and the last of three are alike.
     names = discriminator_names(own)
     for name, weights, target in zip(names[::-1], begun.discriminators[::-1], gan.discriminators[::-1]):
@@ -95,6 +98,8 @@ def _enlarge(gan: Gan, smaller: ModelConfig, begun: Weights, batches: Callable[[
     texts, config = _random_texts(gan), gan.config
     ours = isinstance(gan.generator, Generator)
     hindered = hindrance(config.model, smaller)
+    if smaller.generator_stages == 2:
+        hindered = "--generator_stages=2 there"
     if not ours or hindered:
         if config.init_steps:
             raise _nothing_to_learn(config, f"its stages cannot move with their scale ({hindered})")
@@ -104,7 +109,7 @@ def _enlarge(gan: Gan, smaller: ModelConfig, begun: Weights, batches: Callable[[
     with blocks.blank_weights():
         first = build.build_generator(smaller)
     _taken("generator", begun, first)
-    side = 2 * smaller.image_size
+    side = config.model.image_size * 2 * smaller.f1_side // config.model.f1_side
     # In float32, whatever the run's --precision.
     twice = build.build_generator(
         dataclasses.replace(config.model, image_size=side), sync=config.devices.sync_batch_norm
@@ -114,7 +119,7 @@ def _enlarge(gan: Gan, smaller: ModelConfig, begun: Weights, batches: Callable[[
     told = MOVED
     if config.init_steps:
         teach(twice, first, batches(), lambda batch: _texts_of(gan, batch), config.init_steps)
-        told += f", stage 1 after {config.init_steps:,} steps of its own"
+        told += f", stage 1 by --init_steps={config.init_steps}"
     weights = weights_of(twice)
     _taken("generator", weights, gan.generator)
     if side == config.model.image_size:
@@ -122,6 +127,14 @@ def _enlarge(gan: Gan, smaller: ModelConfig, begun: Weights, batches: Callable[[
     # To double twice would put plain ups in place of all that was trained at these scales: woven patches, by eye.
     grow(gan.generator.stage1, _part(weights, "stage1/"), coarse(gan.generator, texts))
     return f"{told} as at S = {side}, then by stage 1's new up"
+
+
+def _add_stage(gan: Gan, smaller: ModelConfig) -> str:
+    """Stage 3 of a generator whose first two were trained alone (`--generator_stages=2`); tells how it begins."""
+    if hindered := hindrance(gan.config.model, smaller):
+        return f"stage 3 begins as it was drawn ({hindered})"
+    add_stage(gan.generator)
+    return "a silent stage 3 enlarges its images"
 
 
 def _nothing_to_learn(config: TrainConfig, reason: str) -> UserError:

@@ -24,6 +24,19 @@ from ffgan_tf.utils.errors import UserError
         ({"pyramid": "spp", "pyramid_kernels": "3"}, "--pyramid_kernels=3 contradicts --pyramid=spp"),
         ({"pyramid_kernels": "99"}, "--pyramid_kernels=99: each must be at most 64"),
         ({"ngf": 4, "pyramid_reduction": 17}, "--pyramid_reduction=17: must be at most 4*ngf, which is 16"),
+        ({"generator_stages": 2}, "--generator_stages=2: no --image_size has twice the S of --image_size=256. Fix: "),
+        (
+            {"generator_stages": 2, "image_size": 64, "discriminators": 3},
+            "--discriminators=3: two stages have no three images. Fix: leave --generator_stages out",
+        ),
+        (
+            {"init_steps": 2},
+            "--init_steps=2: FF-GAN's stage 1 learns from the smaller generator of --init_from. Fix: name",
+        ),
+        (
+            {"init_steps": 2, "init_from": "run", "family": "attngan", "discriminators": 3},
+            "--init_steps=2: FF-GAN's stage 1 learns from the smaller",
+        ),
         ({"seed": 2**31}, "--seed=2147483648: must be at most 2147483647"),
         ({"batch": 10**9}, "--batch=1000000000: must be at most 65536"),
         ({"max_words": 10**9}, "--max_words=1000000000: must be at most 1000"),

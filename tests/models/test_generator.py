@@ -52,14 +52,18 @@ def expected_count(config: ModelConfig) -> int:
     augment = D * 4 * c + 4 * c
     first = (c + config.z_dim) * 16 * 32 * n + bn(16 * 32 * n) + up(16 * n, 8 * n) + up(8 * n, 4 * n)
     text = (4 * n + c) * 4 * n + res(4 * n) + {"fpam": fpam, "spp": spp, "none": lambda _: 0}[config.pyramid](4 * n)
-    tail = {64: 4 * n * n, 128: up(4 * n, n), 256: up(4 * n, 2 * n) + up(2 * n, n)}[config.image_size]
-    coefficients = {"learned": 3, "grown": 3}.get(config.fusion, 0)
-    fusion = 0 if config.fusion == "none" else 2 * n * n + coefficients  # F1′ in Eq. 7; F2′, F1″ in Eq. 9
+    three = config.generator_stages == 3
+    f1_side = config.image_size // (4 if three else 2)
+    tail = {16: 4 * n * n, 32: up(4 * n, n), 64: up(4 * n, 2 * n) + up(2 * n, n)}[f1_side]
+    coefficients = (3 if three else 1) if config.fusion in ("learned", "grown") else 0
+    laterals = 2 if three else 1  # F1′ in Eq. 7; F2′, F1″ in Eq. 9
+    fusion = 0 if config.fusion == "none" else laterals * n * n + coefficients
     wider = {"concat": (2 * n, 3 * n)}.get(config.fusion, (n, n))  # F_2f and F_3f
     query = wider[0] if config.attention_query == "f2f" else n
-    attention = D * (n + query) if config.word_attention else 0
-    heads = [n, wider[0], wider[1]][-config.discriminators :]
-    return augment + first + text + tail + attention + stage(n) + stage(wider[0]) + fusion + 27 * sum(heads)
+    attention = D * (n + (query if three else 0)) if config.word_attention else 0
+    heads = [n, wider[0], wider[1]][-config.discriminators :] if three else [wider[0]]
+    stages = stage(n) + (stage(wider[0]) if three else 0)
+    return augment + first + text + tail + attention + stages + fusion + 27 * sum(heads)
 
 
 @pytest.mark.parametrize("size", [64, 128, 256])
@@ -94,6 +98,8 @@ def test_shapes(size):
         {"stage_block": "residual"},
         {"word_attention": False},
         {"discriminators": 3, "fusion": "concat"},
+        {"generator_stages": 2, "fusion": "concat"},
+        {"generator_stages": 2, "fusion": "grown", "image_size": 128},
         pytest.param({"pyramid": "spp"}, marks=needs_addons),
     ],
 )
@@ -119,6 +125,7 @@ def test_parameter_count_of_the_papers_size():
         {"fusion": "concat", "discriminators": 3},
         {"fusion": "none", "stage_block": "residual"},
         {"word_attention": False, "discriminators": 3},
+        {"generator_stages": 2, "fusion": "learned"},
         pytest.param({"pyramid": "spp"}, marks=needs_addons),
     ],
     ids=lambda settings: "-".join(map(str, settings.values())) or "paper",
@@ -136,7 +143,8 @@ def test_whole_forward_equals_numpy(settings, training):
         **dict(zip(("A_1", "A_2"), out.attention)),
         **out.features,
     }
-    assert len(out.attention) == (2 if config.word_attention else 0)
+    assert len(out.attention) == (config.generator_stages - 1 if config.word_attention else 0)
+    assert list(out.features) == ["F1", "F2f", "F3f"][: config.generator_stages]
     assert [image.shape[1] for image in out.images] == list(config.sizes)
     for small, wanted in zip(out.images, expected["images"], strict=True):
         np.testing.assert_allclose(small, wanted, rtol=0, atol=1e-5 if config.pyramid == "spp" else 1e-9)

@@ -12,7 +12,7 @@ from networks import error, uneven
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models import blocks, build
 from ffgan_tf.models.generator import Generator
-from ffgan_tf.training.doubling import Texts, double, fit, hindrance
+from ffgan_tf.training.doubling import Texts, add_stage, double, fit, hindrance
 
 NGF, SENTENCES, T = 4, 24, 5
 CONFIG = ModelConfig(
@@ -36,10 +36,10 @@ def enlarged(x: tf.Tensor) -> tf.Tensor:
 
 
 def pair(size: int, larger: dict, **settings) -> tuple[Generator, Generator]:
-    """One of S = `size` and one twice as large, with the same first stage but for the last up."""
+    """One of S = `size` and one twice as large (unless told), with the same first stage but for the last up."""
     config = dataclasses.replace(CONFIG, image_size=size, **settings)
     small = build.build_generator(config)
-    large = build.build_generator(dataclasses.replace(config, image_size=2 * size, **larger))
+    large = build.build_generator(dataclasses.replace(config, **{"image_size": 2 * size, **larger}))
     for seed, generator in enumerate((small, large)):
         uneven(generator, seed)
     for name in ("augment", "stage1"):
@@ -114,6 +114,42 @@ def test_from_f1_on_it_draws_the_smaller_ones_images(fusion, others):
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(large(*given).image ** 2)
     assert np.abs(tape.gradient(loss, large.stage3.up.norm.gamma)[:NGF]).max() > 0
+
+
+@pytest.mark.parametrize("fusion", ["fixed", "grown"])
+def test_two_stages_draw_the_smaller_ones_images_as_they_are(fusion):
+    small, large = pair(64, {"image_size": 64, "generator_stages": 2}, fusion=fusion)
+    if small.fuse is not None:
+        small.fuse[2].assign(small.fuse[0] * small.fuse[1])
+    given = texts(CONFIG)
+    wanted = small(*given)
+    double(large, small, given)
+    assert error(large(*given).features["F1"], wanted.features["F2f"]) < 0.9
+    large.stage1 = lambda condition, noise, training: wanted.features["F2f"]
+    np.testing.assert_allclose(large(*given).image, wanted.image, atol=1e-4)
+
+
+@pytest.mark.parametrize("fusion", ["fixed", "learned"])
+@pytest.mark.parametrize("word_attention", [True, False])
+def test_a_third_stage_enlarges_what_two_draw(fusion, word_attention):
+    """Three stages at twice the S with the weights of two, whatever stage 3 was before."""
+    settings = {"fusion": fusion, "word_attention": word_attention}
+    small, large = pair(64, {"generator_stages": 3}, generator_stages=2, **settings)
+    for name in ("attend1", "stage2", "lateral1", "to_image"):
+        if (layer := getattr(large, name)) is not None:
+            for own, value in zip(layer.variables, getattr(small, name).variables, strict=True):
+                own.assign(value)
+    if large.fuse is not None:
+        large.fuse[0].assign(small.fuse[0])
+    given = texts(CONFIG)
+    add_stage(large)
+    wanted, found = small(*given), large(*given)
+    np.testing.assert_allclose(found.features["F2f"], wanted.features["F2f"], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.features["F3f"], enlarged(wanted.features["F2f"]), rtol=1e-4, atol=1e-4)
+    for own, value in zip(large.stage3.dense.variables, small.stage2.dense.variables, strict=True):
+        np.testing.assert_array_equal(own, value)
+    if word_attention:
+        np.testing.assert_array_equal(large.attend2.project.kernel, small.attend1.project.kernel)
 
 
 def test_in_a_strategys_scope_it_is_the_same():

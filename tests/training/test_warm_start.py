@@ -110,35 +110,78 @@ def test_a_larger_ff_gan_begins_with_those_images(first, size):
     assert np.corrcoef(np.ravel(found.image), np.ravel(enlarged))[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("size", [128, 256])
-def test_stage_1_learns_before_the_first_step_alone(first, tiny_records, tmp_path, capsys, size):
-    """From the run's first batches on; only stage 1, up to the ups that 256 has beyond 128; not after a resumption."""
-    config = config_of(tiny_records, init_from=str(first), image_size=size, init_steps=2, steps=1)
+def test_stage_1_learns_before_the_first_step_alone(first, tiny_records, tmp_path, capsys):
+    """From the run's first batches; the others keep what they began with; not after a resumption."""
+    settings = {"init_from": str(first), "generator_stages": 2, "init_steps": 2}
+    config = config_of(tiny_records, **settings, steps=1)
     assert train(config, tmp_path / "run") == 0
     out = capsys.readouterr().out
-    assert "stage 1 learns: step 2/2  " in out and f"{MOVED}, stage 1 after 2 steps of its own" in out
+    assert "stage 1 learns: step 2/2  " in out and f"{MOVED}, stage 1 by --init_steps=2; disc" in out
     assert out.index("stage 1 learns") < out.index("begins with")
-    untaught = gan_of(first, image_size=size)
+    untaught = gan_of(first, generator_stages=2)
     begin(untaught)
     now = state(tmp_path / "run", 1)
     moved = np.abs(now[f"ema/stage1/fc/kernel{VALUE}"] - untaught.ema.stage1.fc.kernel)
     assert 1e-3 < moved.max() < 2e-3  # Adam's first two steps, of 1e-3 and 5e-4
-    key = f"ema/stage2/up/conv/kernel{VALUE}"
-    np.testing.assert_array_equal(now[key], untaught.ema.stage2.up.conv.kernel)
+    np.testing.assert_array_equal(now[f"ema/stage2/up/conv/kernel{VALUE}"], untaught.ema.stage2.up.conv.kernel)
     assert train(config.replace(steps=2), tmp_path / "run") == 0
     assert "stage 1 learns" not in capsys.readouterr().out
 
 
-def test_where_stage_1_has_nothing_to_learn(first, tiny_records, tmp_path):
+def test_256_learns_as_128(first):
+    """Before stage 1's other up enlarges what it has learnt; from captions and noise alone."""
+    gan, untaught = gan_of(first, image_size=256, init_steps=1), gan_of(first, image_size=256)
+    noise = tf.random.stateless_normal((4, 11), (1, 2))
+    batch = {"tokens": tf.ones((4, 3), tf.int32), "lengths": tf.fill([4], 3), "noise": noise}
+    told = begin_with(gan, lambda: iter([batch]))
+    assert f"{MOVED}, stage 1 by --init_steps=1 as at S = 128, then by stage 1's new up" in told
+    begin(untaught)
+    moved = np.abs(gan.ema.stage1.fc.kernel - untaught.ema.stage1.fc.kernel)
+    assert moved.max() == pytest.approx(1e-3, rel=1e-3)
+    np.testing.assert_array_equal(gan.ema.stage2.up.conv.kernel, untaught.ema.stage2.up.conv.kernel)
+
+
+@pytest.fixture(scope="module")
+def two(first, tiny_records, tmp_path_factory):
+    """Two stages at the same S that have learnt from that run's three, first and by themselves."""
+    folder = tmp_path_factory.mktemp("two") / "run"
+    settings = {"generator_stages": 2, "init_from": str(first), "init_steps": 1, "lr_g": 0.01, "steps": 1}
+    config = config_of(tiny_records, **settings)
+    run_settings.save(config, folder)
+    assert train(config, folder) == 0
+    return folder
+
+
+def test_two_stages_begin_with_three_and_three_with_two(first, two):
+    gan, small = gan_of(first, generator_stages=2), load_run(first).generator
+    assert f"; {MOVED}; discriminator" in begin(gan)
+    texts = _random_texts(gan)
+    found = gan.generator(*texts)
+    assert np.corrcoef(np.ravel(found.image), np.ravel(small(*texts).image))[0, 1] > 0.9
+
+    gan, small = gan_of(two, image_size=128), load_run(two).generator
+    told = begin(gan)
+    assert "; a silent stage 3 enlarges its images; discriminator takes" in told and MOVED not in told
+    wanted, found = small(*texts), gan.generator(*texts)
+    np.testing.assert_allclose(found.features["F2f"], wanted.features["F2f"], rtol=1e-4, atol=1e-4)
+    enlarged = tf.image.resize(wanted.image, (128, 128))
+    assert np.corrcoef(np.ravel(found.image), np.ravel(enlarged))[0, 1] > 0.95
+
+    gan = gan_of(two, image_size=256)
+    told = begin(gan)
+    assert "(--generator_stages=2 there); a silent stage 3 enlarges its images; discriminator takes" in told
+    assert not np.any(gan.ema.stage3.up.norm.gamma[:4])
+    concatenated = begin(gan_of(two, image_size=128, fusion="concat"))
+    assert "; stage 3 begins as it was drawn (--fusion=concat); " in concatenated
+
+
+def test_where_stage_1_has_nothing_to_learn(first):
     for settings, told in (
-        ({}, "it is not larger than S = 64 there"),
+        ({}, "F1 is not larger than 16x16, as there"),
         ({"image_size": 128, "fusion": "concat"}, r"its stages cannot move with their scale \(--fusion=concat\)"),
     ):
         with pytest.raises(UserError, match=f"--init_steps=2: .* --init_from={first}: {told}. Fix: leave it out"):
             begin(gan_of(first, init_steps=2, **settings))
-    for settings in ({}, {"init_from": "run", "family": "attngan", "image_size": 256}):
-        with pytest.raises(UserError, match="--init_steps=2: FF-GAN's stage 1 learns from .* Fix: name one, or leave"):
-            config_of(tiny_records, init_steps=2, **settings)
 
 
 def test_a_run_begins_so_and_reads_the_other_once(first, tiny_records, tmp_path, capsys):
