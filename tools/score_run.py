@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from absl import app, flags
+from PIL import Image
 
 from ffgan_tf.config.flags import any_bytes, parse_flags
 from ffgan_tf.run.source import find
@@ -41,6 +42,13 @@ def define_flags() -> None:
         "draw and not by its finest detail; 0: as they are.",
         lower_bound=0,
     )
+    flags.DEFINE_integer(
+        "enlarge_to",
+        0,
+        "Side to which generated images are enlarged first (Lanczos), beside real ones of that side: what a run of a "
+        "larger S has to do better than; 0: as they are.",
+        lower_bound=0,
+    )
     flags.DEFINE_integer("seed", 1, "Of captions and noise.", lower_bound=0)
     flags.DEFINE_string(
         "cache_dir", "~/.cache/ffgan_tf/scores", "Folder for cached features of real images and colour probes."
@@ -62,6 +70,16 @@ def reduced(images: np.ndarray, side: int) -> np.ndarray:
 
     parts = (at_sizes(images[i : i + 256].astype(np.float32), (side,))[0] for i in range(0, len(images), 256))
     return np.concatenate([np.round(part).astype(np.uint8) for part in parts])
+
+
+def enlarged(images: np.ndarray, side: int) -> np.ndarray:
+    """Images (N, S, S, 3) uint8 → (N, side, side, 3) by Pillow's Lanczos filter; side 0: unchanged."""
+    if side in (0, images.shape[1]):
+        return images
+    if side < images.shape[1]:
+        raise UserError(f"--enlarge_to={side}: the run's images have {images.shape[1]}. Fix: --reduce_to={side}.")
+    size = (side, side)
+    return np.stack([np.asarray(Image.fromarray(one).resize(size, Image.Resampling.LANCZOS)) for one in images])
 
 
 def real_features(network, images: np.ndarray, cache: Path) -> np.ndarray:
@@ -87,8 +105,13 @@ def score(run, data: str, network, args: flags.FlagValues) -> dict:
     from ffgan_tf.utils.grid import grid, png
 
     size, cache = run.config.model.image_size, expand_home(args.cache_dir)
+
+    def shaped(images):
+        return reduced(enlarged(images, args.enlarge_to), args.reduce_to)
+
     test, manifest = pipeline.load_split(data, "test"), records.read_manifest(data)
-    batches = pipeline.centre_images(test, max_size=manifest["image"]["max_size"], image_size=size, batch=256)
+    side = args.enlarge_to or size
+    batches = pipeline.centre_images(test, max_size=manifest["image"]["max_size"], image_size=side, batch=256)
     real = reduced(np.concatenate([batch.numpy() for batch in batches]), args.reduce_to)
 
     def generate(captions, tokens, ids, seed):
@@ -96,7 +119,7 @@ def score(run, data: str, network, args: flags.FlagValues) -> dict:
 
     probe = cache / f"probe-{manifest['name']}-{size}.npz"
     colours = evaluate_colours(generate, data, args.labels, size, args.num_samples, args.seed, probe)
-    images, of_real = reduced(colours.images, args.reduce_to), real_features(network, real, cache)
+    images, of_real = shaped(colours.images), real_features(network, real, cache)
     scores, notes = compare_features(features_of(network, images), of_real, seed=args.seed)
     spectrum = spectrum_ratio(images, real)
 
@@ -104,16 +127,17 @@ def score(run, data: str, network, args: flags.FlagValues) -> dict:
     tokens = [test.tokens[i, 0, : test.lengths[i, 0]].tolist() for i in chosen]
     # Noise vectors that no image above uses.
     ids = [[len(images) + k * CAPTIONS + i for i in range(CAPTIONS)] for k in range(EACH)]
-    varied = np.stack([reduced(run.sampler(tokens, args.seed, row), args.reduce_to) for row in ids], axis=1)
+    varied = np.stack([shaped(run.sampler(tokens, args.seed, row)) for row in ids], axis=1)
     within = features_of(network, varied.reshape(-1, *images.shape[1:])).reshape(CAPTIONS, EACH, -1)
 
     shown = images[np.linspace(0, len(images) - 1, SHOWN).astype(int)]
     shown = np.concatenate([shown, varied[:4].reshape(-1, *images.shape[1:])])
-    at = f"-at-{args.reduce_to}" if args.reduce_to else ""
+    resized = args.reduce_to or args.enlarge_to
+    at = f"-at-{images.shape[1]}" if resized else ""
     sheet = find(args.run).samples / f"score-{run.step:08d}{at}.png"
     write_atomic(sheet, png(grid(shown.repeat(2, axis=1).repeat(2, axis=2), columns=12)))
     return {
-        "kind": "score_run_reduced" if args.reduce_to else "score_run",  # reports show the latter
+        "kind": "score_run_resized" if resized else "score_run",  # reports show the latter
         "run": str(run.path),
         "step": run.step,
         "images_seen": run.step * run.config.schedule.batch,
