@@ -1,7 +1,7 @@
 """An FF-GAN generator that begins with the images of one of half its S, enlarged (`--init_from`).
 
 Where S doubles, each map moves one place towards the text: what stage 2 made becomes F1, stage 3 becomes stage 2, and
-the new stage 3 is silent beside a lateral that only enlarges. So every layer goes on at the scale at which it was
+the new stage 3 is hardly heard beside a lateral that only enlarges. So every layer goes on at the scale at which it was
 trained, and what is new is the finest detail, as in progressive growing (Karras et al. 2018).
 """
 
@@ -16,8 +16,9 @@ from ffgan_tf.models.generator import Generator
 from ffgan_tf.run.encoder_files import weights_of
 from ffgan_tf.training.growth import through_gates, widened
 
-SUMS = ("fixed", "learned", "grown")  # values of --fusion whose laterals carry an image past a silent stage
+SUMS = ("fixed", "learned", "grown")  # values of --fusion whose laterals carry an image past a stage
 ALIKE = ("ngf", "c_dim", "dense_depth", "dense_growth", "stage_block", "word_attention", "lateral", "discriminators")
+GAIN = 0.15  # of a new stage 3: from 0, Adam had brought it to 0.005 in 300 steps
 CHUNK = 8  # sentences whose patches are held at a time, for memory's sake
 RIDGE = 1e-4  # of the squared patches' mean
 
@@ -38,7 +39,7 @@ def coarse(generator: tf.keras.Model, texts: Texts) -> tf.Tensor:
 
 
 def hindrance(larger: ModelConfig, smaller: ModelConfig) -> str | None:
-    """The setting for which layers cannot move from one generator to the other, or an image not pass a silent stage;
+    """The setting for which layers cannot move from one generator to the other, or an image not pass a stage;
     None: they can."""
     for name in ALIKE:
         if (own := getattr(larger, name)) != (other := getattr(smaller, name)):
@@ -47,13 +48,13 @@ def hindrance(larger: ModelConfig, smaller: ModelConfig) -> str | None:
     return f"--fusion={without[0]}" if without else None
 
 
-def double(larger: Generator, smaller: Generator, texts: Texts) -> None:
+def double(larger: Generator, smaller: Generator, texts: Texts, gain: float = GAIN) -> None:
     """Gives a generator the images of one of half its S, bilinearly enlarged (`--lateral=nearest`: by nearest
     neighbour), or one of two stages those of the same S: as nearly as its F1 can follow, by one up where the smaller
     one has a stage.
 
     Both are FF-GAN's, without a `hindrance`, the smaller one of three stages, and F_ca and stage 1 up to the last up
-    already agree. `texts`: typical ones, to whose maps the up is fitted.
+    already agree. `texts`: typical ones, to whose maps the up is fitted. `gain`: see `add_stage`.
     """
     *wider, last = larger.stage1.tail
     x = coarse(larger, texts)
@@ -62,7 +63,7 @@ def double(larger: Generator, smaller: Generator, texts: Texts) -> None:
     fit(last, x, smaller(*texts).features["F2f"])
     _shift(larger, smaller)
     if larger.three:
-        add_stage(larger)
+        add_stage(larger, gain)
 
 
 def fit(up: blocks.Up, x: tf.Tensor, wanted: tf.Tensor) -> None:
@@ -114,18 +115,18 @@ def _shift(larger: Generator, smaller: Generator) -> None:
         _copy(their, head)
 
 
-def add_stage(generator: Generator) -> None:
-    """Gives it the images that its F_2f would make, enlarged: stage 3 is silent beside a lateral that only enlarges.
+def add_stage(generator: Generator, gain: float = GAIN) -> None:
+    """Gives it the images that its F_2f would make, enlarged: stage 3 is hardly heard beside a lateral that enlarges.
 
-    For what it learns from, stage 3 and A_2 begin as stage 2 and A_1.
+    Stage 3 and A_2 begin as stage 2 and A_1, but for `gain`, the γ of its values: F3 is proportional to it.
     """
     if generator.attend2 is not None:
         _copy(generator.attend1, generator.attend2)
     _copy(generator.stage2, generator.stage3)
     norm = generator.stage3.up.norm
-    for variable in (norm.gamma, norm.beta):
+    for variable, start in ((norm.gamma, gain), (norm.beta, 0.0)):
         value = variable.numpy()
-        value[: len(value) // 2] = 0  # the values; their gates stay
+        value[: len(value) // 2] = start  # the values; their gates stay
         variable.assign(value)
     kernel = generator.lateral2.conv.kernel
     kernel.assign(np.eye(kernel.shape[-1], dtype=kernel.dtype.as_numpy_dtype)[None, None])

@@ -134,7 +134,7 @@ def _add_stage(gan: Gan, smaller: ModelConfig) -> str:
     if hindered := hindrance(gan.config.model, smaller):
         return f"stage 3 begins as it was drawn ({hindered})"
     add_stage(gan.generator)
-    return "a silent stage 3 enlarges its images"
+    return "a new stage 3, hardly heard at first, enlarges its images"
 
 
 def _nothing_to_learn(config: TrainConfig, reason: str) -> UserError:

@@ -12,7 +12,7 @@ from networks import error, uneven
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models import blocks, build
 from ffgan_tf.models.generator import Generator
-from ffgan_tf.training.doubling import Texts, add_stage, double, fit, hindrance
+from ffgan_tf.training.doubling import GAIN, Texts, add_stage, double, fit, hindrance
 
 NGF, SENTENCES, T = 4, 24, 5
 CONFIG = ModelConfig(
@@ -100,7 +100,7 @@ def test_from_f1_on_it_draws_the_smaller_ones_images(fusion, others):
         small.fuse[2].assign(small.fuse[0] * small.fuse[1])
     given = texts(CONFIG)
     wanted = small(*given)
-    double(large, small, given)
+    double(large, small, given, gain=0.0)
     large.stage1 = lambda condition, noise, training: wanted.features["F2f"]
     found = large(*given)
     np.testing.assert_allclose(found.features["F2f"], wanted.features["F3f"], rtol=1e-4, atol=1e-4)
@@ -141,11 +141,17 @@ def test_a_third_stage_enlarges_what_two_draw(fusion, word_attention):
                 own.assign(value)
     if large.fuse is not None:
         large.fuse[0].assign(small.fuse[0])
-    given = texts(CONFIG)
+    given, wanted = texts(CONFIG), small(*texts(CONFIG))
+    plain = enlarged(wanted.features["F2f"])
+    add_stage(large, gain=0.0)
+    silent = large(*given)
+    np.testing.assert_allclose(silent.features["F2f"], wanted.features["F2f"], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(silent.features["F3f"], plain, rtol=1e-4, atol=1e-4)
+    add_stage(large, gain=1.0)
+    loud = large(*given).features["F3f"] - plain
     add_stage(large)
-    wanted, found = small(*given), large(*given)
-    np.testing.assert_allclose(found.features["F2f"], wanted.features["F2f"], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(found.features["F3f"], enlarged(wanted.features["F2f"]), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(large(*given).features["F3f"] - plain, GAIN * loud, atol=1e-4)
+    assert tf.math.reduce_std(loud) > 0.1
     for own, value in zip(large.stage3.dense.variables, small.stage2.dense.variables, strict=True):
         np.testing.assert_array_equal(own, value)
     if word_attention:

@@ -18,6 +18,7 @@ from ffgan_tf.run import settings as run_settings
 from ffgan_tf.run.model_file import ModelFile
 from ffgan_tf.run.model_weights import tensors_of
 from ffgan_tf.run.sampler import load_run
+from ffgan_tf.training.doubling import GAIN
 from ffgan_tf.training.gan_loop import train
 from ffgan_tf.training.gan_setup import make_text_encoder
 from ffgan_tf.training.gan_step import Gan
@@ -100,7 +101,7 @@ def test_a_larger_ff_gan_begins_with_those_images(first, size):
     for own in (gan.generator.stage2, gan.generator.stage3, gan.ema.stage3):
         np.testing.assert_array_equal(own.up.conv.kernel, small.stage3.up.conv.kernel)
     assert np.all(gan.generator.lateral2.conv.kernel[0, 0] == np.eye(4))
-    assert not np.any(gan.ema.stage3.up.norm.gamma[:4])
+    np.testing.assert_array_equal(gan.ema.stage3.up.norm.gamma[:4], np.float32([GAIN] * 4))
     texts = _random_texts(gan)
     wanted, found = small(*texts), gan.generator(*texts)
     own = found.features["F1"]
@@ -161,7 +162,9 @@ def test_two_stages_begin_with_three_and_three_with_two(first, two):
 
     gan, small = gan_of(two, image_size=128), load_run(two).generator
     told = begin(gan)
-    assert "; a silent stage 3 enlarges its images; discriminator takes" in told and MOVED not in told
+    assert (
+        "; a new stage 3, hardly heard at first, enlarges its images; discriminator takes" in told and MOVED not in told
+    )
     wanted, found = small(*texts), gan.generator(*texts)
     np.testing.assert_allclose(found.features["F2f"], wanted.features["F2f"], rtol=1e-4, atol=1e-4)
     enlarged = tf.image.resize(wanted.image, (128, 128))
@@ -169,8 +172,8 @@ def test_two_stages_begin_with_three_and_three_with_two(first, two):
 
     gan = gan_of(two, image_size=256)
     told = begin(gan)
-    assert "(--generator_stages=2 there); a silent stage 3 enlarges its images; discriminator takes" in told
-    assert not np.any(gan.ema.stage3.up.norm.gamma[:4])
+    assert "(--generator_stages=2 there); a new stage 3, hardly heard at first, enlarges its images; disc" in told
+    np.testing.assert_array_equal(gan.ema.stage3.up.norm.gamma[:4], np.float32([GAIN] * 4))
     concatenated = begin(gan_of(two, image_size=128, fusion="concat"))
     assert "; stage 3 begins as it was drawn (--fusion=concat); " in concatenated
 
