@@ -35,7 +35,8 @@ class Begun(NamedTuple):
 
 
 def begin_with(gan: Gan, batches: Callable[[], Iterator]) -> str:
-    """Gives a new run's G and EMA the EMA of `--init_from`, its Ds the Ds' weights; returns what to tell of it.
+    """Gives a new run's G and EMA the EMA of `--init_from`, its Ds the weights of those for images of the same size;
+    returns what to tell of it.
 
     A weight is taken where both networks have one of that name and shape; the others stay as they were drawn, and
     Adam's moments are zero. `batches`: the run's own, from the first on, for `--init_steps`. Raises UserError where
@@ -58,17 +59,29 @@ def begin_with(gan: Gan, batches: Callable[[], Iterator]) -> str:
         raise _nothing_to_learn(gan.config, f"F1 is not larger than {theirs.f1_side}x{theirs.f1_side}, as there")
     if theirs.generator_stages < own.generator_stages:
         told.append(_add_stage(gan, theirs))
-    # From the largest image's on: the only discriminator and the last of three are alike.
-    names = discriminator_names(own)
-    for name, weights, target in zip(names[::-1], begun.discriminators[::-1], gan.discriminators[::-1]):
-        told.append(_taken(name, weights, target))
+    told.extend(_judges(gan, theirs, begun.discriminators))
     gan.copy_to_average()
-    if not begun.discriminators:
-        told.append("a model file has no discriminator: this run's is new")
     # A model file may hold float16.
     if not same_weights(begun.text_encoder, weights_of(gan.text_encoder), 1e-3 if found.file else 0.0):
         told.append("its text encoder was another: what G knows of sentences has to be learnt again")
     return "; ".join(told)
+
+
+def _judges(gan: Gan, theirs: ModelConfig, weights: list[Weights]) -> list[str]:
+    """Gives each D the weights of the one that judges images of its size there; returns what to tell of each.
+
+    One of another size would see its layers' patterns at another scale: trained on, it stays at chance for longer than
+    a new one.
+    """
+    if not weights:
+        return ["a model file has no discriminator: this run's is new"]
+    there, own = dict(zip(theirs.sizes, weights)), gan.config.model
+    return [
+        _taken(name, there[side], target)
+        if side in there
+        else f"{name}: none there judges images of {side}x{side}, so it is new"
+        for name, side, target in zip(discriminator_names(own), own.sizes, gan.discriminators, strict=True)
+    ]
 
 
 def _of_file(file: model_file.ModelFile) -> Begun:

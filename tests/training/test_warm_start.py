@@ -62,15 +62,13 @@ def test_each_weight_that_fits_is_taken_and_the_others_are_told(first):
     other = {"image_size": 128, "lateral": "bilinear"}  # so that it cannot be doubled
     gan, untouched = gan_of(first, **other), gan_of(first, **other)
     told, before = begin(gan), state(first, 2)
-    # What S = 64 has not: G one up more, D one down more, whose width reaches the next convolution.
-    for network, new in (("generator", ("up3/",)), ("discriminator", ("down5/", "conv1/conv/"))):
-        own, drawn = (getattr(one, network).variables for one in (gan, untouched))
-        fits = [not any(layer in variable.name for layer in new) for variable in own]
-        sizes = [int(np.prod(variable.shape)) for variable in own]
-        assert f"{network} takes {np.dot(fits, sizes):,} of its {sum(sizes):,} weights" in told
-        for fit, value, random in zip(fits, own, drawn, strict=True):
-            if not fit and network == "discriminator":
-                np.testing.assert_array_equal(value, random, err_msg=value.name)
+    # What S = 64 has not: one up.
+    fits = ["up3/" not in variable.name for variable in gan.generator.variables]
+    sizes = [int(np.prod(variable.shape)) for variable in gan.generator.variables]
+    assert f"generator takes {np.dot(fits, sizes):,} of its {sum(sizes):,} weights" in told
+    assert told.endswith("; discriminator: none there judges images of 128x128, so it is new")
+    for own, drawn in zip(gan.discriminator.variables, untouched.discriminator.variables, strict=True):
+        np.testing.assert_array_equal(own, drawn, err_msg=own.name)
     assert "; what is new there begins as a bilinear enlargement: its stages cannot move with their scale " in told
     assert "(--lateral=bilinear, there nearest); discriminator" in told
     condition, noise = tf.random.stateless_normal((64, 5), (1, 2)), tf.random.stateless_normal((64, 6), (3, 4))
@@ -78,15 +76,12 @@ def test_each_weight_that_fits_is_taken_and_the_others_are_told(first):
     wanted = tf.image.resize(small, (32, 32))[:, 1:-1, 1:-1]  # not where the up pads with zeros
     difference = gan.generator.stage1(condition, noise)[:, 1:-1, 1:-1] - wanted
     assert tf.norm(difference) < 0.1 * tf.norm(wanted)
-    assert "new: stage1/up3;" in told and "new: down5/conv, down5/norm, conv1/conv" in told
+    assert "new: stage1/up3;" in told
     assert "text encoder" not in told  # the same seed drew the same
 
     np.testing.assert_array_equal(gan.generator.stage1.fc.kernel, before[f"ema/stage1/fc/kernel{VALUE}"])
     np.testing.assert_array_equal(gan.generator.to_image.kernel, before[f"ema/to_image/kernel{VALUE}"])
     assert not np.array_equal(before[f"ema/to_image/kernel{VALUE}"], before[f"generator/to_image/kernel{VALUE}"])
-    np.testing.assert_array_equal(
-        gan.discriminator.trunk[1].conv.kernel, before[f"discriminator/trunk/1/conv/kernel{VALUE}"]
-    )
     for average, own in zip(gan.ema.variables, gan.generator.variables, strict=True):
         np.testing.assert_array_equal(average, own, err_msg=own.name)
     assert not any(np.any(value) for value in gan.optimizer_g.variables[2:])
@@ -163,7 +158,7 @@ def test_two_stages_begin_with_three_and_three_with_two(first, two):
     gan, small = gan_of(two, image_size=128), load_run(two).generator
     told = begin(gan)
     assert (
-        "; a new stage 3, hardly heard at first, enlarges its images; discriminator takes" in told and MOVED not in told
+        "; a new stage 3, hardly heard at first, enlarges its images; discriminator: none" in told and MOVED not in told
     )
     wanted, found = small(*texts), gan.generator(*texts)
     np.testing.assert_allclose(found.features["F2f"], wanted.features["F2f"], rtol=1e-4, atol=1e-4)
@@ -239,9 +234,21 @@ def test_data_in_the_words_of_a_model_train_with_its_text_encoder(held, tiny_rec
         train(config.replace(data=str(own)), tmp_path / "other")
 
 
-def test_one_discriminator_of_three_is_the_largest_images(first):
-    told = begin(gan_of(first, discriminators=3))
-    assert "discriminator takes" in told and "discriminator_32" not in told
+@pytest.mark.parametrize("size, taker, name", [(64, 2, "discriminator"), (128, 1, "discriminator_64")])
+def test_of_three_discriminators_that_of_the_same_size_takes_the_others_weights(first, size, taker, name):
+    gan, untouched = (gan_of(first, discriminators=3, image_size=size) for _ in range(2))
+    told, judges = begin(gan), state(first, 2)
+    numbers = sum(int(np.prod(variable.shape)) for variable in gan.discriminators[taker].variables)
+    assert f"; {name} takes {numbers:,} of its {numbers:,} weights" in told
+    for place, (one, drawn) in enumerate(zip(gan.discriminators, untouched.discriminators, strict=True)):
+        if place == taker:
+            wanted = judges[f"discriminator/trunk/1/conv/kernel{VALUE}"]
+            np.testing.assert_array_equal(one.trunk[1].conv.kernel, wanted)
+        else:
+            side = size >> (2 - place)
+            assert f": none there judges images of {side}x{side}, so it is new" in told
+            for own, other in zip(one.variables, drawn.variables, strict=True):
+                np.testing.assert_array_equal(own, other, err_msg=own.name)
 
 
 def test_another_text_encoder_is_told(first):
