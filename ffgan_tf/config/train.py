@@ -293,9 +293,9 @@ class TrainConfig(Settings):
     )
     init_steps: int = setting(
         0,
-        "With --init_from of a smaller --image_size, FF-GAN: steps before those of --steps, in which stage 1 alone "
-        "learns to make what the smaller generator's first two stages make of the same captions. Not saved before they "
-        "are all done.",
+        "With --init_from of an FF-GAN whose F1 is smaller (another --image_size or --generator_stages): steps before "
+        "those of --steps, in which stage 1 alone learns to make what that generator's first two stages make of the "
+        "same captions. Not saved before they are all done.",
         low=0,
         high=INT32,
         resumable=True,
