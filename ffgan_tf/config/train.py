@@ -285,8 +285,8 @@ class TrainConfig(Settings):
     init_from: str = setting(
         "",
         "Run or model (file, shipped name) of the same family that this run begins with: its generator (the EMA, as it "
-        "samples) and, of a run, discriminators; each weight whose name and shape are the same here. Another "
-        "--image_size, data set or loss is fine. "
+        "samples) and, of a run, discriminators of images of the same size; each weight whose name and shape are the "
+        "same here. Another --image_size, data set or loss is fine. "
         "StackGAN's stage 2 begins with stage 1's generator and keeps it. Read once: from then on the run's own "
         "checkpoints hold what it took.",
         resumable=True,

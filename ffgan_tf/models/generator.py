@@ -177,9 +177,12 @@ class Generator(tf.keras.Model):
             features["F3f"] = rest(self.stage3(f2f, condition, context2, training=training))
         heads = [*self.small_heads, self.to_image]
         maps = list(features.values())[-len(heads) :]
-        padded = [fast_ops.repeat_edges(x) if self.repeats_edges else x for x in maps]
-        images = tuple(painted(head(x)) for head, x in zip(heads, padded))
+        images = tuple(self.drawn(head, x) for head, x in zip(heads, maps))
         return Generated(images, condition, mu, log_var, tuple(attention), features)
+
+    def drawn(self, head, x):
+        """A map → its image in [−1, 1], by `to_image` or another head."""
+        return painted(head(fast_ops.repeat_edges(x) if self.repeats_edges else x))
 
     def fused(self, f1, f2):
         """F_2f (Eq. 7), and the function of F3 that gives F_3f (Eq. 9)."""
@@ -190,7 +193,12 @@ class Generator(tf.keras.Model):
             maps = tf.concat([f2, f1_up], axis=-1)
             return maps, lambda f3: tf.concat([f3, self.lateral2(f2), self.lateral2(f1_up)], axis=-1)
         if self.fuse is not None:
-            a, *others = (tf.cast(weight, f2.dtype) for weight in self.fuse)
-            return f2 + a * f1_up, lambda f3: f3 + self.lateral2(others[0] * f2 + others[1] * f1_up)
+            weights = [tf.cast(weight, f2.dtype) for weight in self.fuse]
+
+            def rest(f3):
+                _, b, c = weights
+                return f3 + self.lateral2(b * f2 + c * f1_up)
+
+            return f2 + weights[0] * f1_up, rest
         f2f = f2 + f1_up
         return f2f, lambda f3: f3 + self.lateral2(f2f)

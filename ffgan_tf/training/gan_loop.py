@@ -1,6 +1,7 @@
 """The training loop of the GAN, top to bottom."""
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -63,19 +64,23 @@ def train(config: TrainConfig, run: str | Path) -> int:
         if image_encoder:
             session.reads("image_encoder", image_encoder.about["weights_sha256"])
         gan = Gan(config, text_encoder, image_encoder)
+
+    def batches_from(step: int) -> Iterator:
+        return distributed(strategy, functools.partial(data.batches, step))
+
     step = session.resume(gan.checkpoint(), schedule.total)
     if config.init_from and session.resume_step is None:
         with strategy.scope():
             if config.model.stage == 2:
                 say(f"stage 1 by {config.init_from}, step {load_first_stage(gan):,}")
             else:
-                say(begin_with(gan, lambda: distributed(strategy, functools.partial(data.batches, 0))))
+                say(begin_with(gan, lambda: batches_from(0)))
     shares = schedule.rates.shares(step)
     gan.set_learning_rates(shares)
     shown = gan.sampling_generator()
     evaluator = make_evaluator(config, session, shown, gan.text_encoder)
     session.accept()
-    batches = distributed(strategy, functools.partial(data.batches, step))
+    batches = batches_from(step)
     train_steps = compiled_steps(gan, strategy)
 
     # ---------------------------------------------------------------- what the run shows of itself

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from ffgan_tf.models import fast_ops
-from ffgan_tf.models.generator import Generator, painted
+from ffgan_tf.models.generator import Generator
 from ffgan_tf.training.doubling import Texts
 from ffgan_tf.training.meter import Meter
 from ffgan_tf.training.session import say
@@ -74,7 +73,7 @@ def errors_of(student: Generator, given: Texts, features: tf.Tensor, images: tf.
     f1 = student.stage1(condition, given.noise, training=True)
     context = None if student.attend1 is None else student.attend1(f1, given.words, given.mask)[0]
     f2f, _ = student.fused(f1, student.stage2(f1, condition, context))
-    own = painted(student.to_image(fast_ops.repeat_edges(f2f) if student.repeats_edges else f2f))
+    own = student.drawn(student.to_image, f2f)
     variance = tf.math.reduce_variance(features, [0, 1, 2])
     unexplained = tf.reduce_mean((f1 - features) ** 2 / (variance + 1e-8))
     return tf.stack([unexplained, tf.reduce_mean(tf.abs(own - images))])

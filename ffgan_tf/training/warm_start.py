@@ -44,15 +44,15 @@ def begin_with(gan: Gan, batches: Callable[[], Iterator]) -> str:
     """
     given, own = gan.config.init_from, gan.config.model
     found = source.find(given)
-    if found.config.model.family != own.family:
+    theirs = found.config.model
+    if theirs.family != own.family:
         raise UserError(
-            f"--init_from={given} is of --family={found.config.model.family}. Fix: name one of --family={own.family}, "
+            f"--init_from={given} is of --family={theirs.family}. Fix: name one of --family={own.family}, "
             "or leave it out."
         )
-    check_same(("ngf",) if found.file else ("ngf", "ndf"), own, found.config.model, given)
+    check_same(("ngf",) if found.file else ("ngf", "ndf"), own, theirs, given)
     begun = _of_file(found.file) if found.file else _of_run(found.path, found.config, len(found.vocabulary))
     told = [f"begins with {given}, step {begun.step:,}: {_taken('generator', begun.generator, gan.generator)}"]
-    theirs = found.config.model
     if isinstance(getattr(gan.generator, "stage1", None), Stage1) and theirs.f1_side < own.f1_side:
         told.append(_enlarge(gan, theirs, begun.generator, batches))
     elif gan.config.init_steps:
