@@ -106,6 +106,11 @@ def check_heads(config: TrainConfig) -> None:
             f"--gradient_penalty=r1: {facts.label}'s discriminator has no unconditional head. Fix: "
             "--gradient_penalty=magp, or none."
         )
+    if config.model.d_detail and not facts.unconditional:
+        raise UserError(
+            f"--d_detail={config.model.d_detail:g}: {facts.label}'s discriminator has no unconditional head. Fix: "
+            "leave it out."
+        )
     if losses.interpolate and losses.adversarial == "relativistic":
         raise UserError(
             "--interpolate and --adversarial=relativistic exclude each other: a text between two has no real image. "

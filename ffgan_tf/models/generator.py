@@ -54,10 +54,9 @@ class Stage1(tf.keras.layers.Layer):
         smooth = config.smooth_ups.stage1
         self.ups = [blocks.Up(8 * ngf, sync, smooth, name="up1"), blocks.Up(4 * ngf, sync, smooth, name="up2")]
         self.text = TextPyramid(4 * ngf, config, sync, name="text") if pyramid else None
-        tail = {16: [], 32: [ngf], 64: [2 * ngf, ngf]}[config.f1_side]
         smooth, edges = config.smooth_ups.tail, config.edges == "repeat"
-        self.tail = [blocks.Up(width, sync, smooth, edges, name=f"up{i + 3}") for i, width in enumerate(tail)]
-        self.narrow = None if tail else blocks.conv(ngf, 1, name="narrow")
+        self.tail = [blocks.Up(width, sync, smooth, edges, name=f"up{i + 3}") for i, width in enumerate(config.tail)]
+        self.narrow = None if config.tail else blocks.conv(ngf, 1, name="narrow")
 
     def call(self, condition, noise, training=False):
         x = self.coarse(condition, noise, training)

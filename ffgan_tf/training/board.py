@@ -46,8 +46,8 @@ def discriminator_outputs(gan: Gan, batch: dict[str, tf.Tensor]) -> dict[str, np
     fake = gan.generator(inputs.sentence, inputs.words, inputs.mask, inputs.noise, inputs.epsilon).image
     real_features, fake_features = d.features(inputs.real), d.features(fake)
     logits = (
-        d.unconditional(real_features),
-        d.unconditional(fake_features),
+        d.unconditional(real_features, inputs.real),
+        d.unconditional(fake_features, fake),
         d.conditional(real_features, inputs.condition),
         d.conditional(fake_features, inputs.condition),
         d.conditional(real_features, inputs.wrong),

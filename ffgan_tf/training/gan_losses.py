@@ -61,8 +61,8 @@ def discriminator_part(
     """
     real_features, fake_features = d.features_of_both(inputs.real, fake, training=True)
     logits = losses.DiscriminatorLogits(
-        d.unconditional(real_features),
-        d.unconditional(fake_features),
+        d.unconditional(real_features, inputs.real),
+        d.unconditional(fake_features, fake),
         d.conditional(real_features, inputs.condition, training=True),
         d.conditional(fake_features, inputs.condition, training=True),
         d.conditional(real_features, inputs.wrong, training=True),
@@ -100,7 +100,7 @@ def gradient_penalty(kind: str, d: Discriminator, inputs: Inputs) -> tf.Tensor:
     with tf.GradientTape() as tape:
         tape.watch([real, condition])
         features = d.features(real, training=True)
-        logits = d.unconditional(features) if kind == "r1" else d.conditional(features, condition, training=True)
+        logits = d.unconditional(features, real) if kind == "r1" else d.conditional(features, condition, training=True)
         score = tf.reduce_sum(logits)
     if kind == "r1":
         return losses.r1_penalty(tape.gradient(score, real))
@@ -142,9 +142,9 @@ def _generator_terms(d: Discriminator, inputs: Inputs, fake: tf.Tensor, form: st
     real, real_matching = None, None
     if form == "relativistic":
         features, condition = d.features(inputs.real, training=True), tf.stop_gradient(inputs.condition)
-        real, real_matching = d.unconditional(features), d.conditional(features, condition, training=True)
+        real, real_matching = d.unconditional(features, inputs.real), d.conditional(features, condition, training=True)
     features = d.features(fake, training=True)
-    logits = d.unconditional(features), d.conditional(features, inputs.condition, training=True)
+    logits = d.unconditional(features, fake), d.conditional(features, inputs.condition, training=True)
     return losses.generator_terms(*logits, form, real, real_matching)
 
 

@@ -38,11 +38,6 @@ def up_width(channels_in: int, channels: int) -> int:
     return 9 * channels_in * 2 * channels
 
 
-def tails(config: ModelConfig) -> list[int]:
-    """Widths of stage 1's ups after the pyramid, with the width before them."""
-    return {16: [4], 32: [4, 1], 64: [4, 2, 1]}[config.f1_side]
-
-
 def generator_weights(config: ModelConfig) -> int:
     """G's kernels by docs/model.md section 3, without batch norm, biases and the pyramid's last convolutions."""
     ngf, c, width = config.ngf, config.c_dim, 4 * config.ngf
@@ -54,7 +49,7 @@ def generator_weights(config: ModelConfig) -> int:
         kernels = [int(kernel) for kernel in config.pyramid_kernels.split(",")]
         total += sum(kernel**2 * level * ((level if i else width) + level) for i, kernel in enumerate(kernels))
         total += 2 * width * width + level * width
-    steps = [ngf * factor for factor in tails(config)]
+    steps = [width, *config.tail]
     total += sum(up_width(a, b) for a, b in zip(steps, steps[1:])) + (4 * ngf * ngf if len(steps) == 1 else 0)
     read, grown = 2 * ngf + c, config.dense_growth
     stage = sum(9 * (read + i * grown) * 2 * grown for i in range(config.dense_depth))
@@ -68,7 +63,8 @@ def discriminator_weights(config: ModelConfig) -> int:
     condition = 256 if config.condition == "sentence" else config.c_dim
     trunk = 48 * ndf + sum(16 * ndf * 2 ** (i - 1) * ndf * 2**i for i in range(1, downs))
     trunk += 9 * ndf * 2 ** (downs - 1) * 16 * ndf + 9 * 16 * ndf * 8 * ndf
-    return trunk + 9 * (8 * ndf + condition) * 8 * ndf + 2 * 16 * 8 * ndf
+    detail = 24 * ndf + 40 * ndf * ndf + 2 * ndf if config.d_detail else 0
+    return trunk + detail + 9 * (8 * ndf + condition) * 8 * ndf + 2 * 16 * 8 * ndf
 
 
 def activations(config: TrainConfig) -> int:
@@ -81,7 +77,7 @@ def activations(config: TrainConfig) -> int:
         return side * side * channels * (7 if smooth else 5)
 
     total = up(8, 8 * ngf) + up(16, 4 * ngf) + 16 * 16 * 4 * ngf * 20
-    total += sum(up(32 * 2**i, ngf * factor, smooth_ups.tail) for i, factor in enumerate(tails(model)[1:]))
+    total += sum(up(32 * 2**i, width, smooth_ups.tail) for i, width in enumerate(model.tail))
     for i, smooth in enumerate((smooth_ups.stage2, smooth_ups.stage3)[: model.generator_stages - 1]):
         side = model.f1_side * 2**i
         dense = sum(5 * grown + 2 * ngf + i * grown for i in range(model.dense_depth))

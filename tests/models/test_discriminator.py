@@ -3,6 +3,7 @@
 import numpy as np
 import numpy_reference as ref
 import pytest
+import scipy.ndimage
 import tensorflow as tf
 from networks import D, discriminator, tiny, trainable_count, without_gradient
 
@@ -75,8 +76,9 @@ def test_first_layer_alone_has_no_batch_norm():
     assert model.joint.norm is not None
 
 
-def test_gradients_reach_every_weight():
-    config = tiny()
+@pytest.mark.parametrize("detail", [0.0, 7.0])
+def test_gradients_reach_every_weight(detail):
+    config = tiny(d_detail=detail)
     model, inputs = discriminator(config), inputs_of(config)
     with tf.GradientTape() as tape:
         unconditional, conditional = model(*inputs, training=True)
@@ -113,6 +115,27 @@ def test_condition_of_each_kind_stops_the_gradient(kind):
         condition = build.discriminator_condition(kind, values["sentence"], values["ca"], values["mu"])
     assert float(condition[0]) == float(values[kind][0])
     assert tape.gradient(condition, list(values.values())) == [None] * 3
+
+
+@pytest.mark.parametrize("ndf, training", [(4, True), (4, False), (6, True)])
+def test_the_finest_detail_adds_a_logit_of_its_own(ndf, training):
+    """By SciPy's 1-2-1 filter and NumPy's convolutions; no batch norm, so that an image is judged by itself."""
+    config = tiny(d_detail=7.0, ndf=ndf)
+    model, (images, condition) = discriminator(config), inputs_of(config)
+    whole, conditional = ref.discriminator(model, images, condition, training=training)
+    x = images
+    for axis in (1, 2):
+        x = scipy.ndimage.convolve1d(x, [0.25, 0.5, 0.25], axis, mode="nearest")
+    x = 7 * (images - x)
+    assert [layer.conv.filters for layer in model.detail.downs] == [ndf // 2, ndf, 2 * ndf]
+    for layer in model.detail.downs:
+        x = ref.leaky_relu(ref.conv(x, layer.conv, 2))
+    dense = model.detail.logit.dense
+    own = (x.mean((1, 2)) @ ref.array(dense.kernel) + ref.array(dense.bias))[:, 0]
+    found = model(images, condition, training=training)
+    assert np.std(own) > 1e-3
+    np.testing.assert_allclose(found[0], whole + own, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found[1], conditional, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -149,6 +149,10 @@ def test_a_first_stage_that_does_not_fit_is_told(stage1, tiny_records, tmp_path)
     [
         ({"family": "dfgan", "loss_weights": "paper"}, "--loss_weights=paper: DF-GAN's.*no unconditional head"),
         ({"loss_weights": "gan_cls"}, "--loss_weights=gan_cls: FF-GAN's.*has an unconditional head.*Fix: .*=paper"),
+        (
+            {"family": "attndcgan", "d_detail": 15.0},
+            "--d_detail=15: AttnDCGAN.s .* no unconditional head. Fix: leave it",
+        ),
         ({"family": "stackgan", "gradient_penalty": "r1"}, "--gradient_penalty=r1: StackGAN's"),
         ({"interpolate": True, "adversarial": "relativistic"}, "--interpolate and --adversarial=relativistic"),
         (

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_doubling import CONFIG, pair, texts
+from two_sizes import CONFIG, pair, texts
 
 from ffgan_tf.training.doubling import double
 from ffgan_tf.training.teaching import IMAGES, LAST, RATE, errors_of, rate_at, teach

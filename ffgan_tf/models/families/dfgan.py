@@ -168,9 +168,9 @@ class DfGanDiscriminator(tf.keras.Model):
         """`features` of each: without batch norm one call on both."""
         return tf.split(self.features(tf.concat([real, fake], axis=0)), 2)
 
-    def unconditional(self, features):
+    def unconditional(self, features, images=None):
         """None: there is no unconditional head."""
-        del features
+        del features, images
 
     def conditional(self, features, condition, training=False):
         """Map and sentence vector (B, d) → logits (B,): is the image real and does it match the sentence?"""

@@ -90,9 +90,9 @@ class TextDiscriminator(TrunkDiscriminator):
         """`features` of each."""
         return self.features(real, training=training), self.features(fake, training=training)
 
-    def unconditional(self, features):
+    def unconditional(self, features, images=None):
         """None: there is no unconditional head."""
-        del features
+        del features, images
 
     def conditional(self, features, condition, training=False):
         """Map and sentence vector (B, d) → logits (B,): is the image real and does it match the sentence?"""
