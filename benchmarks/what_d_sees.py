@@ -82,7 +82,7 @@ def watch(model: ModelConfig, real: np.ndarray, fakes: np.ndarray, args: argpars
             of_real, of_fakes = (np.concatenate([judged(part).numpy() for part in kind]) for kind in parts)
             area = scipy.stats.mannwhitneyu(of_real, of_fakes).statistic / HELD_OUT**2
             loss = np.mean(losses_so_far[-EVERY:])
-            print(f"{name}  step {number}  loss {loss:.3f}  area {area:.3f}  {seconds:.0f} s of training", flush=True)
+            print(f"{name}  step {number}  loss {loss:.3f}  area {area:.3f}  {seconds:.0f} s", flush=True)
 
 
 def main() -> None:
