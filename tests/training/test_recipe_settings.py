@@ -95,17 +95,18 @@ def test_the_blur_is_gone_after_its_steps():
         assert np.allclose(shown, inputs.real.numpy()) == same
 
 
-@pytest.mark.parametrize("form", ["hinge", "relativistic"])
-def test_adversarial_forms_reach_both_steps(form, plain):
+@pytest.mark.parametrize("form, detail", [("hinge", 0.0), ("relativistic", 0.0), ("relativistic", 7.0), ("log", 7.0)])
+def test_adversarial_forms_and_the_finest_detail_reach_both_steps(form, detail, plain):
     """The step's totals from logits taken apart from it: D's before its update, G's after."""
-    gan = make_gan(adversarial=form, kl_weight=0.0)
+    gan = make_gan(adversarial=form, kl_weight=0.0, d_detail=detail)
+    plain = make_gan(kl_weight=0.0, d_detail=detail) if detail else plain
     report = moved(gan, make_batch())[1]
     inputs = plain.inputs(make_batch())  # it has the weights from before the step
     fake = plain.generate(inputs).image
 
     def logits(d, images, condition):
         features = d.features(images, training=True)
-        return d.unconditional(features), d.conditional(features, condition, training=True)
+        return d.unconditional(features, images), d.conditional(features, condition, training=True)
 
     real, matching = logits(plain.discriminator, inputs.real, inputs.condition)
     false, false_matching = logits(plain.discriminator, fake, inputs.condition)
