@@ -166,8 +166,8 @@ def rewrites_of(config: TrainConfig, gan: Gan, batch: dict[str, tf.Tensor]) -> d
             loss = losses.discriminator_loss(
                 losses.discriminator_terms(
                     losses.DiscriminatorLogits(
-                        d.unconditional(once),
-                        d.unconditional(fakes),
+                        d.unconditional(once, inputs.real),
+                        d.unconditional(fakes, fake),
                         d.conditional(once, inputs.condition, training=True),
                         d.conditional(fakes, inputs.condition, training=True),
                         d.conditional(twice, inputs.wrong, training=True),

@@ -32,6 +32,7 @@ from ffgan_tf.models import build
 from ffgan_tf.run.sampler import load_run
 from ffgan_tf.training.adam import adam
 from ffgan_tf.training.augment import augmented, numbers_for
+from ffgan_tf.utils.pixels import to_unit
 
 HELD_OUT, EVERY, AUGMENT = 256, 40, ("translation",)
 
@@ -43,13 +44,13 @@ def settings(text: str, model: ModelConfig) -> ModelConfig:
 
 
 def images_of(run, data: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """`count` training photographs, and as many images of other training captions: (N, S, S, 3) uint8 each."""
+    """`count` training photographs, and as many images of training captions: (N, S, S, 3) uint8 each."""
     split, size = pipeline.load_split(data, "train"), run.config.model.image_size
     largest, rng = records.read_manifest(data)["image"]["max_size"], np.random.default_rng(seed)
     real, captions = (rng.permutation(len(split.names))[:count] for _ in range(2))
     fakes = run.sampler([split.tokens[i, 0, : split.lengths[i, 0]].tolist() for i in captions], seed)
-    every = pipeline.centre_images(split, max_size=largest, image_size=size, batch=256)
-    return np.concatenate([batch.numpy() for batch in every])[real], fakes
+    photographs = pipeline.centre_images(split, max_size=largest, image_size=size, batch=256, only=real)
+    return np.concatenate([batch.numpy() for batch in photographs]), fakes
 
 
 def watch(model: ModelConfig, real: np.ndarray, fakes: np.ndarray, args: argparse.Namespace, name: str) -> None:
@@ -63,14 +64,14 @@ def watch(model: ModelConfig, real: np.ndarray, fakes: np.ndarray, args: argpars
 
     @tf.function
     def step(images: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-        shown = tf.split(augmented(tf.cast(images, tf.float32) / 127.5 - 1, uniform, AUGMENT), 2)
+        shown = tf.split(augmented(to_unit(images), uniform, AUGMENT), 2)
         with tf.GradientTape() as tape:
             loss = (losses.minus_log_d(logits(shown[0])) + losses.minus_log_one_minus_d(logits(shown[1]))) / 2
         found = zip(tape.gradient(loss, d.trainable_variables), d.trainable_variables)
         optimizer.apply_gradients([pair for pair in found if pair[0] is not None])
         return loss
 
-    judged = tf.function(lambda images: logits(tf.cast(images, tf.float32) / 127.5 - 1))
+    judged = tf.function(lambda images: logits(to_unit(images)))
     losses_so_far, start = [], time.perf_counter()
     for number in range(1, args.steps + 1):
         drawn = [kind[rng.integers(0, learned, args.batch)] for kind in (real, fakes)]
@@ -91,18 +92,18 @@ def main() -> None:
     parser.add_argument("--run", required=True, help="a run's folder, or a model file")
     parser.add_argument("--data", required=True, help="its converted data set")
     parser.add_argument("--d", action="append", help="settings of a discriminator, NAME=VALUE,…; may be repeated")
-    parser.add_argument("--ndf", type=int, default=0, help="width of all of them; 0: the run's")
     parser.add_argument("--lr_d", type=float, default=2e-4)
     parser.add_argument("--batch", type=int, default=16, help="of each kind; a divisor of 256")
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--images", type=int, default=1600, help=f"of each kind, {HELD_OUT} of them held out")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    if HELD_OUT % args.batch:
+        parser.error(f"--batch={args.batch}: must divide {HELD_OUT}")
     run = load_run(args.run)
-    model = dataclasses.replace(run.config.model, **({"ndf": args.ndf} if args.ndf else {}))
     real, fakes = images_of(run, args.data, args.images, args.seed)
     for text in args.d or [""]:
-        watch(settings(text, model), real, fakes, args, text or "as the run")
+        watch(settings(text, run.config.model), real, fakes, args, text or "as the run")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class ConvNormLeaky(tf.keras.layers.Layer):
 
 
 class Logit(tf.keras.layers.Layer):
-    """4×4 convolution of the whole 4×4 map to one logit per image: (B, 4, 4, C) → (B,), float32 or wider."""
+    """A whole map to one logit per image, of 4×4 a 4×4 convolution: (B, H, W, C) → (B,), float32 or wider."""
 
     def __init__(self, use_bias: bool = True, kernel_initializer=None, **kwargs):
         super().__init__(**kwargs)
