@@ -64,18 +64,19 @@ class Detail(tf.keras.layers.Layer):
     float32 or wider.
 
     Without BN, which hides how strong the detail is; apart from the trunk, which learns next to nothing from it: it is
-    a hundredth of a photograph's energy.
+    a hundredth of a photograph's energy. So little that the blur is subtracted in float32 or wider: in bfloat16 both
+    would be rounded by as much.
     """
 
     def __init__(self, width: int, scale: float, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.scale = scale
         self.downs = [ConvNormLeaky(width * 2**i, 4, 2, norm=False, name=f"down{i + 1}") for i in range(3)]
         self.logit = Logit(name="logit")
 
     def call(self, images):
-        x = tf.cast(images, self.compute_dtype)
-        x = self.scale * (x - blocks.blur(x))
+        x = blocks.at_least_float32(images)
+        x = tf.cast(self.scale * (x - blocks.blur(x)), self.compute_dtype)
         for layer in self.downs:
             x = layer(x)
         return self.logit(tf.reduce_mean(blocks.at_least_float32(x), axis=[1, 2], keepdims=True))
@@ -113,7 +114,7 @@ class Discriminator(TrunkDiscriminator):
         unconditional: bool = True,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # `detail` takes images as they are
         self.size = size or config.image_size
         downs = int(math.log2(self.size // 4))
         first = config.ndf * 2 ** max(0, 4 - downs)

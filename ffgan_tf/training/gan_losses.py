@@ -141,11 +141,9 @@ def _generator_terms(d: Discriminator, inputs: Inputs, fake: tf.Tensor, form: st
     """Eq. 5's terms of one discriminator."""
     real, real_matching = None, None
     if form == "relativistic":
-        features, condition = d.features(inputs.real, training=True), tf.stop_gradient(inputs.condition)
-        real, real_matching = d.unconditional(features, inputs.real), d.conditional(features, condition, training=True)
-    features = d.features(fake, training=True)
-    logits = d.unconditional(features, fake), d.conditional(features, inputs.condition, training=True)
-    return losses.generator_terms(*logits, form, real, real_matching)
+        real, real_matching = d(inputs.real, tf.stop_gradient(inputs.condition), training=True)
+    fake, fake_matching = d(fake, inputs.condition, training=True)
+    return losses.generator_terms(fake, fake_matching, form, real, real_matching)
 
 
 def kl_weight(config: LossConfig, step: tf.Variable, dtype: tf.DType) -> tf.Tensor | float:

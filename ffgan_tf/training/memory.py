@@ -87,6 +87,8 @@ def activations(config: TrainConfig) -> int:
     for i in range(int(math.log2(side // 4))):
         side //= 2
         of_image += side * side * model.ndf * 2**i * 3
+        if model.d_detail and i < 3:
+            of_image += side * side * model.ndf // 2 * 2**i * 2  # without batch norm
     of_image += 16 * model.ndf * 24 * 3
     seen = 2 if config.losses.gradient_penalty == "none" else 4  # second derivatives keep as much again
     return total + seen * of_image

@@ -138,6 +138,23 @@ def test_the_finest_detail_adds_a_logit_of_its_own(ndf, training):
     np.testing.assert_allclose(found[1], conditional, rtol=0, atol=1e-9)
 
 
+def test_the_finest_detail_is_not_rounded_away_under_mixed_precision():
+    """Detail of a thousandth on bright images, where bfloat16's steps are 0.004: the logits follow it."""
+    rng = np.random.default_rng(8)
+    detail = rng.choice([-1.0, 1.0], (6, 64, 64, 3)) * np.linspace(0, 0.002, 6)[:, None, None, None]
+    images, condition = 0.8 + detail, np.float32(rng.normal(size=(6, 6)))
+    model = discriminator(tiny(d_detail=100.0))
+    half = discriminator(tiny(d_detail=100.0), "mixed_bfloat16")
+    for value, twin in zip(half.variables, model.variables, strict=True):
+        value.assign(tf.cast(twin, value.dtype))
+    expected = model.detail(tf.constant(images)).numpy()
+    images = np.float32(images)
+    trunks = half.unconditional_logit(half.features(images))
+    found = (half(images, condition)[0] - trunks).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.02 * np.ptp(expected))
+    assert np.ptp(expected) > 0.01
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_features_of_both_are_two_calls(training):
     """Values, the gradients of every trunk weight and of the images, and the moving statistics afterwards."""

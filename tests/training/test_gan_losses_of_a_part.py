@@ -28,12 +28,16 @@ class LinearD:
         assert training
         return images
 
-    def unconditional(self, features):
+    def unconditional(self, features, images):
+        assert images is features
         return tf.einsum("bhwc,hwc->b", features, self.u)
 
     def conditional(self, features, condition, training):
         assert training
         return tf.einsum("bhwc,hwc->b", features, self.u + self.w) + tf.linalg.matvec(condition, self.v)
+
+    def __call__(self, images, condition, training):
+        return self.unconditional(images, images), self.conditional(images, condition, training)
 
 
 def normal(*shape, seed=1):
