@@ -238,7 +238,9 @@ def generator(model, config, sentence, words, mask, noise, epsilon, training=Fal
         parts = [f3, lateral(f2, model.lateral2), lateral(f1_up, model.lateral2)]
         f3f = np.concatenate(parts, -1) if config.fusion == "concat" else sum(parts)
     heads = [*model.small_heads, model.to_image]
-    maps = (f1, f2f, f3f) if three else (f1, f2f)
+    maps = [f1, f2f, f3f] if three else [f1, f2f]
+    for block in model.refine:
+        maps[-1] = residual(maps[-1], block, training)
     images = [np.tanh(conv(x, head)) for head, x in zip(heads, maps[-len(heads) :])]
     return {
         "image": images[-1],

@@ -164,8 +164,8 @@ def test_the_checkpoints_weights_are_drawn_from(run, model, networks):
 
 def test_blank_weights_are_zeros_inside_alone():
     with blocks.blank_weights():
-        inside = blocks.UnitOrthogonal()((3, 3, 4, 8))
-    assert not np.any(inside) and np.any(blocks.UnitOrthogonal()((3, 3, 4, 8)))
+        inside = blocks.Orthogonal()((3, 3, 4, 8))
+    assert not np.any(inside) and np.any(blocks.Orthogonal()((3, 3, 4, 8)))
 
 
 def test_every_bit_of_a_seed_matters(model, networks):

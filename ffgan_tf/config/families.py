@@ -63,6 +63,7 @@ FACTS: dict[str, FamilyFacts] = {
             "edges",
             "stage_block",
             "generator_stages",
+            "refine",
             "word_attention",
             "discriminators",
             *ATTNGAN_BLOCKS,

@@ -86,6 +86,13 @@ class ModelConfig:
         "three at twice the S, which can begin with them (--init_from).",
         choices=(2, 3),
     )
+    refine: int = setting(
+        0,
+        "Residual blocks at S between F_3f and the image (ours; the paper has none): without, a 3x3 convolution alone "
+        "makes the finest detail of a map that --up_filter has smoothed.",
+        low=0,
+        high=4,
+    )
     word_attention: bool = setting(True, "The word attention A_1 and A_2; without it stages 2 and 3 see I_s alone.")
     discriminators: int = setting(
         1,
@@ -138,8 +145,8 @@ class ModelConfig:
     )
     d_detail: float = setting(
         0.0,
-        "Give D a small branch of its own for the finest detail, the image minus its 1-2-1 blur, times this (ours; 15 "
-        "is what was tried); 0: none.",
+        "Give D small branches of its own for fine detail: the image, its half and its quarter, each minus its 1-2-1 "
+        "blur, times this, half and a quarter of this (ours; 15 is what was tried); 0: none.",
         low=0.0,
         high=1000.0,
     )

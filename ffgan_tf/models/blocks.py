@@ -50,13 +50,16 @@ def _zeros(shape, dtype) -> tf.Tensor:
     return tf.zeros(shape, dtype or tf.float32)
 
 
-class UnitOrthogonal(tf.keras.initializers.Initializer):
-    """Orthogonal matrix, gain 1, computed in float32 and cast: LAPACK has no bfloat16.
+class Orthogonal(tf.keras.initializers.Initializer):
+    """Orthogonal matrix times `gain`, computed in float32 and cast: LAPACK has no bfloat16.
 
     The Q of a Gaussian A = QR, R's diagonal positive. For a long A, which is well conditioned, Q = A·L⁻ᵀ with L·Lᵀ =
     AᵀA has full accuracy: matrix products, ten times faster than Householder's QR, which dominated the start-up time.
     Zeros inside `blank_weights`.
     """
+
+    def __init__(self, gain: float = 1.0):
+        self.gain = gain
 
     def __call__(self, shape, dtype=None, **kwargs):
         if _blank.get():
@@ -70,7 +73,7 @@ class UnitOrthogonal(tf.keras.initializers.Initializer):
             inverse = tf.linalg.triangular_solve(factor, tf.eye(a.shape[1]))
             q = tf.matmul(a, inverse, transpose_b=True)
             matrix = tf.reshape(q if rows >= columns else tf.transpose(q), shape)
-        return tf.cast(matrix, dtype or tf.float32)
+        return tf.cast(self.gain * matrix, dtype or tf.float32)
 
 
 class Blank(tf.keras.initializers.Initializer):
@@ -84,10 +87,19 @@ class Blank(tf.keras.initializers.Initializer):
 
 
 class Conv(tf.keras.layers.Conv2D):
-    """Keras's convolution, as a matrix product where that is faster: on a CPU, for maps of few pixels."""
+    """Keras's convolution, as a matrix product where that is faster: on a CPU, for maps of few pixels.
+
+    Its kernel is `rate` times the variable, which Adam therefore moves `rate` times as far.
+    """
+
+    def __init__(self, *args, rate: float = 1.0, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.rate = rate
 
     def convolution_op(self, inputs, kernel):
         kernel = tf.convert_to_tensor(kernel)
+        if self.rate != 1:
+            kernel = self.rate * kernel
         if self.padding == "same" and cpu_convolutions.better_as_product(inputs, kernel, self.strides[0]):
             return cpu_convolutions.product_conv(inputs, kernel, self.strides[0])
         return super().convolution_op(inputs, kernel)
@@ -96,23 +108,23 @@ class Conv(tf.keras.layers.Conv2D):
 def conv(filters: int, kernel: int, stride: int = 1, use_bias: bool = False, padding: str = "same", **kwargs) -> Conv:
     """kernel×kernel convolution, by default without a bias, zero-padded so that stride s divides the map by s (`valid`:
     not padded)."""
-    kwargs.setdefault("kernel_initializer", UnitOrthogonal())
+    kwargs.setdefault("kernel_initializer", Orthogonal())
     return Conv(filters, kernel, strides=stride, padding=padding, use_bias=use_bias, **kwargs)
 
 
 def dense(units: int, use_bias: bool = True, **kwargs) -> tf.keras.layers.Dense:
     """Fully connected layer; its kernel starts orthogonal, unless `kernel_initializer` is given."""
-    kwargs.setdefault("kernel_initializer", UnitOrthogonal())
+    kwargs.setdefault("kernel_initializer", Orthogonal())
     return tf.keras.layers.Dense(units, use_bias=use_bias, **kwargs)
 
 
-def batch_norm(sync: bool = False, **kwargs) -> BatchNormalization:
-    """Batch normalisation: eps 1e-5, momentum 0.9, γ ~ N(1, 0.02), β = 0; unbiased moving variance."""
+def batch_norm(sync: bool = False, gamma: float = 1.0, **kwargs) -> BatchNormalization:
+    """Batch normalisation: eps 1e-5, momentum 0.9, γ ~ N(`gamma`, 0.02), β = 0; unbiased moving variance."""
     return BatchNormalization(
         momentum=BN_MOMENTUM,
         epsilon=BN_EPSILON,
         synchronized=sync,
-        gamma_initializer=tf.keras.initializers.RandomNormal(1.0, 0.02),
+        gamma_initializer=tf.keras.initializers.RandomNormal(gamma, 0.02),
         **kwargs,
     )
 
@@ -177,7 +189,7 @@ class UpConv(tf.keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)  # the kernels are multiplied before they are rounded
-        self.filters, self.edges, self.initializer = filters, edges, kernel_initializer or UnitOrthogonal()
+        self.filters, self.edges, self.initializer = filters, edges, kernel_initializer or Orthogonal()
 
     def build(self, input_shape):
         last = input_shape[-1]  # one shape: its channels; three shapes: the matrix's shape
@@ -213,16 +225,23 @@ class Up(tf.keras.layers.Layer):
 
 
 class Residual(tf.keras.layers.Layer):
-    """`res(C)`: conv3×3 to 2C → BN → GLU → conv3×3 to C → BN → add the input, nothing after the add."""
+    """`res(C)`: conv3×3 to 2C → BN → GLU → conv3×3 to C → BN → add the input, nothing after the add.
 
-    def __init__(self, filters: int, sync: bool = False, **kwargs):
+    Zero-padded; with `edges`, the edge pixels are repeated instead. `gain`: where γ of the last BN starts.
+    """
+
+    def __init__(self, filters: int, sync: bool = False, edges: bool = False, gain: float = 1.0, **kwargs):
         super().__init__(**kwargs)
-        self.conv1, self.norm1 = conv(2 * filters, 3, name="conv1"), batch_norm(sync, name="norm1")
-        self.conv2, self.norm2 = conv(filters, 3, name="conv2"), batch_norm(sync, name="norm2")
+        self.edges, padding = edges, "valid" if edges else "same"
+        self.conv1, self.norm1 = conv(2 * filters, 3, padding=padding, name="conv1"), batch_norm(sync, name="norm1")
+        self.conv2, self.norm2 = conv(filters, 3, padding=padding, name="conv2"), batch_norm(sync, gain, name="norm2")
 
     def call(self, x, training=False):
-        y = glu(self.norm1(self.conv1(x), training=training))
-        return x + self.norm2(self.conv2(y), training=training)
+        y = glu(self.norm1(self.conv1(self._padded(x)), training=training))
+        return x + self.norm2(self.conv2(self._padded(y)), training=training)
+
+    def _padded(self, x):
+        return fast_ops.repeat_edges(x) if self.edges else x
 
 
 class VectorConv(tf.keras.layers.Layer):
@@ -238,7 +257,7 @@ class VectorConv(tf.keras.layers.Layer):
     def build(self, input_shape):
         map_shape, vector_shape = input_shape
         shape = (self.kernel_size, self.kernel_size, map_shape[-1] + vector_shape[-1], self.filters)
-        self.kernel = self.add_weight("kernel", shape, initializer=UnitOrthogonal(), experimental_autocast=False)
+        self.kernel = self.add_weight("kernel", shape, initializer=Orthogonal(), experimental_autocast=False)
         super().build(input_shape)
 
     def call(self, inputs):

@@ -7,11 +7,14 @@ import tensorflow as tf
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models import blocks
 
+OCTAVES = 3  # sizes at which `Detail` sees an image: whole, half and quarter
+DETAIL_RATE = 10  # how many times as far a step moves the weights of `Detail` as it moves D's others
 SMALL_SIDE = 16  # pixels of a layer's input; at this side and below, reading the weights costs more than the maps
 
 
 class ConvNormLeaky(tf.keras.layers.Layer):
-    """1-2-1 blur (with `smooth`) → convolution without bias → BN (with `norm`) → LeakyReLU 0.2."""
+    """1-2-1 blur (with `smooth`) → convolution without bias → BN (with `norm`) → LeakyReLU 0.2. `rate`: see
+    `blocks.Conv`."""
 
     def __init__(
         self,
@@ -21,11 +24,13 @@ class ConvNormLeaky(tf.keras.layers.Layer):
         norm: bool = True,
         sync: bool = False,
         smooth: bool = False,
+        rate: float = 1.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.smooth = smooth
-        self.conv = blocks.conv(filters, kernel, stride, name="conv")
+        initial = blocks.Orthogonal(1 / rate)
+        self.conv = blocks.conv(filters, kernel, stride, rate=rate, kernel_initializer=initial, name="conv")
         self.norm = blocks.batch_norm(sync, name="norm") if norm else None
 
     def call(self, x, training=False):
@@ -51,35 +56,55 @@ class Logit(tf.keras.layers.Layer):
     def __init__(self, use_bias: bool = True, kernel_initializer=None, **kwargs):
         super().__init__(**kwargs)
         dtype = "float64" if self.compute_dtype == "float64" else "float32"
-        initial = kernel_initializer or blocks.UnitOrthogonal()
+        initial = kernel_initializer or blocks.Orthogonal()
         self.dense = blocks.dense(1, use_bias, name="dense", dtype=dtype, kernel_initializer=initial)
 
     def call(self, x):
         return self.dense(tf.reshape(tf.cast(x, self.dense.compute_dtype), [-1, math.prod(x.shape[1:])]))[:, 0]
 
 
-class Detail(tf.keras.layers.Layer):
+class Octave(tf.keras.layers.Layer):
     """What an image's finest detail says of it: the image minus its 1-2-1 blur, times `scale` → three 4×4 stride-2
     convolutions, `width`, 2, 4 of it wide, without BN → the mean over all places → one logit: (B, s, s, 3) → (B,),
     float32 or wider.
 
     Without BN, which hides how strong the detail is; apart from the trunk, which learns next to nothing from it: it is
     a hundredth of a photograph's energy. So little that the blur is subtracted in float32 or wider: in bfloat16 both
-    would be rounded by as much.
+    would be rounded by as much. Without BN it also learns slowly at D's rate, hence its weights are `DETAIL_RATE` times
+    their variables, which start as much smaller (the equalised rate of Karras et al. 2018).
     """
 
     def __init__(self, width: int, scale: float, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.scale = scale
-        self.downs = [ConvNormLeaky(width * 2**i, 4, 2, norm=False, name=f"down{i + 1}") for i in range(3)]
-        self.logit = Logit(name="logit")
+        self.downs = [
+            ConvNormLeaky(width * 2**i, 4, 2, norm=False, rate=DETAIL_RATE, name=f"down{i + 1}") for i in range(3)
+        ]
+        self.logit = Logit(kernel_initializer=blocks.Orthogonal(1 / DETAIL_RATE), name="logit")
 
     def call(self, images):
         x = blocks.at_least_float32(images)
         x = tf.cast(self.scale * (x - blocks.blur(x)), self.compute_dtype)
         for layer in self.downs:
             x = layer(x)
-        return self.logit(tf.reduce_mean(blocks.at_least_float32(x), axis=[1, 2], keepdims=True))
+        return DETAIL_RATE * self.logit(tf.reduce_mean(blocks.at_least_float32(x), axis=[1, 2], keepdims=True))
+
+
+class Detail(tf.keras.layers.Layer):
+    """The sum of an `Octave`'s logits of the image, of its half and its quarter, each of means of 2×2 pixels: (B, s,
+    s, 3) → (B,), float32 or wider. A photograph's detail is about twice as strong from octave to octave, so `scale` is
+    halved."""
+
+    def __init__(self, width: int, scale: float, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.octaves = [Octave(width, scale / 2**i, name=f"octave{i + 1}") for i in range(OCTAVES)]
+
+    def call(self, images):
+        logits, x = [], blocks.at_least_float32(images)
+        for i, octave in enumerate(self.octaves):
+            x = tf.nn.avg_pool2d(x, 2, 2, "VALID") if i else x
+            logits.append(octave(x))
+        return tf.add_n(logits)
 
 
 class TrunkDiscriminator(tf.keras.Model):

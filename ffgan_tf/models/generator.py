@@ -32,6 +32,9 @@ class Generated(NamedTuple):
         return self.images[-1]
 
 
+REFINE_GAIN = 0.1  # what a new block before the image adds at first, of its normalised values
+
+
 def painted(x: tf.Tensor) -> tf.Tensor:
     """A head's three channels → an image: tanh, in float32 or wider."""
     return tf.tanh(blocks.at_least_float32(x))
@@ -125,6 +128,7 @@ class Generator(tf.keras.Model):
     F_3f = F3 + b·F2′ + c·F1″ = F3 + H_L2(b·F2 + c·F1′). `sync`: see `blocks`.
     Ablations (docs/model.md section 3): `--fusion=concat`: F_2f = [F2, F1′], F_3f = [F3, F2′, F1″]; `none`: F_2f = F2,
     F_3f = F3; `--noword_attention`; `--stage_block=residual`. `--generator_stages=2` ends with F_2f.
+    `--refine` (ours): residual blocks between the last map and the largest image.
     """
 
     def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
@@ -146,6 +150,11 @@ class Generator(tf.keras.Model):
             if self.three:
                 self.lateral2 = Lateral(config.ngf, config.lateral, name="lateral2")
         self.repeats_edges = config.edges == "repeat"
+        width = config.ngf * (config.generator_stages if config.fusion == "concat" else 1)
+        self.refine = [
+            blocks.Residual(width, sync, self.repeats_edges, REFINE_GAIN, name=f"refine{i + 1}")
+            for i in range(config.refine)
+        ]
         padding = "valid" if self.repeats_edges else "same"
         self.to_image = blocks.conv(3, 3, padding=padding, name="to_image")
         self.small_heads = [
@@ -176,6 +185,8 @@ class Generator(tf.keras.Model):
             features["F3f"] = rest(self.stage3(f2f, condition, context2, training=training))
         heads = [*self.small_heads, self.to_image]
         maps = list(features.values())[-len(heads) :]
+        for block in self.refine:
+            maps[-1] = block(maps[-1], training=training)
         images = tuple(self.drawn(head, x) for head, x in zip(heads, maps))
         return Generated(images, condition, mu, log_var, tuple(attention), features)
 

@@ -118,7 +118,8 @@ def _shift(larger: Generator, smaller: Generator) -> None:
 def add_stage(generator: Generator, gain: float = GAIN) -> None:
     """Gives it the images that its F_2f would make, enlarged: stage 3 is hardly heard beside a lateral that enlarges.
 
-    Stage 3 and A_2 begin as stage 2 and A_1, but for `gain`, the γ of its values: F3 is proportional to it.
+    Stage 3 and A_2 begin as stage 2 and A_1, but for `gain`, the γ of its values: F3 is proportional to it. So is what
+    the blocks of `--refine` add.
     """
     if generator.attend2 is not None:
         _copy(generator.attend1, generator.attend2)
@@ -128,6 +129,9 @@ def add_stage(generator: Generator, gain: float = GAIN) -> None:
         value = variable.numpy()
         value[: len(value) // 2] = start  # the values; their gates stay
         variable.assign(value)
+    for block in generator.refine:  # they have learnt no detail of this S
+        block.norm2.gamma.assign(gain * tf.ones_like(block.norm2.gamma))
+        block.norm2.beta.assign(tf.zeros_like(block.norm2.beta))
     kernel = generator.lateral2.conv.kernel
     kernel.assign(np.eye(kernel.shape[-1], dtype=kernel.dtype.as_numpy_dtype)[None, None])
     if generator.fuse is not None:  # F_3f = H_L2(F_2f)

@@ -54,7 +54,8 @@ def generator_weights(config: ModelConfig) -> int:
     read, grown = 2 * ngf + c, config.dense_growth
     stage = sum(9 * (read + i * grown) * 2 * grown for i in range(config.dense_depth))
     stage += (read + config.dense_depth * grown) * read + up_width(read, ngf)
-    return total + (config.generator_stages - 1) * (stage + ngf * ngf + 256 * ngf) + 27 * ngf
+    refine = config.refine * 27 * ngf * ngf
+    return total + (config.generator_stages - 1) * (stage + ngf * ngf + 256 * ngf) + refine + 27 * ngf
 
 
 def discriminator_weights(config: ModelConfig) -> int:
@@ -63,7 +64,7 @@ def discriminator_weights(config: ModelConfig) -> int:
     condition = 256 if config.condition == "sentence" else config.c_dim
     trunk = 48 * ndf + sum(16 * ndf * 2 ** (i - 1) * ndf * 2**i for i in range(1, downs))
     trunk += 9 * ndf * 2 ** (downs - 1) * 16 * ndf + 9 * 16 * ndf * 8 * ndf
-    detail = 24 * ndf + 40 * ndf * ndf + 2 * ndf if config.d_detail else 0
+    detail = 3 * (24 * ndf + 40 * ndf * ndf + 2 * ndf) if config.d_detail else 0
     return trunk + detail + 9 * (8 * ndf + condition) * 8 * ndf + 2 * 16 * 8 * ndf
 
 
@@ -84,11 +85,12 @@ def activations(config: TrainConfig) -> int:
         attention = 3 * config.text.max_words + 2 * ngf
         total += side * side * (dense + attention) + up(2 * side, ngf, smooth) + 4 * side * side * 2 * ngf
     side, of_image = model.image_size, 0
+    total += model.refine * side * side * ngf * 7
     for i in range(int(math.log2(side // 4))):
         side //= 2
         of_image += side * side * model.ndf * 2**i * 3
         if model.d_detail and i < 3:
-            of_image += side * side * model.ndf // 2 * 2**i * 2  # without batch norm
+            of_image += side * side * model.ndf // 2 * 2**i * 21 // 8  # without batch norm; 1 + 1/4 + 1/16 octaves
     of_image += 16 * model.ndf * 24 * 3
     seen = 2 if config.losses.gradient_penalty == "none" else 4  # second derivatives keep as much again
     return total + seen * of_image

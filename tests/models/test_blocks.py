@@ -252,7 +252,7 @@ def test_weights_start_orthogonal_with_gain_one():
 @pytest.mark.parametrize("shape", [(4, 4, 64, 128), (20, 900)])
 def test_long_orthogonal_matrices_are_those_of_householders_qr(shape):
     tf.keras.utils.set_random_seed(3)
-    found = blocks.UnitOrthogonal()(shape).numpy()
+    found = blocks.Orthogonal()(shape).numpy()
     tf.keras.utils.set_random_seed(3)
     plain = tf.keras.initializers.Orthogonal(gain=1.0)(shape).numpy()  # the same draws, by QR
     np.testing.assert_allclose(found, plain, rtol=0, atol=2e-6)

@@ -8,7 +8,10 @@ import tensorflow as tf
 from networks import D, discriminator, tiny, trainable_count, without_gradient
 
 from ffgan_tf.config import ModelConfig
+from ffgan_tf.config.shared import AdamConfig
 from ffgan_tf.models import build
+from ffgan_tf.models.discriminator import DETAIL_RATE
+from ffgan_tf.training.adam import adam
 
 
 def inputs_of(config: ModelConfig, batch: int = 3):
@@ -119,23 +122,46 @@ def test_condition_of_each_kind_stops_the_gradient(kind):
 
 @pytest.mark.parametrize("ndf, training", [(4, True), (4, False), (6, True)])
 def test_the_finest_detail_adds_a_logit_of_its_own(ndf, training):
-    """By SciPy's 1-2-1 filter and NumPy's convolutions; no batch norm, so that an image is judged by itself."""
+    """Of the image, its half and its quarter, by SciPy's 1-2-1 filter and NumPy's convolutions; no batch norm, so that
+    an image is judged by itself."""
     config = tiny(d_detail=7.0, ndf=ndf)
     model, (images, condition) = discriminator(config), inputs_of(config)
     whole, conditional = ref.discriminator(model, images, condition, training=training)
-    x = images
-    for axis in (1, 2):
-        x = scipy.ndimage.convolve1d(x, [0.25, 0.5, 0.25], axis, mode="nearest")
-    x = 7 * (images - x)
-    assert [layer.conv.filters for layer in model.detail.downs] == [ndf // 2, ndf, 2 * ndf]
-    for layer in model.detail.downs:
-        x = ref.leaky_relu(ref.conv(x, layer.conv, 2))
-    dense = model.detail.logit.dense
-    own = (x.mean((1, 2)) @ ref.array(dense.kernel) + ref.array(dense.bias))[:, 0]
     found = model(images, condition, training=training)
-    assert np.std(own) > 1e-3
-    np.testing.assert_allclose(found[0], whole + own, rtol=0, atol=1e-9)
+    own = []
+    for octave, scale in zip(model.detail.octaves, (7, 3.5, 1.75), strict=True):
+        x, side = images, images.shape[1] // 2
+        for axis in (1, 2):
+            x = scipy.ndimage.convolve1d(x, [0.25, 0.5, 0.25], axis, mode="nearest")
+        x = scale * (images - x)
+        assert [layer.conv.filters for layer in octave.downs] == [ndf // 2, ndf, 2 * ndf]
+        for layer in octave.downs:
+            x = ref.leaky_relu(DETAIL_RATE * ref.conv(x, layer.conv, 2))
+        dense = octave.logit.dense
+        own.append(DETAIL_RATE * (x.mean((1, 2)) @ ref.array(dense.kernel) + ref.array(dense.bias))[:, 0])
+        images = images.reshape(len(images), side, 2, side, 2, 3).mean((2, 4))
+    assert np.std(own, axis=1).min() > 1e-3
+    np.testing.assert_allclose(found[0], whole + sum(own), rtol=0, atol=1e-9)
     np.testing.assert_allclose(found[1], conditional, rtol=0, atol=1e-9)
+
+
+def test_the_weights_of_the_finest_detail_start_orthogonal_and_move_as_many_times_as_far():
+    """Adam's first step moves each variable by its rate, up or down, and the weights are DETAIL_RATE times those."""
+    model = build.build_discriminator(tiny(d_detail=7.0))
+    images, condition = (np.float32(value) for value in inputs_of(tiny()))
+    layers = [layer.conv for octave in model.detail.octaves for layer in octave.downs]
+    layers += [octave.logit.dense for octave in model.detail.octaves]
+    before = [DETAIL_RATE * layer.kernel.numpy() for layer in layers]
+    for kernel in before:
+        matrix = kernel.reshape(-1, kernel.shape[-1])
+        np.testing.assert_allclose(matrix.T @ matrix, np.eye(matrix.shape[1]), atol=1e-5)
+    with tf.GradientTape() as tape:
+        loss = 100 * tf.reduce_sum(model(images, condition, training=True)[0] * [1, -2, 3])
+    weights = model.detail.trainable_variables
+    adam(AdamConfig(), 1e-4).apply_gradients(zip(tape.gradient(loss, weights), weights))
+    for layer, kernel in zip(layers, before):
+        moved = np.abs(DETAIL_RATE * layer.kernel.numpy() - kernel)
+        np.testing.assert_allclose(np.median(moved), DETAIL_RATE * 1e-4, rtol=1e-2)
 
 
 def test_the_finest_detail_is_not_rounded_away_under_mixed_precision():

@@ -83,6 +83,15 @@ def test_residual_blocks_differ_at_the_edges_alone():
     assert apart[4:-4, 4:-4].max() < 1e-4 < apart[[0, 0, -1, -1], [0, -1, 0, -1]].min()
 
 
+@pytest.mark.parametrize("edges", ["zero", "repeat"])
+def test_the_blocks_before_the_image_repeat_them(edges):
+    config = ModelConfig(image_size=64, ngf=4, ndf=4, dense_growth=4, edges=edges, refine=1)
+    y = tf.ones([2, 24, 24, 4]) * tf.range(1.0, 5)
+    for block in build.build_generator(config).refine:
+        y = block(y) - y
+    assert (spread(y) < 1e-5) == (edges == "repeat")
+
+
 def test_the_last_convolution_repeats_edges_too():
     config = ModelConfig(image_size=64, ngf=4, ndf=4, dense_growth=4, edges="repeat")
     generator = build.build_generator(config)

@@ -63,7 +63,8 @@ def expected_count(config: ModelConfig) -> int:
     attention = D * (n + (query if three else 0)) if config.word_attention else 0
     heads = [n, wider[0], wider[1]][-config.discriminators :] if three else [wider[0]]
     stages = stage(n) + (stage(wider[0]) if three else 0)
-    return augment + first + text + tail + attention + stages + fusion + 27 * sum(heads)
+    refine = config.refine * res(heads[-1])
+    return augment + first + text + tail + attention + stages + fusion + refine + 27 * sum(heads)
 
 
 @pytest.mark.parametrize("size", [64, 128, 256])
@@ -98,7 +99,9 @@ def test_shapes(size):
         {"stage_block": "residual"},
         {"word_attention": False},
         {"discriminators": 3, "fusion": "concat"},
-        {"generator_stages": 2, "fusion": "concat"},
+        {"generator_stages": 2, "fusion": "concat", "refine": 1},
+        {"fusion": "concat", "refine": 1},
+        {"refine": 2},
         {"generator_stages": 2, "fusion": "grown", "image_size": 128},
         pytest.param({"pyramid": "spp"}, marks=needs_addons),
     ],
@@ -126,6 +129,7 @@ def test_parameter_count_of_the_papers_size():
         {"fusion": "none", "stage_block": "residual"},
         {"word_attention": False, "discriminators": 3},
         {"generator_stages": 2, "fusion": "learned"},
+        {"refine": 2, "discriminators": 3},
         pytest.param({"pyramid": "spp"}, marks=needs_addons),
     ],
     ids=lambda settings: "-".join(map(str, settings.values())) or "paper",
