@@ -92,8 +92,8 @@ class Octave(tf.keras.layers.Layer):
 
 class Detail(tf.keras.layers.Layer):
     """The sum of an `Octave`'s logits of the image, of its half and its quarter, each of means of 2×2 pixels: (B, s,
-    s, 3) → (B,), float32 or wider. A photograph's detail is about twice as strong from octave to octave, so `scale` is
-    halved."""
+    s, 3) → (B,), float32 or wider. A photograph's detail is stronger from octave to octave (0.05, 0.08,
+    0.11 at S = 128), so `scale` is halved."""
 
     def __init__(self, width: int, scale: float, **kwargs):
         super().__init__(autocast=False, **kwargs)
