@@ -145,6 +145,11 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.leaky_relu(x, LEAKY_SLOPE)
 
 
+def padded(x: tf.Tensor, edges: bool) -> tf.Tensor:
+    """What a 3×3 convolution reads: with `edges` the map with its edge pixels repeated, for a `valid` one."""
+    return fast_ops.repeat_edges(x) if edges else x
+
+
 def nearest_up(x: tf.Tensor) -> tf.Tensor:
     """(B, H, W, C) → (B, 2H, 2W, C), each pixel four times."""
     batch, height, width, channels = tf.unstack(tf.shape(x))
@@ -237,11 +242,8 @@ class Residual(tf.keras.layers.Layer):
         self.conv2, self.norm2 = conv(filters, 3, padding=padding, name="conv2"), batch_norm(sync, gain, name="norm2")
 
     def call(self, x, training=False):
-        y = glu(self.norm1(self.conv1(self._padded(x)), training=training))
-        return x + self.norm2(self.conv2(self._padded(y)), training=training)
-
-    def _padded(self, x):
-        return fast_ops.repeat_edges(x) if self.edges else x
+        y = glu(self.norm1(self.conv1(padded(x, self.edges)), training=training))
+        return x + self.norm2(self.conv2(padded(y, self.edges)), training=training)
 
 
 class VectorConv(tf.keras.layers.Layer):

@@ -83,8 +83,7 @@ class Octave(tf.keras.layers.Layer):
         self.logit = Logit(kernel_initializer=blocks.Orthogonal(1 / DETAIL_RATE), name="logit")
 
     def call(self, images):
-        x = blocks.at_least_float32(images)
-        x = tf.cast(self.scale * (x - blocks.blur(x)), self.compute_dtype)
+        x = tf.cast(self.scale * (images - blocks.blur(images)), self.compute_dtype)
         for layer in self.downs:
             x = layer(x)
         return DETAIL_RATE * self.logit(tf.reduce_mean(blocks.at_least_float32(x), axis=[1, 2], keepdims=True))

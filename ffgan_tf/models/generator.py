@@ -5,11 +5,13 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from ffgan_tf.config import ModelConfig
-from ffgan_tf.models import blocks, fast_ops
+from ffgan_tf.models import blocks
 from ffgan_tf.models.attention import WordAttention
 from ffgan_tf.models.conditioning import ConditioningAugmentation
 from ffgan_tf.models.fpam import TextPyramid
 from ffgan_tf.models.residual_stack import ResidualStack
+
+REFINE_GAIN = 0.1  # what a new block before the image adds at first, of its normalised values
 
 
 class Generated(NamedTuple):
@@ -30,9 +32,6 @@ class Generated(NamedTuple):
     def image(self) -> tf.Tensor:
         """The largest image, (B, S, S, 3)."""
         return self.images[-1]
-
-
-REFINE_GAIN = 0.1  # what a new block before the image adds at first, of its normalised values
 
 
 def painted(x: tf.Tensor) -> tf.Tensor:
@@ -192,7 +191,7 @@ class Generator(tf.keras.Model):
 
     def drawn(self, head, x):
         """A map → its image in [−1, 1], by `to_image` or another head."""
-        return painted(head(fast_ops.repeat_edges(x) if self.repeats_edges else x))
+        return painted(head(blocks.padded(x, self.repeats_edges)))
 
     def fused(self, f1, f2):
         """F_2f (Eq. 7), and the function of F3 that gives F_3f (Eq. 9)."""

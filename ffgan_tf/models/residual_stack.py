@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ffgan_tf.models import blocks, fast_ops
+from ffgan_tf.models import blocks
 
 COUNT = 2  # blocks, as in AttnGAN's stages
 
@@ -40,15 +40,12 @@ class ResidualStack(tf.keras.layers.Layer):
         self.back_norms = [blocks.batch_norm(self.sync, name=f"back_norm{i + 1}") for i in range(COUNT)]
         super().build(input_shape)
 
-    def _padded(self, x: tf.Tensor) -> tf.Tensor:
-        return fast_ops.repeat_edges(x) if self.edges else x
-
     def call(self, inputs, training=False):
         features, vector = inputs
         x = tf.concat([features, blocks.tile_vector(vector, features)], axis=-1)
         for i in range(COUNT):
             # Nothing is tiled for the first.
-            y = self.wide[i - 1](self._padded(x)) if i else self.first((features, vector))
+            y = self.wide[i - 1](blocks.padded(x, self.edges)) if i else self.first((features, vector))
             y = blocks.glu(self.wide_norms[i](y, training=training))
-            x += self.back_norms[i](self.back[i](self._padded(y)), training=training)
+            x += self.back_norms[i](self.back[i](blocks.padded(y, self.edges)), training=training)
         return x
