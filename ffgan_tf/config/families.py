@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 # What every family reads.
 COMMON = ("family", "image_size", "ngf", "ndf", "z_dim")
-ATTNGAN_BLOCKS = ("up_filter", "d_filter", "d_norm", "d_detail")
+ATTNGAN_BLOCKS = ("up_filter", "d_filter", "d_norm", "d_detail", "d_projected")
 PYRAMID = (
     "pyramid",
     "pyramid_kernels",

@@ -167,8 +167,8 @@ class LossConfig:
     )
     trunk_weights: str = setting(
         "imagenet",
-        "Weights of Keras's InceptionV3 without its top (..._notop.h5), the trunk under --image_encoder: a file, or "
-        "imagenet for the one in Keras's cache.",
+        "Weights of Keras's InceptionV3 without its top (..._notop.h5), the trunk under --image_encoder and what "
+        "--d_projected looks at: a file, or imagenet for the one in Keras's cache.",
         resumable=True,
         old_name="inception_weights",
     )

@@ -28,7 +28,7 @@ def minus_log_one_minus_d(logits: tf.Tensor) -> tf.Tensor:
 
 
 def minus_margin(logits: tf.Tensor) -> tf.Tensor:
-    """E[max(0, 1 − logit)], the hinge. (B,) → scalar."""
+    """E[max(0, 1 − logit)], the hinge. Any shape → scalar."""
     return tf.reduce_mean(tf.nn.relu(1 - logits))
 
 
@@ -108,6 +108,17 @@ def generator_terms(
     if form == "relativistic":
         return {name: minus_log_d(value - other) for name, (value, other) in present.items()}
     return {name: minus_log_d(value) for name, (value, _) in present.items()}
+
+
+def projected_discriminator_loss(real: Sequence[tf.Tensor], fake: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The mean over heads of E[max(0, 1 − D(t))] + E[max(0, 1 + D(t̂))], D the logit (Sauer et al. 2021, with hinges as
+    in their code). Of each head logits of any shape → scalar."""
+    return tf.add_n([minus_margin(own) + minus_margin(-other) for own, other in zip(real, fake)]) / len(real)
+
+
+def projected_generator_loss(fake: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The mean over heads of −E[D(t̂)]."""
+    return -tf.add_n([tf.reduce_mean(logits) for logits in fake]) / len(fake)
 
 
 def generator_loss(

@@ -42,6 +42,8 @@ def build_discriminators(config: ModelConfig, precision: str = "float32", sync: 
         models = FAMILIES[config.family].discriminators(config, sync)
         for model, size in zip(models, config.sizes):
             model(tf.zeros([2, size, size, 3]), tf.zeros([2, condition_size(config)]))
+            if config.d_projected:
+                model.projected.make()
     return models
 
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from ffgan_tf.config import ModelConfig
 from ffgan_tf.models import blocks
+from ffgan_tf.models.projected import ProjectedHeads
 
 OCTAVES = 3  # sizes at which `Detail` sees an image: whole, half and quarter
 DETAIL_RATE = 10  # how many times as far a step moves the weights of `Detail` as it moves D's others
@@ -126,7 +127,8 @@ class Discriminator(TrunkDiscriminator):
     conv3×3 to 16ndf and to 8ndf. Heads return logits, never probabilities. `sync`: see `blocks`.
     `size`: the side s of its images; 0 means S. `tail`: how many of the two conv3×3 there are (1: the second alone);
     AttnGAN has 2, 1, 0 at 256, 128, 64. Below 64 the trunk begins wider, so that it ends at 8ndf. `unconditional`:
-    whether there is an unconditional head.
+    whether there is an unconditional head. With `--d_projected`, `projected` has heads of a loss of their own, on maps
+    of a frozen network that this one does not hold.
     """
 
     def __init__(
@@ -154,6 +156,8 @@ class Discriminator(TrunkDiscriminator):
         if unconditional:
             self.unconditional_logit = Logit(name="unconditional_logit")
         self.detail = Detail(config.ndf // 2, config.d_detail, name="detail") if config.d_detail else None
+        weight = config.d_projected
+        self.projected = ProjectedHeads(self.size, weight, sync, name="projected") if weight else None
         self.joint = ConvNormLeaky(8 * config.ndf, 3, norm=norm, sync=sync, name="joint")
         self.conditional_logit = Logit(name="conditional_logit")
 

@@ -128,17 +128,23 @@ class ImageEncoder:
         return self._heads(*self._trunk(tf.cast(images, tf.float32)))
 
 
-def inception_weights_path(given: str, flag: str = "--trunk_weights") -> Path:
+def inception_weights_path(
+    given: str,
+    flag: str = "--trunk_weights",
+    what: str = "the image encoder",
+    other: str = "an encoder trained with train_damsm --image_trunk=small needs none",
+) -> Path:
     """The file behind `--trunk_weights`, or another `flag`: a path, or `imagenet`, which is Keras's in its cache.
 
-    Raises a UserError that names the file to fetch and where to put it. Nothing is downloaded unasked.
+    Raises a UserError that names the file to fetch and where to put it, `what` needs it, and the `other` way out.
+    Nothing is downloaded unasked.
     """
     home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
     path = Path(home, "models", NOTOP) if given == "imagenet" else expand_home(given)
     if not path.is_file():
         raise UserError(
-            f"{flag}={given}: {path} is missing; the image encoder needs Inception-v3's ImageNet weights, "
+            f"{flag}={given}: {path} is missing; {what} needs Inception-v3's ImageNet weights, "
             f"and nothing is downloaded unasked. Fix: fetch {ORIGIN}{NOTOP} and put it there, or name it "
-            f"with {flag}=PATH; an encoder trained with train_damsm --image_trunk=small needs none."
+            f"with {flag}=PATH; {other}."
         )
     return path

@@ -28,6 +28,7 @@ from ffgan_tf.training.gan_setup import (
     excused_non_finite,
     gan_figures,
     gan_schedule,
+    make_frozen_maps,
     make_image_encoder,
     make_text_encoder,
 )
@@ -63,7 +64,10 @@ def train(config: TrainConfig, run: str | Path) -> int:
         image_encoder = make_image_encoder(config)
         if image_encoder:
             session.reads("image_encoder", image_encoder.about["weights_sha256"])
-        gan = Gan(config, text_encoder, image_encoder)
+        frozen_maps = make_frozen_maps(config)
+        if frozen_maps:
+            session.reads("trunk_weights", frozen_maps.weights_sha256)
+        gan = Gan(config, text_encoder, image_encoder, frozen_maps)
 
     def batches_from(step: int) -> Iterator:
         return distributed(strategy, functools.partial(data.batches, step))

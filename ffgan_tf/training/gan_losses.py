@@ -16,17 +16,22 @@ from ffgan_tf.training.gan_inputs import Inputs
 TERMS = ("real", "fake", "real_matching", "fake_matching", "real_mismatching")
 CONDITIONAL = TERMS[2:]  # all there are where D has no unconditional head
 G_TERMS = ("fake", "fake_matching")
+PROJECTED = ("projected",)  # and of D's projected heads, where it has some
 
 
-def d_metrics(terms: tuple[str, ...] = TERMS, side: str = "") -> tuple[str, ...]:
-    """What a discriminator reports; `side` marks the one of a smaller image, as in `loss_d64/real`."""
-    losses_of = (f"loss_d{side}/{term}" for term in terms)
-    return (*losses_of, f"loss_d{side}/penalty", f"loss_d{side}/total", *(f"D{side}/{term}" for term in terms))
+def d_metrics(terms: tuple[str, ...] = TERMS, side: str = "", projected: bool = False) -> tuple[str, ...]:
+    """What a discriminator reports; `side` marks the one of a smaller image, as in `loss_d64/real`; `projected`: it has
+    projected heads."""
+    losses_of = (f"loss_d{side}/{term}" for term in (*terms, "penalty", *PROJECTED[:projected], "total"))
+    return (*losses_of, *(f"D{side}/{term}" for term in terms))
 
 
-def g_metrics(terms: tuple[str, ...] = TERMS, sides: tuple[str, ...] = ("",), augments: bool = True) -> tuple[str, ...]:
-    """What G reports, `sides` as in `d_metrics`; `augments`: it has conditioning augmentation."""
-    adversarial = (f"loss_g{side}/{term}" for side in sides for term in G_TERMS if term in terms)
+def g_metrics(
+    terms: tuple[str, ...] = TERMS, sides: tuple[str, ...] = ("",), augments: bool = True, projected: bool = False
+) -> tuple[str, ...]:
+    """What G reports, `sides` and `projected` as in `d_metrics`; `augments`: it has conditioning augmentation."""
+    own = (*(term for term in G_TERMS if term in terms), *PROJECTED[:projected])
+    adversarial = (f"loss_g{side}/{term}" for side in sides for term in own)
     kl, spread = (("loss_g/kl",), ("text/mu_spread",)) if augments else ((), ())
     return (*adversarial, *kl, "loss_g/damsm", "loss_g/total", *spread)
 
@@ -54,8 +59,10 @@ def discriminator_part(
     fake: tf.Tensor,
     config: LossConfig,
     step: tf.Variable,
+    frozen_maps: Callable | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """L_D (Eq. 4) with `--gradient_penalty` of `penalised`, D or its float32 twin; scalar and `d_metrics`, float32.
+    """L_D (Eq. 4) with `--gradient_penalty` of `penalised`, D or its float32 twin, and with the loss of its projected
+    heads where there are `frozen_maps` for them; scalar and `d_metrics`, float32.
 
     `inputs.real` and `fake` are images as D sees them (`augment.shown_to_d`).
     """
@@ -71,9 +78,15 @@ def discriminator_part(
     penalty = lazy_penalty(config, penalised, inputs, step)
     loss = losses.discriminator_loss(terms, config.loss_weights)
     loss += config.penalty_weight * tf.cast(penalty, loss.dtype)
+    projected = []
+    if frozen_maps and d.projected:
+        judged = (d.projected(frozen_maps(images), training=True) for images in (inputs.real, fake))
+        projected = [losses.projected_discriminator_loss(*judged)]
+        loss += d.projected.weight * tf.cast(projected[0], loss.dtype)
     values = [
         *(terms[term] for term in terms_of(d)),
         penalty,
+        *projected,
         loss,
         *(tf.reduce_mean(tf.sigmoid(getattr(logits, term))) for term in terms_of(d)),
     ]
@@ -114,9 +127,10 @@ def generator_part(
     config: LossConfig,
     step: tf.Variable,
     image_encoder: Callable | None,
+    frozen_maps: Callable | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """L_G (Eq. 5), with DAMSM's loss of the largest fakes where there is an image encoder; scalar and `g_metrics`,
-    float32.
+    """L_G (Eq. 5), with DAMSM's loss of the largest fakes where there is an image encoder, and that of each D's
+    projected heads where there are `frozen_maps` for them; scalar and `g_metrics`, float32.
 
     `judged`: what each discriminator sees, small to large. The gradient by its `inputs.condition` is G's wherever that
     comes from G.
@@ -131,6 +145,10 @@ def generator_part(
         four = damsm.damsm_losses(regions, codes, inputs.words, inputs.sentence, inputs.mask, inputs.classes)
         matching = tf.cast(tf.add_n(list(four.values())), loss.dtype)
         loss += config.damsm_weight * matching
+    for of_one, (d, _, fake) in zip(terms, judged):
+        if frozen_maps and d.projected:
+            of_one["projected"] = losses.projected_generator_loss(d.projected(frozen_maps(fake), training=True))
+            loss += d.projected.weight * tf.cast(of_one["projected"], loss.dtype)
     values = [*(of_one[name] for of_one in terms for name in of_one), kl, matching, loss]
     if generated.mu is not None:
         values.append(tf.reduce_mean(tf.math.reduce_std(generated.mu, axis=0)))
@@ -142,8 +160,8 @@ def _generator_terms(d: Discriminator, inputs: Inputs, fake: tf.Tensor, form: st
     real, real_matching = None, None
     if form == "relativistic":
         real, real_matching = d(inputs.real, tf.stop_gradient(inputs.condition), training=True)
-    fake, fake_matching = d(fake, inputs.condition, training=True)
-    return losses.generator_terms(fake, fake_matching, form, real, real_matching)
+    logits, logits_matching = d(fake, inputs.condition, training=True)
+    return losses.generator_terms(logits, logits_matching, form, real, real_matching)
 
 
 def kl_weight(config: LossConfig, step: tf.Variable, dtype: tf.DType) -> tf.Tensor | float:

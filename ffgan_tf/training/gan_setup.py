@@ -12,13 +12,14 @@ from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.data.pipeline import load_split, training_batches
 from ffgan_tf.models import build
 from ffgan_tf.models.generator import Generator
-from ffgan_tf.models.image_encoder import ImageEncoder
+from ffgan_tf.models.image_encoder import ImageEncoder, inception_weights_path
 from ffgan_tf.models.text_encoder import TextEncoder
 from ffgan_tf.run.encoder_files import load_image_encoder, load_text_encoder, trained_together
 from ffgan_tf.run.log import Log
 from ffgan_tf.run.sampler import Sampler, load_run
 from ffgan_tf.run.source import is_model
 from ffgan_tf.run.vocabulary import check_same_vocabulary
+from ffgan_tf.training.frozen_maps import FrozenMaps
 from ffgan_tf.training.gan_inputs import noise_numbers
 from ffgan_tf.training.schedule import ALWAYS, Duty, Rates, Schedule, total_steps
 from ffgan_tf.utils.errors import UserError
@@ -103,6 +104,18 @@ def make_image_encoder(config: TrainConfig) -> ImageEncoder | None:
     return encoder
 
 
+def make_frozen_maps(config: TrainConfig) -> FrozenMaps | None:
+    """What D's projected heads look at, for `--d_projected`; None without them. Raises UserError where its weights are
+    missing or damaged."""
+    if not config.model.d_projected:
+        return None
+    bfloat16 = config.devices.precision == "mixed_bfloat16"  # float16 could not hold the gradients by its maps
+    path = inception_weights_path(
+        config.losses.trunk_weights, what="--d_projected", other="or train without --d_projected"
+    )
+    return FrozenMaps(path, "bfloat16" if bfloat16 else "float32")
+
+
 def gan_schedule(config: TrainConfig, images: int) -> Schedule:
     """The schedule of a run on so many training images."""
     schedule = config.schedule
@@ -159,6 +172,7 @@ def gan_figures(means: dict[str, float]) -> str:
         "D": ("loss_d/total", ".3f"),
         "G": ("loss_g/total", ".3f"),
         "KL": ("loss_g/kl", ".4f"),
+        "projected": ("loss_d/projected", ".2f"),
         "D(t)": ("D/real", ".2f"),
         "D(t|I)": ("D/real_matching", ".2f"),
         "D(t|wrong)": ("D/real_mismatching", ".2f"),

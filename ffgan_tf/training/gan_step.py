@@ -45,14 +45,17 @@ class Parts(NamedTuple):
     g_loss: Callable[[Inputs, Generated], tuple[tf.Tensor, tf.Tensor]]
 
 
-def metric_names(terms: tuple[str, ...] = TERMS, sides: tuple[str, ...] = ("",), augments: bool = True) -> tuple:
+def metric_names(
+    terms: tuple[str, ...] = TERMS, sides: tuple[str, ...] = ("",), augments: bool = True, projected: bool = False
+) -> tuple:
     """What a step reports, in order: of each discriminator, of G, of both networks' gradients.
 
     `sides`: "" for the discriminator of the largest image, the last, and the side for smaller ones (`loss_d64/real`).
+    `augments`, `projected`: see `g_metrics`.
     """
-    of_d = [name for side in sides for name in d_metrics(terms, side)]
+    of_d = [name for side in sides for name in d_metrics(terms, side, projected)]
     last = [f"{kind}/{name}" for kind in ("grad_norm", "loss_scale") for name in (*(f"d{side}" for side in sides), "g")]
-    return (*of_d, *g_metrics(terms, sides, augments), *last)
+    return (*of_d, *g_metrics(terms, sides, augments, projected), *last)
 
 
 METRICS = metric_names()  # FF-GAN's
@@ -67,13 +70,20 @@ class Gan:
     """Everything a run's checkpoint holds: frozen text encoder, generator, a discriminator for each of its images
     (FF-GAN has one), an Adam for each network, the generator's EMA, the step.
 
-    `image_encoder`: images in [−1, 1] → regions, codes (DAMSM's), where `--damsm_weight` is not 0. Make it inside the
-    scope of the strategy that is to run it.
+    `image_encoder`: images in [−1, 1] → regions, codes (DAMSM's), where `--damsm_weight` is not 0. `frozen_maps`:
+    images in [−1, 1] → what D's projected heads look at, where `--d_projected` is not 0. Make both inside the scope of
+    the strategy that is to run them.
     """
 
-    def __init__(self, config: TrainConfig, text_encoder: TextEncoder, image_encoder: Callable | None = None):
+    def __init__(
+        self,
+        config: TrainConfig,
+        text_encoder: TextEncoder,
+        image_encoder: Callable | None = None,
+        frozen_maps: Callable | None = None,
+    ):
         self.config, self._strategy = config, tf.distribute.get_strategy()
-        self.text_encoder, self._image_encoder = text_encoder, image_encoder
+        self.text_encoder, self._image_encoder, self._frozen_maps = text_encoder, image_encoder, frozen_maps
         tf.keras.utils.set_random_seed(config.schedule.seed)
         precision, sync = config.devices.precision, config.devices.sync_batch_norm
         self.generator = build.build_generator(config.model, precision, sync)
@@ -93,9 +103,12 @@ class Gan:
         self._second_pass = second_pass(config)
         self._sides = (*map(str, config.model.sizes[:-1]), "")
         terms, augments = terms_of(self.discriminator), FACTS[config.model.family].augments
-        self.metrics = metric_names(terms, self._sides, augments)
-        self._g_metrics = len(g_metrics(terms, self._sides, augments))
-        self._d_metrics = sum(len(d_metrics(terms, side)) for side in self._sides)
+        projected = frozen_maps is not None
+        if projected != bool(config.model.d_projected):
+            raise ValueError("--d_projected and frozen_maps belong together")
+        self.metrics = metric_names(terms, self._sides, augments, projected)
+        self._g_metrics = len(g_metrics(terms, self._sides, augments, projected))
+        self._d_metrics = sum(len(d_metrics(terms, side, projected)) for side in self._sides)
 
     def _penalised_discriminators(self) -> list[Discriminator]:
         """Ds for the gradient penalty, whose second derivatives want float32: themselves, or twins with their
@@ -262,7 +275,9 @@ class Gan:
         shown = zip(self.shown_to_d(inputs, fakes), self.penalised_discriminators, self.optimizers_d)
         for (d, seen, fake), penalised, optimizer in shown:
             with tf.GradientTape() as tape:
-                loss, values = discriminator_part(d, penalised, seen, fake, self.config.losses, self.step)
+                loss, values = discriminator_part(
+                    d, penalised, seen, fake, self.config.losses, self.step, self._frozen_maps
+                )
                 scaled = share_of_batch(loss, optimizer, self.config.devices.accumulate)
             gradients.append(tape.gradient(scaled, d.trainable_variables))
             metrics.append(values)
@@ -278,7 +293,9 @@ class Gan:
             learned = tf.cast(learned if followed else tf.stop_gradient(learned), inputs.condition.dtype)
             inputs = inputs._replace(condition=learned)
         judged = self.shown_to_d(inputs, generated.images)
-        loss, values = generator_part(judged, inputs, generated, config, self.step, self._image_encoder)
+        loss, values = generator_part(
+            judged, inputs, generated, config, self.step, self._image_encoder, self._frozen_maps
+        )
         return share_of_batch(loss, self.optimizer_g, self.config.devices.accumulate), values
 
     def apply_d(self, gradients: Sequence[Sequence[tf.Tensor]]) -> list[tf.Tensor]:

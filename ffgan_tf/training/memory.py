@@ -12,11 +12,15 @@ from typing import NamedTuple
 from ffgan_tf.compat import gpu_memory
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.model import ModelConfig
+from ffgan_tf.models.discriminator import OCTAVES
+from ffgan_tf.models.projected import LEAST_SIDE, LOGIT_SIDE, WIDTH, map_sides
 from ffgan_tf.utils.errors import UserError
 
 GIB = 2**30
 PROGRAM = 0.85 * GIB  # Python, TensorFlow and the compiled step, measured
 KEPT = 1.56  # bytes held at the peak over those of the maps that `activations` counts, measured (docs/training.md)
+FROZEN_MAPS = 137  # numbers in the maps of Inception-v3 up to Mixed_6e, for a pixel of its images
+FROZEN_WEIGHTS = 8_956_448  # its own
 FLOAT = 4  # bytes; mixed precision saves less than half on a CPU, and is not counted
 
 
@@ -59,13 +63,20 @@ def generator_weights(config: ModelConfig) -> int:
 
 
 def discriminator_weights(config: ModelConfig) -> int:
-    """D's kernels by docs/model.md section 4."""
+    """D's kernels by docs/model.md section 4, without those of the network under its projected heads."""
     ndf, downs = config.ndf, int(math.log2(config.image_size // 4))
     condition = 256 if config.condition == "sentence" else config.c_dim
     trunk = 48 * ndf + sum(16 * ndf * 2 ** (i - 1) * ndf * 2**i for i in range(1, downs))
     trunk += 9 * ndf * 2 ** (downs - 1) * 16 * ndf + 9 * 16 * ndf * 8 * ndf
-    detail = 3 * (24 * ndf + 40 * ndf * ndf + 2 * ndf) if config.d_detail else 0
-    return trunk + detail + 9 * (8 * ndf + condition) * 8 * ndf + 2 * 16 * 8 * ndf
+    detail = OCTAVES * (24 * ndf + 40 * ndf * ndf + 2 * ndf) if config.d_detail else 0
+    projected = _heads(config.image_size) if config.d_projected else 0
+    return trunk + detail + projected + 9 * (8 * ndf + condition) * 8 * ndf + 2 * 16 * 8 * ndf
+
+
+def _heads(side: int) -> int:
+    """Weights of the projected heads: 4×4 convolutions to at most 8×8, or one 3×3, and 4×4 to a logit."""
+    halvings = (math.ceil(math.log2(n / LOGIT_SIDE)) if n > LOGIT_SIDE else 0 for n in map_sides(side))
+    return sum((16 * n if n else 9) * WIDTH * WIDTH + 16 * WIDTH for n in halvings)
 
 
 def activations(config: TrainConfig) -> int:
@@ -90,8 +101,11 @@ def activations(config: TrainConfig) -> int:
         side //= 2
         of_image += side * side * model.ndf * 2**i * 3
         if model.d_detail and i < 3:
-            of_image += side * side * model.ndf // 2 * 2**i * 21 // 8  # without batch norm; 1 + 1/4 + 1/16 octaves
+            octaves = sum(0.25**octave for octave in range(OCTAVES))
+            of_image += int(side * side * model.ndf // 2 * 2**i * 2 * octaves)  # without batch norm
     of_image += 16 * model.ndf * 24 * 3
+    if model.d_projected:  # the frozen network's maps, once: D's own step does not go back through it
+        total += FROZEN_MAPS * max(model.image_size, LEAST_SIDE) ** 2
     seen = 2 if config.losses.gradient_penalty == "none" else 4  # second derivatives keep as much again
     return total + seen * of_image
 
@@ -101,7 +115,8 @@ def need(config: TrainConfig, data_bytes: int, replicas: int = 1) -> Need:
     generator, discriminator = generator_weights(config.model), discriminator_weights(config.model)
     part = config.schedule.batch // (replicas * config.devices.accumulate)
     maps = FLOAT * KEPT * activations(config) * part
-    return Need(PROGRAM, data_bytes, FLOAT * (5 * generator + 4 * discriminator), maps)
+    frozen = FROZEN_WEIGHTS if config.model.d_projected else 0
+    return Need(PROGRAM, data_bytes, FLOAT * (5 * generator + 4 * discriminator + frozen), maps)
 
 
 def available() -> float:

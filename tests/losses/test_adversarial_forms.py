@@ -53,3 +53,13 @@ def test_relativistic_terms_see_differences_alone(values):
     one, other = (gan.discriminator_terms(x, "relativistic") for x in (logits, shifted))
     for name in one:
         assert float(one[name]) == pytest.approx(float(other[name]), rel=1e-12)
+
+
+def test_projected_heads_losses_are_hinges_averaged_over_heads():
+    random = np.random.default_rng(1)
+    real, fake = ([random.normal(0, 2, shape) for shape in ((3, 5, 5), (3, 4, 4), (3, 3, 3))] for _ in range(2))
+    of_heads = [np.maximum(0, 1 - one).mean() + np.maximum(0, 1 + other).mean() for one, other in zip(real, fake)]
+    found = gan.projected_discriminator_loss([tf.constant(x) for x in real], [tf.constant(x) for x in fake])
+    assert float(found) == pytest.approx(np.mean(of_heads), rel=1e-12)
+    found = gan.projected_generator_loss([tf.constant(x) for x in fake])
+    assert float(found) == pytest.approx(-np.mean([x.mean() for x in fake]), rel=1e-12)

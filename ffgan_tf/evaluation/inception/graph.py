@@ -222,14 +222,14 @@ class InceptionWeights:
     last_pool: str  # "max" in the 2015 network, "avg" in the others
 
 
-def build_inception(weights: InceptionWeights, dtype: str) -> tf.keras.Model:
-    """The trunk: images [B, 299, 299, 3], already scaled → {"64", "192", "768", "2048"} spatial means, [B, channels].
+def inception_maps(inputs: tf.Tensor, weights: InceptionWeights, dtype: str, until: str = "") -> dict[str, tf.Tensor]:
+    """Every map that a pool or a block of the trunk makes of Keras inputs [B, H, W, 3], already scaled: "pool1" and
+    "pool2", then by the blocks' names, up to the block `until` ("": the last).
 
     Batch norm is folded into the convolutions (exact up to rounding, with half the memory traffic). `dtype` applies to
-    weights and maps; the means are taken in float32, or float64 where the network is.
+    weights and maps.
     """
     layers = tf.keras.layers
-    wide = "float64" if dtype == "float64" else "float32"
 
     def convolve(x, conv: Conv):
         layer = layers.Conv2D(
@@ -245,9 +245,6 @@ def build_inception(weights: InceptionWeights, dtype: str) -> tf.keras.Model:
         layer.set_weights(weights.convs[conv.name].folded())
         return y
 
-    def mean(x):
-        return layers.GlobalAveragePooling2D(dtype=wide)(x)
-
     def branch(x, spec: Branch, reduces: bool):
         if spec.pool:
             kind = weights.last_pool if spec.pool == "last" else spec.pool
@@ -257,17 +254,31 @@ def build_inception(weights: InceptionWeights, dtype: str) -> tf.keras.Model:
             x = convolve(x, conv)
         return [convolve(x, conv) for conv in spec.split] or [x]
 
-    taps = {}
-    inputs = x = tf.keras.Input((SIZE, SIZE, 3), dtype=dtype)
+    x, maps = inputs, dict[str, tf.Tensor]()
     for conv in STEM:
         x = convolve(x, conv)
         if conv.filters in (64, 192):
             x = layers.MaxPooling2D(3, 2, dtype=dtype)(x)
-            taps[str(conv.filters)] = mean(x)
+            maps[f"pool{len(maps) + 1}"] = x
     for block in BLOCKS:
         parts = [part for spec in block.branches for part in branch(x, spec, block.reduces)]
-        x = layers.Concatenate(dtype=dtype)(parts)
-        if block.name == "Mixed_6e":
-            taps["768"] = mean(x)
-    taps["2048"] = mean(x)
+        x = maps[block.name] = layers.Concatenate(dtype=dtype)(parts)
+        if block.name == until:
+            break
+    return maps
+
+
+# The spatial means that this field's figures use, by their channels.
+TAPS = {"64": "pool1", "192": "pool2", "768": "Mixed_6e", "2048": "Mixed_7c"}
+
+
+def build_inception(weights: InceptionWeights, dtype: str) -> tf.keras.Model:
+    """The trunk: images [B, 299, 299, 3], already scaled → {"64", "192", "768", "2048"} spatial means, [B, channels].
+
+    The means are taken in float32, or float64 where the network is; for the rest see `inception_maps`.
+    """
+    wide = "float64" if dtype == "float64" else "float32"
+    inputs = tf.keras.Input((SIZE, SIZE, 3), dtype=dtype)
+    maps = inception_maps(inputs, weights, dtype)
+    taps = {tap: tf.keras.layers.GlobalAveragePooling2D(dtype=wide)(maps[name]) for tap, name in TAPS.items()}
     return tf.keras.Model(inputs, taps, name="inception_v3")
