@@ -184,10 +184,15 @@ class Generator(tf.keras.Model):
             features["F3f"] = rest(self.stage3(f2f, condition, context2, training=training))
         heads = [*self.small_heads, self.to_image]
         maps = list(features.values())[-len(heads) :]
-        for block in self.refine:
-            maps[-1] = block(maps[-1], training=training)
+        maps[-1] = self.refined(maps[-1], training)
         images = tuple(self.drawn(head, x) for head, x in zip(heads, maps))
         return Generated(images, condition, mu, log_var, tuple(attention), features)
+
+    def refined(self, x, training=False):
+        """The last map after the blocks of `--refine`."""
+        for block in self.refine:
+            x = block(x, training=training)
+        return x
 
     def drawn(self, head, x):
         """A map → its image in [−1, 1], by `to_image` or another head."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from ffgan_tf.models.generator import Generator
+from ffgan_tf.models.generator import Generated, Generator
 from ffgan_tf.training.doubling import Texts
 from ffgan_tf.training.meter import Meter
 from ffgan_tf.training.session import say
@@ -43,7 +43,7 @@ def teach(
         given = texts_of(batch)
         wanted = teacher(*given)
         with tf.GradientTape() as tape:
-            errors = errors_of(student, given, wanted.features["F2f"], wanted.image)
+            errors = errors_of(student, given, wanted.features["F2f"], image_for(student, teacher, wanted))
             loss = (errors[0] + IMAGES * errors[1]) / strategy.num_replicas_in_sync
         gradients = tape.gradient(loss, variables)
         optimizer.apply_gradients(zip(gradients, variables))
@@ -66,14 +66,20 @@ def teach(
             meter.resume()
 
 
+def image_for(student: Generator, teacher: Generator, made: Generated) -> tf.Tensor:
+    """The teacher's image as the student's F_2f can make it: past the blocks of `--refine` where the student has two
+    stages, and with them those blocks behind F_2f; a student of three has them at a larger S, so without them."""
+    return teacher.drawn(teacher.to_image, made.features["F3f"]) if student.three else made.image
+
+
 def errors_of(student: Generator, given: Texts, features: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
     """(2,): mean squares of F1 − `features`, each channel over its variance; mean |difference| of the images at
-    the size of the student's F_2f. Stage 1 in training mode, what follows as it samples."""
+    the size of the student's F_2f, wanted: `image_for`. Stage 1 in training mode, what follows as it samples."""
     condition, _, _ = student.augment(given.sentence, given.epsilon)
     f1 = student.stage1(condition, given.noise, training=True)
     context = None if student.attend1 is None else student.attend1(f1, given.words, given.mask)[0]
     f2f, _ = student.fused(f1, student.stage2(f1, condition, context))
-    own = student.drawn(student.to_image, f2f)
+    own = student.drawn(student.to_image, f2f if student.three else student.refined(f2f))
     variance = tf.math.reduce_variance(features, [0, 1, 2])
     unexplained = tf.reduce_mean((f1 - features) ** 2 / (variance + 1e-8))
     return tf.stack([unexplained, tf.reduce_mean(tf.abs(own - images))])

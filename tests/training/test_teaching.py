@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 from two_sizes import CONFIG, pair, texts
 
+from ffgan_tf.models import blocks
 from ffgan_tf.training.doubling import double
-from ffgan_tf.training.teaching import IMAGES, LAST, RATE, errors_of, rate_at, teach
+from ffgan_tf.training.teaching import IMAGES, LAST, RATE, errors_of, image_for, rate_at, teach
 
 NGF = CONFIG.ngf
 
@@ -44,6 +45,23 @@ def test_the_errors_are_those_of_f1_and_of_the_image_after_it(doubled):
         tf.pad(half, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC"), teacher.to_image.kernel, 1, "VALID"
     )
     assert image > 0.01 and image == pytest.approx(np.abs(np.tanh(drawn) - wanted.image).mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("larger", [{}, {"image_size": 64, "generator_stages": 2}])
+def test_a_refined_teachers_image_is_the_students_with_the_teachers_features(larger):
+    """By its own blocks of --refine at the teacher's S; at twice that S, where they work on other maps, without."""
+    small, large = pair(64, larger, refine=1)
+    double(large, small, texts(CONFIG))
+    if larger:
+        large.refine[0].set_weights(small.refine[0].get_weights())  # as `--init_from` takes them
+    given = texts(CONFIG)
+    made = small(*given)
+    features, wanted = made.features["F2f"], image_for(large, small, made)
+    large.stage1 = lambda condition, noise, training: features
+    np.testing.assert_allclose(errors_of(large, given, features, wanted), [0, 0], atol=1e-4)
+    plain = np.tanh(small.to_image(blocks.padded(made.features["F3f"], True)))
+    difference = np.abs(made.image - plain).mean()
+    assert difference > 0.01 and np.abs(wanted - plain).mean() == pytest.approx(difference if larger else 0, abs=1e-6)
 
 
 def test_stage_1_alone_learns(doubled, capsys):
