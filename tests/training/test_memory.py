@@ -55,6 +55,20 @@ def test_the_closed_forms_count_the_networks(settings):
             },
             1.375,  # VmHWM of trial t8 (docs/trials.md), with R1 and DAMSM's small trunk
         ),
+        (
+            {
+                "image_size": 128,
+                "ngf": 16,
+                "ndf": 32,
+                "dense_growth": 8,
+                "up_filter": "late",
+                "refine": 1,
+                "d_detail": 15.0,
+                "d_projected": 1.0,
+                "batch": 16,
+            },
+            2.42,  # VmHWM of the run q (docs/trials.md), less 0.12 for its larger records
+        ),
     ],
 )
 def test_the_estimate_is_near_the_measured_peaks(settings, peak):
