@@ -29,6 +29,7 @@ from ffgan_tf.metrics.scores import compare_features
 from ffgan_tf.run.sampler import load_run
 from ffgan_tf.utils.files import sha256_file
 from ffgan_tf.utils.keras_files import load_weights
+from ffgan_tf.utils.pixels import to_unit
 
 SIDE, BATCH = 224, 33
 
@@ -44,8 +45,8 @@ class MobileNet:
 
         @tf.function
         def features(images):
-            scaled = tf.cast(images, tf.float32) / 127.5 - 1  # MobileNetV2's own scale
-            return model(tf.image.resize(scaled, [SIDE, SIDE]), training=False)
+            # MobileNetV2's own scale, too, is [−1, 1].
+            return model(tf.image.resize(to_unit(images), [SIDE, SIDE]), training=False)
 
         self._features = features
 
@@ -87,7 +88,7 @@ def main() -> None:
         path, _, step = given.partition(":")
         runs.append((given, load_run(path, step=int(step) if step else None)))
     size = max(run.config.model.image_size for _, run in runs)
-    network = MobileNet(args.weights)
+    network, digest = MobileNet(args.weights), sha256_file(args.weights)
     real = network(photographs(args.data, "test", size, 0, args.seed))
     sets = ((name, lambda run=run: drawn(run, args.data, size, args.seed)) for name, run in runs)
     if args.photographs:
@@ -97,7 +98,7 @@ def main() -> None:
         scores, notes = compare_features(network(images()), real, seed=args.seed)
         kept = ("fid", "kid", "precision", "recall", "density", "coverage")
         line = {"run": name, "side": size, "seed": args.seed, **{key: round(float(scores[key]), 4) for key in kept}}
-        print(json.dumps({**line, "weights_sha256": sha256_file(args.weights), "notes": notes}), flush=True)
+        print(json.dumps({**line, "weights_sha256": digest, "notes": notes}), flush=True)
 
 
 if __name__ == "__main__":

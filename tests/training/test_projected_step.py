@@ -6,6 +6,7 @@ import tensorflow as tf
 from families import SMALL
 from frozen import linear_maps
 from runs import state
+from test_gan_step import SMALL as STEP
 from test_gan_step import make_batch
 
 from ffgan_tf.config import TrainConfig
@@ -16,8 +17,6 @@ from ffgan_tf.run import settings as run_settings
 from ffgan_tf.training.gan_loop import train
 from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.utils.errors import UserError
-
-STEP = dict(image_size=64, ngf=4, ndf=4, z_dim=10, c_dim=12, dense_depth=2, dense_growth=8, batch=4, max_words=7)
 
 
 def make_gan(**settings) -> Gan:
