@@ -2,7 +2,7 @@
 
     python benchmarks/second_network.py --run=RUN[:STEP] [--run=…] --data=RECORDS --weights=FILE [--photographs]
 
---d_projected trains against an Inception-v3, and a FID by that Inception-v3 then flatters. Here the features are the
+--d_projected trains against an Inception-v3, and a FID by that Inception-v3 may then flatter. Here the features are the
 1,280 means of the last map of MobileNet-v2 (tf.keras.applications, without its top, at 224 pixels). One image for each
 test image, from one of its captions drawn by --seed, against the test photographs at the S of the records' largest run;
 smaller images are enlarged by Lanczos. --photographs: also as many training photographs, what a perfect model could
@@ -27,6 +27,7 @@ import tensorflow as tf
 from ffgan_tf.data import pipeline, records
 from ffgan_tf.metrics.scores import compare_features
 from ffgan_tf.run.sampler import load_run
+from ffgan_tf.run.source import run_and_step
 from ffgan_tf.utils.files import sha256_file
 from ffgan_tf.utils.keras_files import load_weights
 from ffgan_tf.utils.pixels import to_unit
@@ -59,8 +60,7 @@ def photographs(data: str, split: str, size: int, count: int, seed: int) -> np.n
     """`count` photographs of a split (0: all of it) at `size` pixels, uint8."""
     found, largest = pipeline.load_split(data, split), records.read_manifest(data)["image"]["max_size"]
     only = np.sort(np.random.default_rng(seed).permutation(len(found.names))[:count]) if count else None
-    batches = pipeline.centre_images(found, max_size=largest, image_size=size, batch=256, only=only)
-    return np.concatenate([batch.numpy() for batch in batches])
+    return pipeline.centre_crops(found, max_size=largest, image_size=size, only=only)
 
 
 def drawn(run, data: str, size: int, seed: int) -> np.ndarray:
@@ -85,8 +85,8 @@ def main() -> None:
     args = parser.parse_args()
     runs = []
     for given in args.run:
-        path, _, step = given.partition(":")
-        runs.append((given, load_run(path, step=int(step) if step else None)))
+        path, step = run_and_step(given)
+        runs.append((given, load_run(path, step=step)))
     size = max(run.config.model.image_size for _, run in runs)
     network, digest = MobileNet(args.weights), sha256_file(args.weights)
     real = network(photographs(args.data, "test", size, 0, args.seed))

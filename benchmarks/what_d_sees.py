@@ -50,8 +50,7 @@ def images_of(run, data: str, count: int, seed: int) -> tuple[np.ndarray, np.nda
     largest, rng = records.read_manifest(data)["image"]["max_size"], np.random.default_rng(seed)
     real, captions = (rng.permutation(len(split.names))[:count] for _ in range(2))
     fakes = run.sampler([split.tokens[i, 0, : split.lengths[i, 0]].tolist() for i in captions], seed)
-    photographs = pipeline.centre_images(split, max_size=largest, image_size=size, batch=256, only=real)
-    return np.concatenate([batch.numpy() for batch in photographs]), fakes
+    return pipeline.centre_crops(split, max_size=largest, image_size=size, only=real), fakes
 
 
 def watch(model: ModelConfig, real: np.ndarray, fakes: np.ndarray, args: argparse.Namespace, name: str) -> None:

@@ -58,18 +58,11 @@ def train_judge(birds: np.ndarray, others: np.ndarray, seed: int, epochs: int):
     return model
 
 
-def run_and_step(text: str) -> tuple[str, int | None]:
-    """RUN or RUN:STEP → folder and step."""
-    folder, _, step = text.rpartition(":")
-    if folder and step.isdecimal():
-        return folder, int(step)
-    return text, None
-
-
 def generated(text: str, data: str, count: int, seed: int) -> np.ndarray:
     """Images of `count` evenly chosen test images' first captions, by the EMA generator of RUN or RUN:STEP."""
     from ffgan_tf.data import pipeline
     from ffgan_tf.run.sampler import load_run
+    from ffgan_tf.run.source import run_and_step
 
     folder, step = run_and_step(text)
     run, test = load_run(folder, step=step), pipeline.load_split(data, "test")
@@ -82,8 +75,7 @@ def renderings(data: str, split: str) -> np.ndarray:
     from ffgan_tf.data import pipeline, records
 
     size = records.read_manifest(data)["image"]["max_size"]
-    batches = pipeline.centre_images(pipeline.load_split(data, split), max_size=size, image_size=size, batch=256)
-    return np.concatenate([batch.numpy() for batch in batches])
+    return pipeline.centre_crops(pipeline.load_split(data, split), max_size=size, image_size=size)
 
 
 def define_flags() -> None:

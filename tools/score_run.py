@@ -111,8 +111,8 @@ def score(run, data: str, network, args: flags.FlagValues) -> dict:
 
     test, manifest = pipeline.load_split(data, "test"), records.read_manifest(data)
     side = args.enlarge_to or size
-    batches = pipeline.centre_images(test, max_size=manifest["image"]["max_size"], image_size=side, batch=256)
-    real = reduced(np.concatenate([batch.numpy() for batch in batches]), args.reduce_to)
+    real = pipeline.centre_crops(test, max_size=manifest["image"]["max_size"], image_size=side)
+    real = reduced(real, args.reduce_to)
 
     def generate(captions, tokens, ids, seed):
         return run.sampler(tokens, seed, list(ids))

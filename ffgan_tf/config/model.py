@@ -154,7 +154,7 @@ class ModelConfig:
         0.0,
         "Weight of the losses of D's projected heads, which look at maps of a trained, frozen Inception-v3 "
         "(--trunk_weights) instead of the image (Sauer et al. 2021; 1 is what was tried); 0: none. Figures by the same "
-        "network, such as FID, then flatter the images.",
+        "network, such as FID, may then flatter the images.",
         low=0.0,
         high=1000.0,
     )

@@ -238,3 +238,9 @@ def centre_images(
     )
     data = indices.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return data.batch(batch).prefetch(2)
+
+
+def centre_crops(split: Split, *, max_size: int, image_size: int, only: Sequence[int] | None = None) -> np.ndarray:
+    """All that `centre_images` gives, at once: (N, S, S, 3) uint8."""
+    batches = centre_images(split, max_size=max_size, image_size=image_size, batch=256, only=only)
+    return np.concatenate([batch.numpy() for batch in batches])

@@ -27,11 +27,6 @@ class ColourResult(NamedTuple):
     predicted: list[str]
 
 
-def _images(split: pipeline.Split, max_size: int, image_size: int) -> np.ndarray:
-    batches = pipeline.centre_images(split, max_size=max_size, image_size=image_size, batch=256)
-    return np.concatenate([batch.numpy() for batch in batches])
-
-
 def evaluate_colours(
     generate: Generate,
     data_dir: str,
@@ -57,15 +52,19 @@ def evaluate_colours(
 
     sources = {"labels_sha256": sha256_file(labels_csv), "data_sha256": sha256_file(Path(data_dir) / records.MANIFEST)}
     key = hashlib.sha256(repr((*sources.values(), image_size)).encode()).hexdigest()
+
+    def crops(split: pipeline.Split) -> np.ndarray:
+        return pipeline.centre_crops(split, max_size=max_size, image_size=image_size)
+
     probe = _stored(probe_path, key)
     if probe is None:
         train = pipeline.load_split(data_dir, "train")
         train_labels = colour.labels_of(train.names, labels, f"--labels={labels_csv}")
         print(f"fitting the colour probe on {len(train_labels):,} images …", flush=True)
-        probe = colour.ColourProbe.fit(_images(train, max_size, image_size), train_labels, key=key)
+        probe = colour.ColourProbe.fit(crops(train), train_labels, key=key)
         if probe_path:
             probe.save(probe_path)
-    real = colour.agreement(probe.predict(_images(test, max_size, image_size)), test_labels, probe.colours)
+    real = colour.agreement(probe.predict(crops(test)), test_labels, probe.colours)
 
     count = num_samples or len(test_labels)
     rows = np.arange(count) % len(test_labels)

@@ -123,6 +123,14 @@ def _check_digest(path: Path, wanted: str) -> None:
         )
 
 
+def run_and_step(text: str) -> tuple[str, int | None]:
+    """RUN or RUN:STEP → what `locate` takes, and the step (None: the newest)."""
+    folder, _, step = text.rpartition(":")
+    if folder and step.isdecimal():
+        return folder, int(step)
+    return text, None
+
+
 def find(run: str | os.PathLike, sha256: str | None = None) -> Source:
     """What `run` means, with its settings and vocabulary, as `locate`. Raises UserError where it is no whole model."""
     path = locate(run, sha256)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ffgan_tf.data.captions import MAX_WORDS, Vocabulary
-from ffgan_tf.data.pipeline import Split, centre_images
+from ffgan_tf.data.pipeline import Split, centre_crops, centre_images
 from ffgan_tf.losses.damsm import own_attention
 from ffgan_tf.metrics.colour_retrieval import colour_retrieval
 from ffgan_tf.metrics.r_precision import GROUPS, WRONG, r_precision
@@ -110,17 +110,8 @@ class Validation:
         tokens, lengths = self._tokens[rows], np.minimum(self._lengths[rows], SHEET_WORDS)
         encoded = self._encode(next(iter(self._images(rows, len(rows)))), tokens, self._lengths[rows])
         maps = own_attention(encoded.regions, encoded.words, encoded.mask, self._damsm.config.losses.gamma1).numpy()
-        images = next(
-            iter(
-                centre_images(
-                    split,
-                    max_size=self._max_size,
-                    image_size=self._damsm.config.images.image_size,
-                    batch=len(rows),
-                    only=rows,
-                )
-            )
-        ).numpy()
+        size = self._damsm.config.images.image_size
+        images = centre_crops(split, max_size=self._max_size, image_size=size, only=rows)
         columns, tiles, labels = 1 + int(lengths.max()), [], []
         for line, row in enumerate(rows):
             text = split.texts[row][int(row % split.caption_counts[row])]

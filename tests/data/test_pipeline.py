@@ -201,6 +201,9 @@ def test_evaluation_sees_the_middle_of_every_image(split):
             for top in tops
             for left in lefts
         )
+    np.testing.assert_array_equal(pipeline.centre_crops(split, max_size=64, image_size=64), images)
+    some = pipeline.centre_crops(split, max_size=64, image_size=64, only=[7, 2])
+    np.testing.assert_array_equal(some, images[[7, 2]])
 
 
 @pytest.mark.parametrize("max_size, size, ratio", [(256, 256, 1), (256, 128, 2), (256, 64, 4), (128, 64, 2)])
