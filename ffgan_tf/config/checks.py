@@ -18,6 +18,7 @@ def check(config: Settings) -> None:
         check_family(config.model)
         check_model(config.model)
         check_stages(config.model)
+        check_judged(config.model)
         check_training(config)
 
 
@@ -89,6 +90,26 @@ def check_stages(config: ModelConfig) -> None:
         )
     if config.generator_stages == 2 and config.discriminators == 3:
         raise UserError("--discriminators=3: two stages have no three images. Fix: leave --generator_stages out.")
+
+
+def check_judged(config: ModelConfig) -> None:
+    """Raises a UserError where D would look at larger images than there are, or at no fine detail."""
+    if not config.d_side:
+        return
+    if config.discriminators == 3:
+        raise UserError(
+            f"--d_side={config.d_side}: of --discriminators=3 two judge smaller images already. Fix: leave it out."
+        )
+    if config.d_side >= config.image_size:
+        raise UserError(
+            f"--d_side={config.d_side}: the images have {config.image_size} pixels a side. Fix: leave it out, or a "
+            "smaller one."
+        )
+    if not config.d_detail:
+        raise UserError(
+            f"--d_side={config.d_side}: nothing would judge what is finer than that. Fix: --d_detail=15 with it, or "
+            "leave it out."
+        )
 
 
 def check_heads(config: TrainConfig) -> None:

@@ -66,6 +66,7 @@ FACTS: dict[str, FamilyFacts] = {
             "refine",
             "word_attention",
             "discriminators",
+            "d_side",
             *ATTNGAN_BLOCKS,
         ),
         {},

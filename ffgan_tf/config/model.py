@@ -158,6 +158,12 @@ class ModelConfig:
         low=0.0,
         high=1000.0,
     )
+    d_side: int = setting(
+        0,
+        "Side of what D's trunk and projected heads look at: larger images reduced to it, so that a D trained at that "
+        "S goes on at a larger one (--init_from). Only the branches of --d_detail then see all of S. 0: S (the paper).",
+        choices=(0, 64, 128),
+    )
 
     @property
     def kernels(self) -> tuple[int, ...]:
@@ -190,6 +196,11 @@ class ModelConfig:
         """Sides of the generator's images, small to large; each has a discriminator of its own."""
         side = self.image_size
         return (side // 4, side // 2, side) if self.discriminators == 3 else (side,)
+
+    @property
+    def judged_sides(self) -> tuple[int, ...]:
+        """Sides of what the discriminators' trunks look at, small to large."""
+        return (*self.sizes[:-1], self.d_side or self.image_size)
 
     @property
     def epsilon_dim(self) -> int:

@@ -173,6 +173,12 @@ def blur(x: tf.Tensor) -> tf.Tensor:
     return x
 
 
+def reduced(images: tf.Tensor, side: int) -> tf.Tensor:
+    """Images (B, S, S, C) as (B, side, side, C), which divides S: means of squares of S/side pixels a side."""
+    factor = images.shape[1] // side
+    return images if factor == 1 else tf.nn.avg_pool2d(images, factor, factor, "VALID")
+
+
 def tile_vector(vector: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """(B, C) → (B, H, W, C) with the height and width of the map `like`."""
     shape = tf.shape(like)

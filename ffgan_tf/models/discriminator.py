@@ -125,7 +125,8 @@ class Discriminator(TrunkDiscriminator):
 
     Trunk: 4×4 stride-2 convolutions ndf (no BN), 2ndf, 4ndf, … down to 4² (log2(s/4) of them: 32ndf at s = 256), then
     conv3×3 to 16ndf and to 8ndf. Heads return logits, never probabilities. `sync`: see `blocks`.
-    `size`: the side s of its images; 0 means S. `tail`: how many of the two conv3×3 there are (1: the second alone);
+    `size`: the side s of what the trunk looks at, images or larger ones reduced to it; 0 means that of the settings
+    (`--d_side`, or S). `tail`: how many of the two conv3×3 there are (1: the second alone);
     AttnGAN has 2, 1, 0 at 256, 128, 64. Below 64 the trunk begins wider, so that it ends at 8ndf. `unconditional`:
     whether there is an unconditional head. With `--d_projected`, `projected` has heads of a loss of their own, on maps
     of a frozen network that this one does not hold.
@@ -141,7 +142,7 @@ class Discriminator(TrunkDiscriminator):
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)  # `detail` takes images as they are
-        self.size = size or config.image_size
+        self.size = size or config.judged_sides[-1]
         downs = int(math.log2(self.size // 4))
         first = config.ndf * 2 ** max(0, 4 - downs)
         norm, smooth = config.d_norm == "batch", config.d_filter == "blur"
@@ -161,13 +162,20 @@ class Discriminator(TrunkDiscriminator):
         self.joint = ConvNormLeaky(8 * config.ndf, 3, norm=norm, sync=sync, name="joint")
         self.conditional_logit = Logit(name="conditional_logit")
 
+    def reduced(self, images):
+        """Images (B, S, S, 3) → what the trunk and the projected heads look at, (B, s, s, 3)."""
+        return blocks.reduced(images, self.size)
+
+    def features(self, images, training=False):
+        return super().features(self.reduced(images), training)
+
     def features_of_both(self, real, fake, training=False):
         """`features` of two batches of one size, equal to two calls.
 
         From 16×16 down, where reading the weights costs more than the maps, one convolution serves both: the weights
         are read once, and their gradients need no adding up.
         """
-        x, y = (tf.cast(images, self.compute_dtype) for images in (real, fake))
+        x, y = (tf.cast(self.reduced(images), self.compute_dtype) for images in (real, fake))
         for layer in self.trunk:
             if x.shape[1] <= SMALL_SIDE:
                 x, y = layer.of_both(x, y, training)

@@ -80,7 +80,7 @@ def discriminator_part(
     loss += config.penalty_weight * tf.cast(penalty, loss.dtype)
     projected = []
     if frozen_maps and d.projected:
-        judged = (d.projected(frozen_maps(images), training=True) for images in (inputs.real, fake))
+        judged = (d.projected(frozen_maps(d.reduced(images)), training=True) for images in (inputs.real, fake))
         projected = [losses.projected_discriminator_loss(*judged)]
         loss += d.projected.weight * tf.cast(projected[0], loss.dtype)
     values = [
@@ -147,7 +147,8 @@ def generator_part(
         loss += config.damsm_weight * matching
     for of_one, (d, _, fake) in zip(terms, judged):
         if frozen_maps and d.projected:
-            of_one["projected"] = losses.projected_generator_loss(d.projected(frozen_maps(fake), training=True))
+            judged_maps = d.projected(frozen_maps(d.reduced(fake)), training=True)
+            of_one["projected"] = losses.projected_generator_loss(judged_maps)
             loss += d.projected.weight * tf.cast(of_one["projected"], loss.dtype)
     values = [*(of_one[name] for of_one in terms for name in of_one), kl, matching, loss]
     if generated.mu is not None:

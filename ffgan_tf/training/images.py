@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from ffgan_tf.models import blocks
+
 
 def at_sizes(images: tf.Tensor, sizes: tuple[int, ...]) -> tuple[tf.Tensor, ...]:
     """Images (B, S, S, 3) as (B, s, s, 3) for each s of `sizes`, which divide S: means of squares of S/s pixels a side.
@@ -9,7 +11,4 @@ def at_sizes(images: tf.Tensor, sizes: tuple[int, ...]) -> tuple[tf.Tensor, ...]
     The same crop at every size, as in StackGAN-v2 and AttnGAN. They resize by Pillow's antialiased bilinear filter;
     means of squares are antialiased too, and exact for halves.
     """
-    side = images.shape[1]
-    return tuple(
-        images if size == side else tf.nn.avg_pool2d(images, side // size, side // size, "VALID") for size in sizes
-    )
+    return tuple(blocks.reduced(images, size) for size in sizes)

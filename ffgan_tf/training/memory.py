@@ -64,12 +64,12 @@ def generator_weights(config: ModelConfig) -> int:
 
 def discriminator_weights(config: ModelConfig) -> int:
     """D's kernels by docs/model.md section 4, without those of the network under its projected heads."""
-    ndf, downs = config.ndf, int(math.log2(config.image_size // 4))
+    ndf, downs = config.ndf, int(math.log2(config.judged_sides[-1] // 4))
     condition = 256 if config.condition == "sentence" else config.c_dim
     trunk = 48 * ndf + sum(16 * ndf * 2 ** (i - 1) * ndf * 2**i for i in range(1, downs))
     trunk += 9 * ndf * 2 ** (downs - 1) * 16 * ndf + 9 * 16 * ndf * 8 * ndf
     detail = OCTAVES * (24 * ndf + 40 * ndf * ndf + 2 * ndf) if config.d_detail else 0
-    projected = _heads(config.image_size) if config.d_projected else 0
+    projected = _heads(config.judged_sides[-1]) if config.d_projected else 0
     return trunk + detail + projected + 9 * (8 * ndf + condition) * 8 * ndf + 2 * 16 * 8 * ndf
 
 
@@ -95,17 +95,15 @@ def activations(config: TrainConfig) -> int:
         dense = sum(5 * grown + 2 * ngf + i * grown for i in range(model.dense_depth))
         attention = 3 * config.text.max_words + 2 * ngf
         total += side * side * (dense + attention) + up(2 * side, ngf, smooth) + 4 * side * side * 2 * ngf
-    side, of_image = model.image_size, 0
+    side, judged = model.image_size, model.judged_sides[-1]
     total += model.refine * side * side * ngf * 7
-    for i in range(int(math.log2(side // 4))):
-        side //= 2
-        of_image += side * side * model.ndf * 2**i * 3
-        if model.d_detail and i < 3:
-            octaves = sum(0.25**octave for octave in range(OCTAVES))
-            of_image += int(side * side * model.ndf // 2 * 2**i * 2 * octaves)  # without batch norm
+    of_image = sum(3 * model.ndf * 2**i * (judged >> i + 1) ** 2 for i in range(int(math.log2(judged // 4))))
+    if model.d_detail:  # without batch norm
+        octaves = sum(0.25**octave for octave in range(OCTAVES))
+        of_image += sum(int(model.ndf * 2**i * (side >> i + 1) ** 2 * octaves) for i in range(3))
     of_image += 16 * model.ndf * 24 * 3
     if model.d_projected:  # the frozen network's maps, once: D's own step does not go back through it
-        total += FROZEN_MAPS * max(model.image_size, LEAST_SIDE) ** 2
+        total += FROZEN_MAPS * max(judged, LEAST_SIDE) ** 2
     seen = 2 if config.losses.gradient_penalty == "none" else 4  # second derivatives keep as much again
     return total + seen * of_image
 

@@ -68,19 +68,21 @@ def begin_with(gan: Gan, batches: Callable[[], Iterator]) -> str:
 
 
 def _judges(gan: Gan, theirs: ModelConfig, weights: list[Weights]) -> list[str]:
-    """Gives each D the weights of the one that judges images of its size there; returns what to tell of each.
+    """Gives each D the weights of the one whose trunk looks at images of its side there; returns what to tell of each.
 
-    One of another size would see its layers' patterns at another scale: trained on, it stays at chance for longer than
-    a new one.
+    One of another side would see its layers' patterns at another scale: trained on, it stays at chance for longer than
+    a new one. So would the branches of `--d_detail` where only S is another.
     """
     if not weights:
         return ["a model file has no discriminator: this run's is new"]
-    there, own = dict(zip(theirs.sizes, weights)), gan.config.model
+    there, own = dict(zip(theirs.judged_sides, weights)), gan.config.model
+    if theirs.image_size != own.image_size:
+        there = {side: _without(one, "detail/") for side, one in there.items()}
     return [
         _taken(name, there[side], target)
         if side in there
         else f"{name}: none there judges images of {side}x{side}, so it is new"
-        for name, side, target in zip(discriminator_names(own), own.sizes, gan.discriminators, strict=True)
+        for name, side, target in zip(discriminator_names(own), own.judged_sides, gan.discriminators, strict=True)
     ]
 
 
@@ -92,6 +94,11 @@ def _of_file(file: model_file.ModelFile) -> Begun:
 def _part(weights: Weights, prefix: str) -> Weights:
     """Those whose names begin so, without that beginning."""
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+
+
+def _without(weights: Weights, prefix: str) -> Weights:
+    """Those whose names do not begin so."""
+    return {name: value for name, value in weights.items() if not name.startswith(prefix)}
 
 
 def _of_run(run: Path, config: TrainConfig, words: int) -> Begun:

@@ -120,6 +120,24 @@ def test_condition_of_each_kind_stops_the_gradient(kind):
     assert tape.gradient(condition, list(values.values())) == [None] * 3
 
 
+@pytest.mark.parametrize("factor", [2, 4])
+def test_a_d_of_a_smaller_side_sees_means_of_squares_and_all_of_the_detail(factor):
+    config = tiny(image_size=64 * factor, d_side=64, d_detail=7.0)
+    large, small = discriminator(config), discriminator(tiny(image_size=64))
+    own = {variable.name: variable for variable in large.variables}
+    for variable in small.variables:
+        variable.assign(own[variable.name])
+    images, condition = inputs_of(config)
+    means = images.reshape(3, 64, factor, 64, factor, 3).mean(axis=(2, 4))
+    for training in (False, True):
+        wanted, found = small(means, condition, training=training), large(images, condition, training=training)
+        np.testing.assert_allclose(found[0], wanted[0] + large.detail(images), rtol=0, atol=1e-9)
+        np.testing.assert_allclose(found[1], wanted[1], rtol=0, atol=1e-9)
+    of_both = large.features_of_both(images, images[::-1], training=True)
+    for found, given in zip(of_both, (means, means[::-1])):
+        np.testing.assert_allclose(found, small.features(given, training=True), rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize("ndf, training", [(4, True), (4, False), (6, True)])
 def test_the_finest_detail_adds_a_logit_of_its_own(ndf, training):
     """Of the image, its half and its quarter, by SciPy's 1-2-1 filter and NumPy's convolutions; no batch norm, so that

@@ -18,10 +18,10 @@ def make_gan(**settings) -> Gan:
     return Gan(config, build.build_text_encoder(30, 1.0, config.schedule.seed))
 
 
-def make_batch(seed: int = 0) -> dict[str, tf.Tensor]:
+def make_batch(seed: int = 0, side: int = 64) -> dict[str, tf.Tensor]:
     random = np.random.default_rng(seed)
     return {
-        "image": tf.constant(random.integers(0, 256, (4, 64, 64, 3), np.uint8)),
+        "image": tf.constant(random.integers(0, 256, (4, side, side, 3), np.uint8)),
         "tokens": tf.constant(random.integers(1, 30, (4, 7), np.int32)),
         "lengths": tf.constant([7, 3, 1, 5]),
         "classes": tf.constant([5, 5, 2, 9]),

@@ -1,5 +1,7 @@
 """A step with `--d_projected`: what its losses are, whom they move, what a run keeps of it."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,6 +20,8 @@ from ffgan_tf.training.gan_loop import train
 from ffgan_tf.training.gan_step import Gan
 from ffgan_tf.utils.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
+
 
 def make_gan(**settings) -> Gan:
     config = TrainConfig.of(**{**STEP, "d_projected": 2.0, "kl_weight": 0.0, **settings})
@@ -33,17 +37,20 @@ def copied(target: Gan, source: Gan) -> Gan:
     return target
 
 
-@pytest.mark.usefixtures("unoptimised_graphs")
-def test_the_heads_have_losses_of_their_own_in_both_steps():
-    """Both totals are Eq. 4's and 5's of the same step without them, plus 2 times the heads'."""
-    gan = make_gan()
-    before = copied(make_gan(), gan)
-    inputs = before.inputs(make_batch())
-    fake = before.generate(inputs).image
-    report = dict(zip(gan.metrics, gan.train_step(make_batch()).numpy()))
+@pytest.mark.parametrize("side, settings", [(64, {}), (128, {"d_side": 64, "d_detail": 5.0})])
+def test_the_heads_have_losses_of_their_own_in_both_steps(side, settings):
+    """Both totals are Eq. 4's and 5's of the same step without them, plus 2 times the heads'; of images at the side
+    that D looks at."""
+    gan = make_gan(image_size=side, **settings)
+    before = copied(make_gan(image_size=side, **settings), gan)
+    batch = make_batch(side=side)
+    inputs = before.inputs(batch)
+    means = (4, 64, side // 64, 64, side // 64, 3)
+    real, fake = (np.reshape(x, means).mean(axis=(2, 4)) for x in (inputs.real, before.generate(inputs).image))
+    report = dict(zip(gan.metrics, gan.train_step(batch).numpy()))
     judge = before.discriminator.projected
     wanted = losses.projected_discriminator_loss(
-        judge(linear_maps(inputs.real), training=True), judge(linear_maps(fake), training=True)
+        judge(linear_maps(real), training=True), judge(linear_maps(fake), training=True)
     )
     assert report["loss_d/projected"] == pytest.approx(float(wanted), rel=1e-5)
     terms = sum(share * report[f"loss_d/{name}"] for name, share in losses.WEIGHTS["paper"].items())
@@ -55,7 +62,6 @@ def test_the_heads_have_losses_of_their_own_in_both_steps():
     assert report["loss_g/total"] == pytest.approx(terms + 2 * report["loss_g/projected"], rel=1e-5)
 
 
-@pytest.mark.usefixtures("unoptimised_graphs")
 def test_g_and_the_heads_follow_them_and_the_trunk_does_not():
     """The gradients with the heads less those without: none at D's trunk, all of the heads', another G's."""
     gan = make_gan()
@@ -107,7 +113,8 @@ def weights(tmp_path_factory):
 def test_a_run_continues_bitwise_and_hands_its_heads_on(tiny_records, weights, tmp_path, capsys):
     settings = {"trunk_weights": str(weights)}
     whole = trained(config_of(tiny_records, steps=3, **settings), tmp_path / "whole")
-    parts = trained(config_of(tiny_records, steps=2, **settings), tmp_path / "parts")
+    parts = shutil.copytree(whole, tmp_path / "parts")
+    shutil.rmtree(parts / "checkpoints" / "step-00000003")
     trained(config_of(tiny_records, steps=3, **settings), parts)
     one, other = state(whole, 3), state(parts, 3)
     assert one.keys() == other.keys() and any("projected/heads" in name for name in one)

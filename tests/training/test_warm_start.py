@@ -15,6 +15,7 @@ from ffgan_tf.data.convert import folder
 from ffgan_tf.data.convert.conversion import Settings, convert
 from ffgan_tf.run import model_file
 from ffgan_tf.run import settings as run_settings
+from ffgan_tf.run.encoder_files import weights_of
 from ffgan_tf.run.model_file import ModelFile
 from ffgan_tf.run.model_weights import tensors_of
 from ffgan_tf.run.sampler import load_run
@@ -22,7 +23,7 @@ from ffgan_tf.training.doubling import GAIN
 from ffgan_tf.training.gan_loop import train
 from ffgan_tf.training.gan_setup import make_text_encoder
 from ffgan_tf.training.gan_step import Gan
-from ffgan_tf.training.warm_start import MOVED, _random_texts, begin_with
+from ffgan_tf.training.warm_start import MOVED, _judges, _random_texts, begin_with
 from ffgan_tf.utils.errors import UserError
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised_graphs")]
@@ -249,6 +250,21 @@ def test_of_three_discriminators_that_of_the_same_size_takes_the_others_weights(
             assert f": none there judges images of {side}x{side}, so it is new" in told
             for own, other in zip(one.variables, drawn.variables, strict=True):
                 np.testing.assert_array_equal(own, other, err_msg=own.name)
+
+
+def test_a_d_that_looks_at_the_same_side_goes_on_but_for_its_fine_detail(first):
+    larger = {"image_size": 128, "d_side": 64, "d_detail": 5.0}
+    gan, detailed = gan_of(first, **larger), gan_of(first, d_detail=5.0)
+    drawn, own = (weights_of(one.discriminator) for one in (gan, detailed))
+    (told,) = _judges(gan, detailed.config.model, [own])
+    for name, found in weights_of(gan.discriminator).items():
+        np.testing.assert_array_equal(found, (drawn if name.startswith("detail/") else own)[name], err_msg=name)
+    assert told.endswith("new: detail/octave1, detail/octave2, detail/octave3")
+    (told,) = _judges(detailed, gan.config.model, [weights_of(gan.discriminator)])  # and back
+    assert "new: detail/octave1" in told
+    again = gan_of(first, **larger)
+    (told,) = _judges(again, gan.config.model, [weights_of(gan.discriminator)])
+    assert told.startswith("discriminator takes") and "new" not in told
 
 
 def test_another_text_encoder_is_told(first):
