@@ -241,6 +241,11 @@ def generator(model, config, sentence, words, mask, noise, epsilon, training=Fal
     maps = [f1, f2f, f3f] if three else [f1, f2f]
     for block in model.refine:
         maps[-1] = residual(maps[-1], block, training)
+    if model.enlarged:
+        matrix = bilinear_matrix(maps[-1].shape[1], 2 * maps[-1].shape[1])
+        maps[-1] = np.einsum("ih,jw,bhwc->bijc", matrix, matrix, maps[-1])
+    for block in model.enlarged:
+        maps[-1] = residual(maps[-1], block, training)
     images = [np.tanh(conv(x, head)) for head, x in zip(heads, maps[-len(heads) :])]
     return {
         "image": images[-1],

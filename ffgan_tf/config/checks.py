@@ -83,8 +83,18 @@ def check_model(config: ModelConfig) -> None:
 
 
 def check_stages(config: ModelConfig) -> None:
-    """Raises a UserError where two stages are asked for what three have."""
-    if config.generator_stages == 2 and config.image_size == 256:
+    """Raises a UserError where two stages are asked for what three have, or a last doubling where it has no place."""
+    if config.enlarge and config.discriminators == 3:
+        raise UserError(
+            f"--enlarge={config.enlarge}: of --discriminators=3 each judges the image of a stage, and S has none. "
+            "Fix: leave it out."
+        )
+    if config.enlarge and config.f1_side < 16:
+        raise UserError(
+            f"--enlarge={config.enlarge}: at --image_size={config.image_size} F1 would be smaller than the text "
+            "pyramid's map. Fix: a larger --image_size, or leave it out."
+        )
+    if config.generator_stages == 2 and config.f1_side > 64:
         raise UserError(
             "--generator_stages=2: no --image_size has twice the S of --image_size=256. Fix: --image_size=128, or 64."
         )

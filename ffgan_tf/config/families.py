@@ -64,6 +64,7 @@ FACTS: dict[str, FamilyFacts] = {
             "stage_block",
             "generator_stages",
             "refine",
+            "enlarge",
             "word_attention",
             "discriminators",
             "d_side",

@@ -88,8 +88,16 @@ class ModelConfig:
     )
     refine: int = setting(
         0,
-        "Residual blocks at S between F_3f and the image (ours; the paper has none): without, a 3x3 convolution alone "
+        "Residual blocks on F_3f, before the image (ours; the paper has none): without, a 3x3 convolution alone "
         "makes the finest detail of a map that --up_filter has smoothed.",
+        low=0,
+        high=4,
+    )
+    enlarge: int = setting(
+        0,
+        "Let the stages end at S/2, double their last map (bilinear) and put so many residual blocks behind it, at S "
+        "(ours; 2 is what was tried): a generator trained at S/2 then goes on at S as it is (--init_from). 0: the "
+        "stages end at S (the paper).",
         low=0,
         high=4,
     )
@@ -182,9 +190,14 @@ class ModelConfig:
         return cls(**{"family": family, **defaults, **settings})
 
     @property
+    def map_side(self) -> int:
+        """Side of the last stage's map."""
+        return self.image_size // 2 if self.enlarge else self.image_size
+
+    @property
     def f1_side(self) -> int:
         """Side of stage 1's map F1."""
-        return self.image_size >> (self.generator_stages - 1)
+        return self.map_side >> (self.generator_stages - 1)
 
     @property
     def tail(self) -> tuple[int, ...]:

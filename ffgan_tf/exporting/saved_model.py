@@ -7,7 +7,7 @@ The signatures take the same inputs, rows of one first dimension N, as TensorFlo
 - `serving_default`: `images` (N, S, S, 3) uint8
 - `png`: `png_bytes` (N,) string (the ending tells TensorFlow Serving to answer in base64)
 - `attention`, of networks with word attention: `images`, `attention_1` (N, S/4, S/4, 25), `attention_2` (N, S/2, S/2,
-  25) float32, `words` (N, 25) string
+  25; of `--enlarge` half as large) float32, `words` (N, 25) string
 
 and `known_words` (N,) int32, the number of words used: 0 means that the image shows the noise alone. An assertion
 instead would fail a whole batch.

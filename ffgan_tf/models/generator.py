@@ -25,7 +25,8 @@ class Generated(NamedTuple):
     condition: tf.Tensor | None  # I_s (B, c)
     mu: tf.Tensor | None  # (B, c)
     log_var: tf.Tensor | None  # log σ² (B, c)
-    attention: tuple[tf.Tensor, ...]  # FF-GAN's A_1 (B, S/4, S/4, T), A_2 (B, S/2, S/2, T); of two stages A_1 at S/2
+    # FF-GAN's A_1 (B, S/4, S/4, T), A_2 (B, S/2, S/2, T); of two stages A_1 at S/2. With --enlarge half as large.
+    attention: tuple[tf.Tensor, ...]
     features: dict[str, tf.Tensor]  # FF-GAN's F1, F2f, F3f: the maps of the paper's Fig. 5; of two stages F1, F2f
 
     @property
@@ -127,7 +128,8 @@ class Generator(tf.keras.Model):
     F_3f = F3 + b·F2′ + c·F1″ = F3 + H_L2(b·F2 + c·F1′). `sync`: see `blocks`.
     Ablations (docs/model.md section 3): `--fusion=concat`: F_2f = [F2, F1′], F_3f = [F3, F2′, F1″]; `none`: F_2f = F2,
     F_3f = F3; `--noword_attention`; `--stage_block=residual`. `--generator_stages=2` ends with F_2f.
-    `--refine` (ours): residual blocks between the last map and the largest image.
+    `--refine` (ours): residual blocks between the last map and the largest image. `--enlarge` (ours): the stages end at
+    S/2; behind those blocks their last map is doubled, and residual blocks at S follow.
     """
 
     def __init__(self, config: ModelConfig, sync: bool = False, **kwargs):
@@ -153,6 +155,10 @@ class Generator(tf.keras.Model):
         self.refine = [
             blocks.Residual(width, sync, self.repeats_edges, REFINE_GAIN, name=f"refine{i + 1}")
             for i in range(config.refine)
+        ]
+        self.enlarged = [
+            blocks.Residual(width, sync, self.repeats_edges, REFINE_GAIN, name=f"enlarge{i + 1}")
+            for i in range(config.enlarge)
         ]
         padding = "valid" if self.repeats_edges else "same"
         self.to_image = blocks.conv(3, 3, padding=padding, name="to_image")
@@ -189,8 +195,12 @@ class Generator(tf.keras.Model):
         return Generated(images, condition, mu, log_var, tuple(attention), features)
 
     def refined(self, x, training=False):
-        """The last map after the blocks of `--refine`."""
+        """The last map after the blocks of `--refine` and `--enlarge`."""
         for block in self.refine:
+            x = block(x, training=training)
+        if self.enlarged:
+            x = blocks.blur(blocks.nearest_up(x))
+        for block in self.enlarged:
             x = block(x, training=training)
         return x
 

@@ -29,8 +29,8 @@ class Explanation(NamedTuple):
 
     `image` (S, S, 3) uint8, the bytes of `generate`. `attention` A_1 (S/4, S/4, T) and A_2 (S/2, S/2, T) float32: the
     weight of each word at each pixel of stages 2 and 3, with sum 1 over the words. `features`, the paper's Fig. 5:
-    `F1` (S/4, S/4, ngf), `F2f` (S/2, S/2, ngf), `F3f` (S, S, ngf) float32. Other families have their own, or none
-    (docs/families.md).
+    `F1` (S/4, S/4, ngf), `F2f` (S/2, S/2, ngf), `F3f` (S, S, ngf) float32. With `--enlarge` maps and
+    features are half as large. Other families have their own, or none (docs/families.md).
     """
 
     reading: Reading

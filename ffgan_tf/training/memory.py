@@ -58,7 +58,7 @@ def generator_weights(config: ModelConfig) -> int:
     read, grown = 2 * ngf + c, config.dense_growth
     stage = sum(9 * (read + i * grown) * 2 * grown for i in range(config.dense_depth))
     stage += (read + config.dense_depth * grown) * read + up_width(read, ngf)
-    refine = config.refine * 27 * ngf * ngf
+    refine = (config.refine + config.enlarge) * 27 * ngf * ngf
     return total + (config.generator_stages - 1) * (stage + ngf * ngf + 256 * ngf) + refine + 27 * ngf
 
 
@@ -96,7 +96,7 @@ def activations(config: TrainConfig) -> int:
         attention = 3 * config.text.max_words + 2 * ngf
         total += side * side * (dense + attention) + up(2 * side, ngf, smooth) + 4 * side * side * 2 * ngf
     side, judged = model.image_size, model.judged_sides[-1]
-    total += model.refine * side * side * ngf * 7
+    total += (model.refine * model.map_side**2 + model.enlarge * side**2) * ngf * 7
     of_image = sum(3 * model.ndf * 2**i * (judged >> i + 1) ** 2 for i in range(int(math.log2(judged // 4))))
     if model.d_detail:  # without batch norm
         octaves = sum(0.25**octave for octave in range(OCTAVES))

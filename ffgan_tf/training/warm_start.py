@@ -59,6 +59,8 @@ def begin_with(gan: Gan, batches: Callable[[], Iterator]) -> str:
         raise _nothing_to_learn(gan.config, f"F1 is not larger than {theirs.f1_side}x{theirs.f1_side}, as there")
     if theirs.generator_stages < own.generator_stages:
         told.append(_add_stage(gan, theirs))
+    if own.enlarge and not theirs.enlarge:
+        told.append("its last map is doubled, and what follows is hardly heard at first")
     told.extend(_judges(gan, theirs, begun.discriminators))
     gan.copy_to_average()
     # A model file may hold float16.

@@ -32,6 +32,8 @@ from ffgan_tf.utils.errors import UserError
         ({"d_side": 128, "image_size": 128, "d_detail": 1.0}, "--d_side=128: the images have 128 pixels a side. Fix: "),
         ({"d_side": 128}, "--d_side=128: nothing would judge what is finer than that. Fix: --d_detail=15 with it, or"),
         ({"d_side": 64, "d_detail": 1.0, "discriminators": 3}, "--d_side=64: of --discriminators=3 two judge smaller"),
+        ({"enlarge": 2, "discriminators": 3}, "--enlarge=2: of --discriminators=3 each judges the image of a stage"),
+        ({"enlarge": 2, "image_size": 64}, "--enlarge=2: at --image_size=64 F1 would be smaller than the text pyramid"),
         (
             {"init_steps": 2},
             "--init_steps=2: FF-GAN's stage 1 learns from the smaller generator of --init_from. Fix: name",

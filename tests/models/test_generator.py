@@ -53,7 +53,7 @@ def expected_count(config: ModelConfig) -> int:
     first = (c + config.z_dim) * 16 * 32 * n + bn(16 * 32 * n) + up(16 * n, 8 * n) + up(8 * n, 4 * n)
     text = (4 * n + c) * 4 * n + res(4 * n) + {"fpam": fpam, "spp": spp, "none": lambda _: 0}[config.pyramid](4 * n)
     three = config.generator_stages == 3
-    f1_side = config.image_size // (4 if three else 2)
+    f1_side = config.image_size // (2 if config.enlarge else 1) // (4 if three else 2)
     tail = {16: 4 * n * n, 32: up(4 * n, n), 64: up(4 * n, 2 * n) + up(2 * n, n)}[f1_side]
     coefficients = (3 if three else 1) if config.fusion in ("learned", "grown") else 0
     laterals = 2 if three else 1  # F1′ in Eq. 7; F2′, F1″ in Eq. 9
@@ -63,7 +63,7 @@ def expected_count(config: ModelConfig) -> int:
     attention = D * (n + (query if three else 0)) if config.word_attention else 0
     heads = [n, wider[0], wider[1]][-config.discriminators :] if three else [wider[0]]
     stages = stage(n) + (stage(wider[0]) if three else 0)
-    refine = config.refine * res(heads[-1])
+    refine = (config.refine + config.enlarge) * res(heads[-1])
     return augment + first + text + tail + attention + stages + fusion + refine + 27 * sum(heads)
 
 
@@ -102,6 +102,7 @@ def test_shapes(size):
         {"generator_stages": 2, "fusion": "concat", "refine": 1},
         {"fusion": "concat", "refine": 1},
         {"refine": 2},
+        {"refine": 1, "enlarge": 2, "fusion": "concat", "image_size": 256},
         {"generator_stages": 2, "fusion": "grown", "image_size": 128},
         pytest.param({"pyramid": "spp"}, marks=needs_addons),
     ],
@@ -130,6 +131,7 @@ def test_parameter_count_of_the_papers_size():
         {"word_attention": False, "discriminators": 3},
         {"generator_stages": 2, "fusion": "learned"},
         {"refine": 2, "discriminators": 3},
+        {"generator_stages": 2, "refine": 1, "enlarge": 1},
         pytest.param({"pyramid": "spp"}, marks=needs_addons),
     ],
     ids=lambda settings: "-".join(map(str, settings.values())) or "paper",

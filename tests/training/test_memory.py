@@ -25,6 +25,7 @@ def weights(model) -> int:
         {"image_size": 64, "ngf": 8, "ndf": 4, "d_projected": 1.0},
         {"image_size": 256, "ngf": 8, "ndf": 4, "d_projected": 1.0},
         {"image_size": 256, "ngf": 8, "ndf": 4, "d_projected": 1.0, "d_side": 64, "d_detail": 15.0},
+        {"image_size": 256, "ngf": 8, "ndf": 4, "enlarge": 2, "refine": 1},
         {"image_size": 128, "ngf": 6, "ndf": 8, "pyramid": "none", "z_dim": 30, "c_dim": 40},
         {"image_size": 128, "ngf": 8, "ndf": 8, "generator_stages": 2},
         {"image_size": 64, "ngf": 16, "ndf": 4, "dense_growth": 4, "dense_depth": 1, "pyramid": "none", "refine": 4},

@@ -107,6 +107,22 @@ def test_a_larger_ff_gan_begins_with_those_images(first, size):
     assert np.corrcoef(np.ravel(found.image), np.ravel(enlarged))[0, 1] > 0.9
 
 
+def test_a_last_doubling_leaves_the_stages_where_they_are(first):
+    gan, small = gan_of(first, image_size=128, enlarge=2), load_run(first).generator
+    told = begin(gan)
+    assert "; its last map is doubled, and what follows is hardly heard at first; disc" in told
+    assert "new: enlarge1/conv1," in told and "stage" not in told
+    texts = _random_texts(gan)
+    wanted, found = small(*texts), gan.ema(*texts)
+    for name, value in wanted.features.items():
+        np.testing.assert_array_equal(found.features[name], value, err_msg=name)
+    enlarged = tf.image.resize(wanted.image, (128, 128))
+    assert np.corrcoef(np.ravel(found.image), np.ravel(enlarged))[0, 1] > 0.9
+
+    again = gan_of(first, image_size=256, enlarge=1)  # the stages move to 128, and what is behind them is new
+    assert f"new: stage1/up3, enlarge1/conv1, enlarge1/norm1, enlarge1/conv2, enlarge1/norm2; {MOVED}" in begin(again)
+
+
 def test_stage_1_learns_before_the_first_step_alone(first, tiny_records, tmp_path, capsys):
     """From the run's first batches; the others keep what they began with; not after a resumption."""
     settings = {"init_from": str(first), "generator_stages": 2, "init_steps": 2}
