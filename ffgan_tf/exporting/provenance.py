@@ -12,7 +12,7 @@ from ffgan_tf.utils.errors import UserError
 from ffgan_tf.utils.reading import read_json
 
 # Settings that name files and folders of the machine that trained: only their last part leaves it.
-PATHS = ("data", "text_encoder", "image_encoder", "trunk_weights", "eval_inception_weights")
+PATHS = ("data", "init_from", "text_encoder", "image_encoder", "trunk_weights", "eval_inception_weights")
 
 # What is kept of a report: no paths.
 EVALUATION = tuple(
