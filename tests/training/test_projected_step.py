@@ -13,11 +13,14 @@ from test_gan_step import make_batch
 
 from ffgan_tf.config import TrainConfig
 from ffgan_tf.config.checks import check
+from ffgan_tf.data.captions import Vocabulary
 from ffgan_tf.losses import gan as losses
 from ffgan_tf.models import build
 from ffgan_tf.run import settings as run_settings
 from ffgan_tf.training.gan_loop import train
+from ffgan_tf.training.gan_setup import make_text_encoder
 from ffgan_tf.training.gan_step import Gan
+from ffgan_tf.training.warm_start import begin_with
 from ffgan_tf.utils.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("unoptimised_graphs")
@@ -126,12 +129,13 @@ def test_a_run_continues_bitwise_and_hands_its_heads_on(tiny_records, weights, t
     assert len(mixing) == 7 and all(np.array_equal(one[name], drawn[name]) for name in mixing)
     assert "projected" in capsys.readouterr().out
 
-    still = {"lr_g": 1e-30, "lr_d": 1e-30, "steps": 1, "seed": 8}
-    next_run = trained(config_of(tiny_records, init_from=str(whole), **settings, **still), tmp_path / "next")
-    begun = state(next_run, 1)
-    for name in (name for name in one if "projected" in name and name.endswith("kernel/.ATTRIBUTES/VARIABLE_VALUE")):
-        if "optimizer" not in name.lower() and "OPTIMIZER_SLOT" not in name:
-            np.testing.assert_array_equal(begun[name], one[name], err_msg=name)
+    config = config_of(tiny_records, init_from=str(whole), seed=8, **settings)
+    text_encoder = make_text_encoder(config, Vocabulary.load(whole / "vocabulary.json"))
+    gan = Gan(config, text_encoder, frozen_maps=linear_maps)
+    begin_with(gan, lambda: iter(()))
+    kept = [value for name, value in one.items() if name.startswith("discriminator/projected/")]
+    for variable in gan.discriminator.projected.variables:
+        assert any(np.array_equal(variable, value) for value in kept), variable.name
 
 
 def test_without_its_weights_a_run_says_what_to_fetch(tiny_records, tmp_path):
