@@ -96,7 +96,7 @@ class ModelConfig:
     enlarge: int = setting(
         0,
         "Let the stages end at S/2, double their last map (bilinear) and put so many residual blocks behind it, at S "
-        "(ours; 2 is what was tried): a generator trained at S/2 then goes on at S as it is (--init_from). 0: the "
+        "(ours; 1 is what was tried): a generator trained at S/2 then goes on at S as it is (--init_from). 0: the "
         "stages end at S (the paper).",
         low=0,
         high=4,
